@@ -1,0 +1,4 @@
+//! Configuration: TOML as written → validated [`profile::Profile`]; strict.
+
+pub mod profile;
+pub mod target;

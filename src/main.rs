@@ -1,0 +1,3 @@
+//! Arguments → one call → exit code.
+
+fn main() {}

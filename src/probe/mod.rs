@@ -1,0 +1,6 @@
+//! One probe of all targets, in a short-lived child of ourselves.
+//!
+//! The child does what leaks and blocks (name resolution, TLS, proxies), answers in one line of JSON
+//! and ends; a deadline is a kill. So the gate itself stays small and single-threaded.
+
+pub mod protocol;

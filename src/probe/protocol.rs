@@ -1,0 +1,45 @@
+//! What the gate and its probe child say to each other: one JSON line each way.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::target::Wanted;
+
+/// What the child is asked, on its standard input. Proxies come from the environment, as Nix has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What must be reached.
+    pub wanted: Wanted,
+    /// nix.conf's `ssl-cert-file`: used after `NIX_SSL_CERT_FILE` and `SSL_CERT_FILE`.
+    pub ssl_cert_file: Option<PathBuf>,
+}
+
+/// What the child answers, on its standard output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Every address that the way out is about: the targets' own, or their proxies'.
+    pub addresses: Vec<IpAddr>,
+    /// What came out of it.
+    pub verdict: Verdict,
+}
+
+/// Reached, or the failure that explains most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every group was; the targets that answered, as they are written.
+    Reached(Vec<String>),
+    /// A group was not.
+    Failed {
+        /// A reason's label (`crate::gate::reason`).
+        reason: String,
+        /// The target.
+        target: String,
+        /// What happened, for people.
+        detail: String,
+        /// See `crate::gate::event::Failure::may_be_portal`.
+        may_be_portal: bool,
+    },
+}
