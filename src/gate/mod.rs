@@ -6,3 +6,4 @@ pub mod event;
 pub mod policy;
 pub mod reason;
 pub mod time;
+pub mod verdict;

@@ -1,0 +1,45 @@
+//! What the gate says.
+
+use super::reason::Reason;
+use super::time::Monotonic;
+
+/// Open, or held and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The upgrade may run now.
+    Open(Evidence),
+    /// It may not; never empty, the first is the one to name.
+    Held(Vec<Hold>),
+}
+
+/// One condition that is not met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The stable reason.
+    pub reason: Reason,
+    /// The particulars, for people: `cache.nixos.org does not resolve`. Never ends in a full stop.
+    pub detail: String,
+    /// When it is looked at again if no bell rings before; `None` if only a bell will do.
+    pub look_again: Option<Monotonic>,
+}
+
+/// What the gate opened on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The epoch in which its gathering began.
+    pub epoch: u64,
+    /// What answered, for people; for a guess, what it was guessed from.
+    pub what: String,
+    /// Nothing was proven: there is merely a way out to somewhere.
+    pub guess: bool,
+}
+
+impl Verdict {
+    /// The hold to name, if held.
+    pub fn hold(&self) -> Option<&Hold> {
+        match self {
+            Self::Open(_) => None,
+            Self::Held(holds) => holds.first(),
+        }
+    }
+}
