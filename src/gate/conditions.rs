@@ -62,7 +62,7 @@ impl Gate {
             Some(Outcome::Failed(failure)) => Some(failure),
             None => None,
         };
-        let hold = explain(failure, &self.world).unwrap_or_else(|| asking());
+        let hold = explain(failure, &self.world).unwrap_or_else(asking);
         Some(Hold {
             look_again: self.next_look(),
             ..hold

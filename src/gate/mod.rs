@@ -26,10 +26,6 @@ use time::{Monotonic, Now};
 use verdict::{Evidence, Hold, Verdict};
 use world::World;
 
-/// How old a proof may be when the gate opens on it: a hold on `metered` can last for days, and the proof of
-/// last week is not one. Awake time.
-const PROOF_LASTS: Duration = Duration::from_secs(30);
-
 /// What the gate wants done. Whoever steps it also wakes it at [`Gate::look_again`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -162,7 +158,7 @@ impl Gate {
 
     fn conclude(&mut self, now: Monotonic) -> Option<Action> {
         let verdict = match self.verdict(now) {
-            Verdict::Open(evidence) if !self.is_proof_old(now) => {
+            Verdict::Open(evidence) if !self.probing.is_proof_old(now) => {
                 self.rest();
                 self.must_settle = false;
                 return Some(Action::Open(evidence));
@@ -215,14 +211,7 @@ impl Gate {
         if self.probing.proof().is_none() {
             return self.probing.next_at(self.world.has_way_out());
         }
-        (self.is_settled(now) && self.is_proof_old(now)).then_some(now)
-    }
-
-    /// Whether what was proven was proven too long ago to open on.
-    fn is_proof_old(&self, now: Monotonic) -> bool {
-        self.probing
-            .proof_age(now)
-            .is_some_and(|age| age > PROOF_LASTS)
+        (self.is_settled(now) && self.probing.is_proof_old(now)).then_some(now)
     }
 
     fn settled_at(&self) -> Option<Monotonic> {

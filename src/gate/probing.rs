@@ -6,6 +6,9 @@ use super::backoff::Backoff;
 use super::event::{Outcome, ProbeId};
 use super::time::Monotonic;
 
+/// How old a proof may be when the gate opens on it: a hold on `metered` can last for days, and the proof of
+/// last week is not one. Awake time.
+const PROOF_LASTS: Duration = Duration::from_secs(30);
 /// Between probes that bells bring forward: a chattering network must not make a probe storm.
 const BELL_SPACING: Duration = Duration::from_secs(1);
 /// Epochs may begin this often in [`RUSH_WINDOW`] and be probed at once; then they wait for the window's end.
@@ -25,6 +28,8 @@ pub(super) struct Probing {
     /// A bell rang while one was running: its failure is not the last word.
     rang: bool,
     last: Option<(Outcome, Monotonic)>,
+    /// A bell has rung since the last one ended.
+    doubted: bool,
     next_id: u64,
     rush_began: Monotonic,
     rushed: u32,
@@ -40,6 +45,7 @@ impl Probing {
             started_at: None,
             rang: false,
             last: None,
+            doubted: false,
             next_id: 0,
             rush_began: now,
             rushed: 0,
@@ -59,12 +65,13 @@ impl Probing {
         }
     }
 
-    /// How old that proof is, counted from when its gathering began.
-    pub(super) fn proof_age(&self, now: Monotonic) -> Option<Duration> {
-        match &self.last {
-            Some((Outcome::Reached(_), began)) => Some(now.since(*began)),
-            _ => None,
-        }
+    /// Whether that proof needs another look before the gate opens on it: a bell has rung since, or it is
+    /// older than [`PROOF_LASTS`], counted from when its gathering began.
+    pub(super) fn is_proof_old(&self, now: Monotonic) -> bool {
+        let Some((Outcome::Reached(_), began)) = &self.last else {
+            return false;
+        };
+        self.doubted || now.since(*began) > PROOF_LASTS
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -99,6 +106,7 @@ impl Probing {
             self.rang = true;
             return;
         }
+        self.doubted = true;
         self.bring_forward(now);
     }
 
@@ -108,6 +116,7 @@ impl Probing {
             return;
         }
         self.running = None;
+        self.doubted = false;
         if let Outcome::Failed(_) = outcome {
             self.due_at = now.after(self.backoff.next(now));
             if std::mem::take(&mut self.rang) {

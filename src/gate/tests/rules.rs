@@ -366,6 +366,24 @@ fn r7_a_bell_brings_the_next_probe_forward_but_a_thousand_bells_make_no_storm() 
 }
 
 #[test]
+fn r7_a_bell_while_all_settles_asks_for_another_look_before_the_gate_opens() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.tell(manager(70, Connectivity::Full, true));
+    bench.tell(way("eth0"));
+    bench.reach();
+    bench.advance(secs(1));
+    bench.tell(manager(70, Connectivity::Portal, true));
+    bench.pass(secs(1));
+    assert!(!bench.opened && bench.running.is_some());
+    bench.tell(Event::Bell(Bell::ResolvConf));
+    bench.reach();
+    assert!(
+        bench.opened,
+        "a bell during the second look does not ask for a third"
+    );
+}
+
+#[test]
 fn r7_a_bell_during_a_probe_that_fails_is_not_lost() {
     let mut bench = Bench::ready(Policy::default());
     for _ in 0..8 {
@@ -493,6 +511,7 @@ fn the_hold_is_explained_by_what_the_sources_say() {
 
 #[test]
 fn the_resume_sequence_of_a_laptop_with_docker() {
+    use Reason::{Asleep, Connecting, NoRoute, Portal, Settling};
     let mut bench = Bench::silent(Policy::default());
     let asleep = Logind {
         preparing_for_sleep: true,
@@ -527,7 +546,6 @@ fn the_resume_sequence_of_a_laptop_with_docker() {
     bench.pass(secs(1));
     bench.reach();
     note(&bench, &mut seen);
-    use Reason::{Asleep, Connecting, NoRoute, Portal, Settling};
     assert_eq!(seen, [Asleep, NoRoute, Connecting, Portal, Settling]);
     bench.pass(secs(2));
     assert!(bench.opened);
