@@ -1,4 +1,4 @@
-//! A bell for steps of the wall clock; the kernel rings it at a resume too (timerfd_create(2)).
+//! A bell for steps of the wall clock; the kernel rings it at a resume too (`timerfd_create(2)`).
 
 use std::io;
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl ClockStep {
     async fn rearm(&self) {
         if let Err(error) = arm(&self.0.get_ref().0, NEVER) {
             tracing::warn!("cannot watch the wall clock for steps any longer ({error})");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -16,7 +16,7 @@ const SERVERS: usize = 3;
 /// No resolv.conf is longer; a device or a mistake may be.
 const LONGEST: u64 = 64 * 1024;
 
-/// As many links as the kernel follows (path_resolution(7)).
+/// As many links as the kernel follows (`path_resolution(7)`).
 const LINKS: usize = 40;
 
 /// How often the watches are set again where what they watch does not rest.
@@ -59,7 +59,9 @@ fn name_server(line: &[u8]) -> Option<NameServer> {
 /// The file's content; none if it is not there, cannot be read, or is no file.
 pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
     // To open a FIFO would wait for its writer.
-    std::fs::metadata(path).ok().filter(|meta| meta.is_file())?;
+    std::fs::metadata(path)
+        .ok()
+        .filter(std::fs::Metadata::is_file)?;
     let file = std::fs::File::open(path).ok()?;
     let mut content = Vec::new();
     file.take(LONGEST).read_to_end(&mut content).ok()?;

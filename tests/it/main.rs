@@ -1,1 +1,2 @@
 //! The real binary and the real edges, from outside.
+mod kernel;

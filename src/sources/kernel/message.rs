@@ -109,7 +109,7 @@ pub(super) fn all_addresses() -> Vec<u8> {
     vec![0; 8]
 }
 
-// Every value is a multiple of four bytes long, so nothing is to be padded.
+// Every value of ours is a multiple of four bytes long, so nothing is to be padded.
 fn push_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
     body.extend(length.to_ne_bytes());
@@ -321,12 +321,8 @@ mod tests {
         let v6: std::net::Ipv6Addr = "fe80::1".parse().unwrap();
         let mut via = u16::from(AF_INET6).to_ne_bytes().to_vec();
         via.extend(v6.octets());
-        let mut body = route_of(1);
-        body.extend([22, 0, 18, 0]);
-        body.extend(via);
-        if cfg!(target_endian = "little") {
-            assert_eq!(route(&body).unwrap().gateway, Some(v6.into()));
-        }
+        let body = with_attribute(route_of(1), RTA_VIA, &via);
+        assert_eq!(route(&body).unwrap().gateway, Some(v6.into()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::errno::Errno;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::gate::event::{Bell, Event, WayOut};
@@ -22,6 +23,8 @@ pub use way_out::ANYWHERE;
 /// `RTNLGRP_LINK`, `_IPV4_IFADDR`, `_IPV4_ROUTE`, `_IPV4_RULE`, `_IPV6_IFADDR`, `_IPV6_ROUTE`,
 /// `_IPV6_RULE` and `_NEXTHOP` (linux/rtnetlink.h), each number n as bit n − 1.
 const GROUPS: u32 = bits(&[1, 5, 7, 8, 9, 11, 19, 32]);
+
+const ENOBUFS: i32 = Errno::ENOBUFS as i32;
 
 /// How long after a look the next one is due at the earliest, where notices pour in.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -174,8 +177,9 @@ impl<'a> Follower<'a> {
             match self.notices.try_receive() {
                 Ok(true) => rang |= rings(self.notices.datagram()),
                 Ok(false) => return rang,
-                // ENOBUFS: something was lost, so it must be looked at.
-                Err(_) => rang = true,
+                // Something was lost, so it must be looked at.
+                Err(error) if error.raw_os_error() == Some(ENOBUFS) => rang = true,
+                Err(_) => return true,
             }
         }
     }
@@ -193,7 +197,7 @@ async fn rung(notices: &mut Port) {
 // Nobody left to change them means that they stay.
 async fn changed(addresses: &mut watch::Receiver<Vec<IpAddr>>) {
     if addresses.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -246,5 +250,30 @@ const fn bits(groups: &[u32]) -> u32 {
     match groups {
         [] => 0,
         [first, rest @ ..] => 1 << (*first - 1) | bits(rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_joined_by_their_bit() {
+        assert_eq!(GROUPS, 0x8004_05d1);
+        assert_eq!(bits(&[]), 0);
+    }
+
+    #[tokio::test]
+    async fn where_netlink_is_forbidden_the_way_out_is_unknown_and_said_once() {
+        let (events, mut listener) = mpsc::channel(4);
+        let mut said = Said::new(&events);
+        let forbidden = io::Error::from(io::ErrorKind::PermissionDenied);
+        said.unknown(&forbidden).await;
+        said.unknown(&forbidden).await;
+        assert_eq!(
+            listener.recv().await,
+            Some(Event::WayOut(way_out::unknown()))
+        );
+        assert!(listener.try_recv().is_err());
     }
 }
