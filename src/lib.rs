@@ -4,3 +4,4 @@ pub mod clock;
 pub mod config;
 pub mod gate;
 pub mod probe;
+pub mod sources;

@@ -1,0 +1,10 @@
+//! Where the gate learns of the world: each source turns what it hears into events.
+
+pub mod clock_step;
+mod fd;
+pub mod kernel;
+mod netlink;
+pub mod power_supply;
+mod resolv_conf;
+pub mod suspend_count;
+pub mod uevent;
