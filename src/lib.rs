@@ -2,5 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod dirs;
 pub mod gate;
 pub mod probe;
+pub mod run;
