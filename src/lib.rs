@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod config;
+pub mod dirs;
 pub mod gate;
 pub mod probe;
 pub mod sources;
+pub mod run;
