@@ -1,6 +1,10 @@
 //! Lets an unattended upgrade start only when it can succeed, and sees it through.
 
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
+pub mod exit;
 pub mod gate;
 pub mod probe;
+pub mod report;
