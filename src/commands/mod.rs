@@ -1,0 +1,3 @@
+//! The commands: what each one does with its arguments.
+
+pub mod status;
