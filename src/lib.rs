@@ -2,5 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod dbus;
 pub mod gate;
 pub mod probe;
+pub mod sources;
