@@ -12,4 +12,6 @@ pub mod gate;
 pub mod probe;
 pub mod report;
 pub mod run;
+pub mod gate;
+pub mod probe;
 pub mod sources;

@@ -8,3 +8,11 @@ pub mod power_supply;
 mod resolv_conf;
 pub mod suspend_count;
 pub mod uevent;
+//! The world, turned into the gate's events.
+
+pub mod bus;
+mod logind;
+mod network_manager;
+mod networkd;
+mod power;
+mod upower;
