@@ -3,4 +3,19 @@
 //! The child does what leaks and blocks (name resolution, TLS, proxies), answers in one line of JSON
 //! and ends; a deadline is a kill. So the gate itself stays small and single-threaded.
 
+pub mod child;
 pub mod protocol;
+
+mod connect;
+mod fault;
+mod judge;
+mod names;
+mod prober;
+mod proxy;
+mod roots;
+mod stream;
+mod web;
+mod wire;
+mod words;
+
+pub use prober::{Finished, Prober};
