@@ -1,1 +1,3 @@
 //! The real binary and the real edges, from outside.
+
+mod span;
