@@ -27,7 +27,10 @@ impl FromStr for Entry {
 pub(super) fn read_all(node: &Node<'_>) -> Read<Vec<Entry>> {
     let list = read::array(node, "a list of targets")?;
     if list.is_empty() {
-        return read::refuse(node, "is empty; name a target, or leave the key out for the default");
+        return read::refuse(
+            node,
+            "is empty; name a target, or leave the key out for the default",
+        );
     }
     read::each(list, entry)
 }
@@ -53,9 +56,10 @@ fn any(table: &DeTable<'_>) -> Read<Vec<Target>> {
 
 fn target(node: &Node<'_>) -> Read<Target> {
     match node.get_ref() {
-        DeValue::String(text) if text == "auto" => {
-            read::refuse(node, "\"auto\" is an entry of its own and cannot stand in any")
-        }
+        DeValue::String(text) if text == "auto" => read::refuse(
+            node,
+            "\"auto\" is an entry of its own and cannot stand in any",
+        ),
         DeValue::String(text) => parse(node, text),
         DeValue::Table(table) => with_expect(node, table),
         _ => read::not_a(node, "a target such as \"https://example.org\", or a table"),
@@ -70,7 +74,10 @@ fn parse(node: &Node<'_>, text: &str) -> Read<Target> {
 /// `{ url = "http://…", expect = "…" }`.
 fn with_expect(node: &Node<'_>, table: &DeTable<'_>) -> Read<Target> {
     let [Some(url), Some(expect)] = read::members(table, ["url", "expect"])? else {
-        return read::refuse(node, "must have both url and expect, or be a string, or { any = […] }");
+        return read::refuse(
+            node,
+            "must have both url and expect, or be a string, or { any = […] }",
+        );
     };
     let Target::Http { url, .. } = parse(url, read::string(url)?)? else {
         return read::refuse(url, "only an http:// target has an expect");
@@ -91,14 +98,20 @@ pub(super) fn show(entry: &Entry) -> Value {
         Entry::One(target) => show_target(target),
         Entry::Any(targets) => {
             let targets = targets.iter().map(show_target).collect();
-            Value::Table(toml::Table::from_iter([("any".to_owned(), Value::Array(targets))]))
+            Value::Table(toml::Table::from_iter([(
+                "any".to_owned(),
+                Value::Array(targets),
+            )]))
         }
     }
 }
 
 fn show_target(target: &Target) -> Value {
     match target {
-        Target::Http { url, expect: Some(expect) } => Value::Table(toml::Table::from_iter([
+        Target::Http {
+            url,
+            expect: Some(expect),
+        } => Value::Table(toml::Table::from_iter([
             ("url".to_owned(), Value::from(url.as_str())),
             ("expect".to_owned(), Value::from(expect.as_str())),
         ])),

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// One fault, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The file or directory.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// The line, counted from 1; none if it is about the file as a whole.
     pub line: Option<usize>,
@@ -62,6 +63,17 @@ impl fmt::Display for Errors {
         }
         Ok(())
     }
+}
+
+/// A path as JSON has it, which knows no other text than Unicode.
+pub(super) fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+/// The line, counted from 1, in which the byte at `at` stands.
+pub(super) fn line_of(text: &[u8], at: usize) -> usize {
+    let before = text.get(..at).unwrap_or(text);
+    before.split(|byte| *byte == b'\n').count()
 }
 
 /// `text` with its control characters escaped: it cannot break out of a line or a comment.

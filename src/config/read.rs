@@ -37,9 +37,18 @@ pub(super) fn refuse<T>(node: &Node<'_>, message: impl Into<String>) -> Read<T> 
 
 /// Refuses `node` because it is not `what`.
 pub(super) fn not_a<T>(node: &Node<'_>, what: &str) -> Read<T> {
-    let found = node.get_ref().type_str();
-    let article = if found.starts_with(['a', 'i']) { "an" } else { "a" };
-    refuse(node, format!("must be {what}, not {article} {found}"))
+    refuse(node, format!("must be {what}, not {}", kind_of(node)))
+}
+
+/// `a string`, `an array`, …
+pub(super) fn kind_of(node: &Node<'_>) -> String {
+    let kind = node.get_ref().type_str();
+    let article = if kind.starts_with(['a', 'i']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {kind}")
 }
 
 pub(super) fn boolean(node: &Node<'_>) -> Read<bool> {
@@ -73,7 +82,11 @@ pub(super) fn each<T>(array: &DeArray<'_>, read: impl Fn(&Node<'_>) -> Read<T>) 
             Err(more) => wrong.extend(more),
         }
     }
-    if wrong.is_empty() { Ok(values) } else { Err(wrong) }
+    if wrong.is_empty() {
+        Ok(values)
+    } else {
+        Err(wrong)
+    }
 }
 
 /// A whole number in `from..=to`.
@@ -103,7 +116,10 @@ pub(super) fn word<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Read<T> {
     found.map_or_else(
         || {
             let known: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            refuse(node, format!("must be {}, not {written:?}", known.join(" or ")))
+            refuse(
+                node,
+                format!("must be {}, not {written:?}", known.join(" or ")),
+            )
         },
         |(_, value)| Ok(*value),
     )
@@ -114,7 +130,8 @@ pub(super) fn span(node: &Node<'_>) -> Read<Span> {
     let DeValue::String(text) = node.get_ref() else {
         return not_a(node, "a time span in quotes, such as \"1min 30s\"");
     };
-    text.parse().or_else(|error| refuse(node, format!("{error}")))
+    text.parse()
+        .or_else(|error| refuse(node, format!("{error}")))
 }
 
 /// A time span up to `most`.

@@ -72,7 +72,9 @@ impl FromStr for Target {
         let refused = || ParseError(text.to_owned());
         let url = text.to_owned();
         if let Some(url) = text.strip_prefix("nix-cache:") {
-            return Ok(Self::NixCache { url: url.to_owned() });
+            return Ok(Self::NixCache {
+                url: url.to_owned(),
+            });
         }
         let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
         match scheme {

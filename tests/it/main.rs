@@ -1,3 +1,4 @@
 //! The real binary and the real edges, from outside.
 
+mod config;
 mod span;

@@ -1,0 +1,3 @@
+//! What each command does, once its arguments are parsed.
+
+pub mod config;
