@@ -3,3 +3,6 @@ mod purity;
 mod kernel;
 
 mod run_child;
+
+mod config;
+mod span;
