@@ -13,6 +13,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::dirs;
@@ -227,7 +228,7 @@ fn watch(path: &Path) -> Option<AsyncFd<OwnedFd>> {
     let bell = || -> io::Result<_> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         inotify.add_watch(path, BELLS)?;
-        AsyncFd::register(OwnedFd::from(inotify))
+        registered(OwnedFd::from(inotify))
     };
     bell()
         .inspect_err(|error| {
@@ -237,6 +238,14 @@ fn watch(path: &Path) -> Option<AsyncFd<OwnedFd>> {
             )
         })
         .ok()
+}
+
+#[allow(
+    deprecated,
+    reason = "its successor is unsafe; an OwnedFd keeps the promise that it asks for"
+)]
+fn registered(inotify: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(inotify, Interest::READABLE)
 }
 
 fn write_holder(file: &mut File, us: &str) -> io::Result<()> {
