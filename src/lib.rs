@@ -12,6 +12,4 @@ pub mod gate;
 pub mod probe;
 pub mod report;
 pub mod run;
-pub mod gate;
-pub mod probe;
 pub mod sources;

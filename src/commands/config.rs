@@ -1,39 +1,59 @@
 //! `upgrade-gate config`: the effective configuration, where each value comes from, and what is wrong with it.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde_json::json;
 
+use super::prepare;
+use crate::cli::Config;
 use crate::config::effective::Setting;
+use crate::config::places::Places;
 use crate::config::problem::{Errors, one_line};
-use crate::config::{Chosen, Loaded, dotted};
+use crate::config::{self, Chosen, Loaded, Overrides, dotted};
+use crate::exit::Exit;
 
-/// The exit code of a configuration that is wrong.
-pub const WRONG_CONFIGURATION: u8 = 78;
+/// Shows the profile in force, or all that is wrong with the configuration.
+pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> io::Result<Exit> {
+    let loaded = match config::load(&Places::below(root)) {
+        Ok(loaded) => loaded,
+        Err(errors) => return refuse(&errors, args.json, out).map(|()| Exit::Config),
+    };
+    match loaded.profile(args.profile.as_deref(), &Overrides::default()) {
+        Ok(chosen) => {
+            let auto = prepare::derive(&chosen.profile, &[], root).lines();
+            show(&loaded, &chosen, &auto, args.json, out).map(|()| Exit::Ok)
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            Ok(Exit::Usage)
+        }
+    }
+}
 
-/// Shows one profile in force; the exit code.
+/// Shows one profile in force.
 ///
 /// `auto` is what the entry `auto` resolves to and what could not be derived, one line each.
-pub fn show(
+fn show(
     loaded: &Loaded,
     chosen: &Chosen,
     auto: &[String],
     json: bool,
     out: &mut impl Write,
-) -> io::Result<u8> {
+) -> io::Result<()> {
     if json {
         write_json(loaded, chosen, auto, out)?;
     } else {
         write_toml(loaded, chosen, auto, out)?;
     }
-    Ok(0)
+    Ok(())
 }
 
-/// Names everything that is wrong; the exit code.
-pub fn refuse(errors: &Errors, json: bool, out: &mut impl Write) -> io::Result<u8> {
+/// Names everything that is wrong.
+fn refuse(errors: &Errors, json: bool, out: &mut impl Write) -> io::Result<()> {
     if json {
         writeln!(out, "{}", json!(errors))?;
-        return Ok(WRONG_CONFIGURATION);
+        return Ok(());
     }
     for warning in &errors.warnings {
         writeln!(out, "warning: {warning}")?;
@@ -41,7 +61,7 @@ pub fn refuse(errors: &Errors, json: bool, out: &mut impl Write) -> io::Result<u
     for error in &errors.errors {
         writeln!(out, "error: {error}")?;
     }
-    Ok(WRONG_CONFIGURATION)
+    Ok(())
 }
 
 fn warnings(loaded: &Loaded, chosen: &Chosen) -> impl Iterator<Item = String> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+pub mod auto;
 pub mod effective;
 mod entry;
 mod file;

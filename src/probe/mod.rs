@@ -19,3 +19,6 @@ mod wire;
 mod words;
 
 pub use prober::{Finished, Prober};
+
+/// The hidden subcommand that [`child::main`] is behind.
+pub const SUBCOMMAND: &str = "__probe";

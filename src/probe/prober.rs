@@ -116,7 +116,7 @@ fn ourselves() -> Vec<OsString> {
     } else {
         std::env::current_exe().map_or_else(|_| "upgrade-gate".into(), OsString::from)
     };
-    vec![program, "__probe".into()]
+    vec![program, super::SUBCOMMAND.into()]
 }
 
 fn spawn(program: &[OsString]) -> io::Result<Child> {

@@ -1,7 +1,7 @@
 //! The wrapped command: its attempts, its signals, its lock, and what counts as interrupted.
 //!
-//! These are the parts; what joins them with the gate lives with the commands. Only [`command`],
-//! [`child`], [`die`], [`signals`], [`lock`], [`stamp`] and [`changed`] touch the system, each in one thin place.
+//! [`runner`] joins the parts with the gate. Only [`command`], [`child`], [`die`], [`signals`], [`lock`],
+//! [`stamp`] and [`changed`] touch the system, each in one thin place.
 
 pub mod backoff;
 pub mod changed;
@@ -11,5 +11,6 @@ pub mod die;
 pub mod inhibit;
 pub mod judge;
 pub mod lock;
+pub mod runner;
 pub mod signals;
 pub mod stamp;
