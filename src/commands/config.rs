@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use crate::config::effective::Setting;
-use crate::config::problem::{Errors, one_line};
-use crate::config::{Chosen, Loaded, dotted};
+use crate::config::problem::{Errors, dotted, one_line};
+use crate::config::{Chosen, Loaded};
 
 /// The exit code of a configuration that is wrong.
 pub const WRONG_CONFIGURATION: u8 = 78;
