@@ -10,8 +10,8 @@ use crate::clock;
 use crate::gate::event::Event;
 use crate::gate::policy::Policy;
 use crate::gate::{Action, Gate};
-use crate::probe::{Finished, Prober};
 use crate::probe::protocol::Request;
+use crate::probe::{Finished, Prober};
 use crate::sources::{self, Sources};
 
 /// A gate, its sources and its probes.

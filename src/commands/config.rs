@@ -9,8 +9,8 @@ use super::prepare;
 use crate::cli::Config;
 use crate::config::effective::Setting;
 use crate::config::places::Places;
-use crate::config::problem::{Errors, one_line};
-use crate::config::{self, Chosen, Loaded, Overrides, dotted};
+use crate::config::problem::{Errors, dotted, one_line};
+use crate::config::{self, Chosen, Loaded, Overrides};
 use crate::exit::Exit;
 
 /// Shows the profile in force, or all that is wrong with the configuration.
@@ -34,7 +34,7 @@ pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> io::Re
 /// Shows one profile in force.
 ///
 /// `auto` is what the entry `auto` resolves to and what could not be derived, one line each.
-fn show(
+pub fn show(
     loaded: &Loaded,
     chosen: &Chosen,
     auto: &[String],
@@ -50,7 +50,7 @@ fn show(
 }
 
 /// Names everything that is wrong.
-fn refuse(errors: &Errors, json: bool, out: &mut impl Write) -> io::Result<()> {
+pub fn refuse(errors: &Errors, json: bool, out: &mut impl Write) -> io::Result<()> {
     if json {
         writeln!(out, "{}", json!(errors))?;
         return Ok(());

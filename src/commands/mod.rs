@@ -1,6 +1,6 @@
 //! The commands: what each one does with its arguments.
 
-mod config;
+pub mod config;
 mod prepare;
 mod question;
 mod run;
@@ -37,7 +37,8 @@ fn carry_out(argv: &[OsString]) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return cli::refuse(&error, argv).into(),
     };
-    let exec_condition = matches!(&cli.command, Command::WaitOnline(q) | Command::Check(q) if q.exec_condition);
+    let exec_condition =
+        matches!(&cli.command, Command::WaitOnline(q) | Command::Check(q) if q.exec_condition);
     match call(cli) {
         exit if exec_condition => exit.with_exec_condition().into(),
         Exit::Signal(number) => die::of_signal(number),
@@ -49,7 +50,9 @@ fn call(cli: Cli) -> Exit {
     let log = journal::start(cli.verbose, cli.quiet);
     let root = cli.root.unwrap_or_else(|| PathBuf::from("/"));
     match cli.command {
-        Command::WaitOnline(question) => wait(question::wait_online(&question, root, log, cli.quiet)),
+        Command::WaitOnline(question) => {
+            wait(question::wait_online(&question, root, log, cli.quiet))
+        }
         Command::Check(question) => wait(question::check(&question, root, log, cli.quiet)),
         Command::Run(command) => wait(run::run(command, root, log, cli.quiet)),
         immediate => answer(&immediate, &root),
@@ -58,10 +61,15 @@ fn call(cli: Cli) -> Exit {
 
 /// Runs a command that waits for the world, on this one thread.
 fn wait(command: impl Future<Output = Result<Exit, Refusal>>) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(command),
-        Err(error) => Err(Refusal::new(Exit::Fault, format!("cannot wait for anything: {error}"))),
+        Err(error) => Err(Refusal::new(
+            Exit::Fault,
+            format!("cannot wait for anything: {error}"),
+        )),
     };
     done.unwrap_or_else(|refusal| {
         tracing::error!("{refusal}");
@@ -74,9 +82,15 @@ fn answer(command: &Command, root: &Path) -> Exit {
     match command {
         Command::Status(args) => {
             let xdg = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-            printed(&status::status(args, &status::gates_dirs(Some(root), xdg), &mut out))
+            printed(&status::status(
+                args,
+                &status::gates_dirs(Some(root), xdg),
+                &mut out,
+            ))
         }
-        Command::Config(args) => config::config(args, root, &mut out).unwrap_or_else(|error| printed(&Err(error))),
+        Command::Config(args) => {
+            config::config(args, root, &mut out).unwrap_or_else(|error| printed(&Err(error)))
+        }
         Command::Completions { shell } => printed(&cli::write_completions(*shell, &mut out)),
         Command::Man { dir } => printed(&cli::write_man(dir.as_deref(), &mut out)),
         _ => Exit::Fault,

@@ -18,7 +18,7 @@ use crate::probe::protocol::Request;
 
 /// Everything that a gate is made from.
 #[derive(Debug)]
-pub struct Prepared {
+pub(super) struct Prepared {
     /// The profile in force.
     pub profile: Profile,
     /// What the gate asks for.
@@ -32,7 +32,7 @@ pub struct Prepared {
 /// A command that cannot be carried out: what to exit with, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-pub struct Refusal {
+pub(super) struct Refusal {
     /// The exit code.
     pub exit: Exit,
     text: String,
@@ -40,23 +40,33 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal with that exit code, for that reason.
-    pub fn new(exit: Exit, why: impl ToString) -> Self {
-        Self { exit, text: why.to_string() }
+    pub(super) fn new(exit: Exit, why: impl ToString) -> Self {
+        Self {
+            exit,
+            text: why.to_string(),
+        }
     }
 }
 
 impl Prepared {
     /// The targets, as they are written.
-    pub fn targets(&self) -> Vec<String> {
+    pub(super) fn targets(&self) -> Vec<String> {
         let all = self.request.wanted.groups.iter().flatten();
         all.map(ToString::to_string).collect()
     }
 }
 
 /// Prepares a gate for `command`, which is empty unless it is a run. Warnings are logged.
-pub fn prepare(args: &GateArgs, command: &[OsString], root: &Path) -> Result<Prepared, Refusal> {
-    let overrides = Overrides { targets: entries(&args.targets)? };
-    let loaded = config::load(&Places::below(root)).map_err(|errors| Refusal::new(Exit::Config, errors))?;
+pub(super) fn prepare(
+    args: &GateArgs,
+    command: &[OsString],
+    root: &Path,
+) -> Result<Prepared, Refusal> {
+    let overrides = Overrides {
+        targets: entries(&args.targets)?,
+    };
+    let loaded =
+        config::load(&Places::below(root)).map_err(|errors| Refusal::new(Exit::Config, errors))?;
     let chosen = loaded
         .profile(args.profile.as_deref(), &overrides)
         .map_err(|error| Refusal::new(Exit::Usage, error))?;
@@ -71,28 +81,33 @@ pub fn prepare(args: &GateArgs, command: &[OsString], root: &Path) -> Result<Pre
     let wanted = wanted(&profile.targets, &derived.groups);
     let guess = wanted.groups.is_empty();
     if guess && !profile.allow_guess {
-        return Err(Refusal::new(Exit::Unavailable, nothing_to_probe(&profile, &derived)));
+        return Err(Refusal::new(
+            Exit::Unavailable,
+            nothing_to_probe(&profile, &derived),
+        ));
     }
     Ok(Prepared {
         policy: policy(args, &profile, guess)?,
-        request: Request { wanted, ssl_cert_file: derived.ssl_cert_file },
+        request: Request {
+            wanted,
+            ssl_cert_file: derived.ssl_cert_file,
+        },
         notes: derived.notes,
         profile,
     })
 }
 
 /// What `auto` means for this profile; nothing if it is not asked for.
-pub fn derive(profile: &Profile, command: &[OsString], root: &Path) -> Derived {
+pub(super) fn derive(profile: &Profile, command: &[OsString], root: &Path) -> Derived {
     let _ = (profile, command, root);
     Derived::default()
 }
 
 fn entries(written: &[String]) -> Result<Vec<Entry>, Refusal> {
-    let entry = |text: &String| match text.as_str() {
-        "auto" => Ok(Entry::Auto),
-        text => text.parse::<Target>().map(Entry::One),
-    };
-    let entries = written.iter().map(entry).collect::<Result<_, _>>();
+    let entries = written
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>();
     entries.map_err(|error| Refusal::new(Exit::Usage, format!("--target: {error}")))
 }
 
@@ -102,7 +117,9 @@ fn wanted(entries: &[Entry], derived: &[Vec<Target>]) -> Wanted {
         Entry::One(target) => vec![vec![target.clone()]],
         Entry::Any(targets) => vec![targets.clone()],
     });
-    Wanted { groups: groups.collect() }
+    Wanted {
+        groups: groups.collect(),
+    }
 }
 
 fn policy(args: &GateArgs, profile: &Profile, guess: bool) -> Result<Policy, Refusal> {
@@ -137,7 +154,11 @@ fn seed() -> u64 {
 
 fn nothing_to_probe(profile: &Profile, derived: &Derived) -> String {
     let notes = derived.notes.join("; ");
-    let found = if notes.is_empty() { "nothing on this machine tells what it needs".to_owned() } else { notes };
+    let found = if notes.is_empty() {
+        "nothing on this machine tells what it needs".to_owned()
+    } else {
+        notes
+    };
     format!(
         "nothing to decide from for profile {}: {found}; give --target, or set targets or allow_guess in upgrade-gate.toml",
         profile.name
@@ -151,6 +172,8 @@ fn warn(warnings: impl IntoIterator<Item = impl std::fmt::Display>) {
 }
 
 /// The directory below which the gates' status files and locks are, if this process has one.
-pub fn made(dir: Result<&Path, impl std::fmt::Display>) -> Option<PathBuf> {
-    dir.inspect_err(|error| tracing::info!("{error}")).ok().map(Path::to_owned)
+pub(super) fn made(dir: Result<&Path, impl std::fmt::Display>) -> Option<PathBuf> {
+    dir.inspect_err(|error| tracing::info!("{error}"))
+        .ok()
+        .map(Path::to_owned)
 }

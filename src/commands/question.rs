@@ -18,7 +18,12 @@ use crate::report::{Kind, Reporter, Setup, Summary, sentence};
 const LOOK: Duration = Duration::from_secs(15);
 
 /// Waits until the gate opens.
-pub async fn wait_online(question: &Question, root: PathBuf, log: Log, quiet: bool) -> Result<Exit, Refusal> {
+pub(super) async fn wait_online(
+    question: &Question,
+    root: PathBuf,
+    log: Log,
+    quiet: bool,
+) -> Result<Exit, Refusal> {
     let prepared = prepare(&question.gate, &[], &root)?;
     let mut reporter = reporter(Kind::WaitOnline, &prepared, question.gate.json, quiet, log);
     let mut engine = Engine::start(prepared.policy, prepared.request, root);
@@ -36,11 +41,23 @@ pub async fn wait_online(question: &Question, root: PathBuf, log: Log, quiet: bo
 }
 
 /// Takes one look, and prints the verdict.
-pub async fn check(question: &Question, root: PathBuf, log: Log, quiet: bool) -> Result<Exit, Refusal> {
+pub(super) async fn check(
+    question: &Question,
+    root: PathBuf,
+    log: Log,
+    quiet: bool,
+) -> Result<Exit, Refusal> {
     let prepared = prepare(&question.gate, &[], &root)?;
     let mut reporter = reporter(Kind::Check, &prepared, question.gate.json, quiet, log);
-    let timeout = prepared.policy.timeout.map_or(LOOK, |timeout| timeout.min(LOOK));
-    let policy = Policy { once: true, timeout: Some(timeout), ..prepared.policy };
+    let timeout = prepared
+        .policy
+        .timeout
+        .map_or(LOOK, |timeout| timeout.min(LOOK));
+    let policy = Policy {
+        once: true,
+        timeout: Some(timeout),
+        ..prepared.policy
+    };
     let mut engine = Engine::start(policy, prepared.request, root);
     let verdict = until_decided(&mut engine, &mut reporter).await;
     reporter
@@ -76,11 +93,19 @@ fn exit(verdict: &Verdict) -> Exit {
 }
 
 /// The reporter of a gate.
-pub(super) fn reporter(kind: Kind, prepared: &Prepared, json: bool, quiet: bool, log: Log) -> Reporter {
+pub(super) fn reporter(
+    kind: Kind,
+    prepared: &Prepared,
+    json: bool,
+    quiet: bool,
+    log: Log,
+) -> Reporter {
     let gates_dir = match kind {
         // Its verdict is gone before anybody could look for it.
         Kind::Check => None,
-        Kind::WaitOnline | Kind::Run => made(Dirs::of_process().usable_runtime()).map(|dir| dir.join("gates")),
+        Kind::WaitOnline | Kind::Run => {
+            made(Dirs::of_process().usable_runtime()).map(|dir| dir.join("gates"))
+        }
     };
     Reporter::new(Setup {
         kind,

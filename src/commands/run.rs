@@ -15,7 +15,7 @@ use crate::run::runner::{Plan, Runner};
 use crate::run::signals::{Ignored, Signals};
 
 /// Waits for the gate, runs the command, and runs it again if it was interrupted.
-pub async fn run(run: Run, root: PathBuf, log: Log, quiet: bool) -> Result<Exit, Refusal> {
+pub(super) async fn run(run: Run, root: PathBuf, log: Log, quiet: bool) -> Result<Exit, Refusal> {
     let prepared = prepare(&run.gate, &run.command, &root)?;
     let signals = Signals::install(Ignored::read())
         .map_err(|error| Refusal::new(Exit::Fault, format!("cannot take the signals: {error}")))?;

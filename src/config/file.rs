@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Change, KEYS, Key};
-use super::problem::{Problem, line_of, one_line};
+use super::problem::{Problem, dotted, line_of, one_line};
 use super::profile;
 use super::read::{Wrong, kind_of};
 use super::similar;
@@ -97,11 +97,11 @@ impl Reader<'_> {
                 DeValue::Table(profiles) if name == PROFILE => self.profiles(profiles),
                 _ if name == PROFILE => {
                     let message = format!("must be tables [profile.NAME], not {}", kind_of(value));
-                    self.complain(value.span().start, Some(path(&[name])), message);
+                    self.complain(value.span().start, Some(dotted(&[name])), message);
                 }
                 _ => {
                     let hint = suggest(name, &[PROFILE], "only [profile.NAME] tables belong here");
-                    self.complain(key.span().start, Some(path(&[name])), hint);
+                    self.complain(key.span().start, Some(dotted(&[name])), hint);
                 }
             }
         }
@@ -110,17 +110,16 @@ impl Reader<'_> {
     fn profiles(&mut self, profiles: &DeTable<'_>) {
         for (key, value) in profiles {
             let (name, at) = (key.get_ref().as_ref(), key.span().start);
-            let here = Some(path(&[PROFILE, name]));
+            let here = Some(dotted(&[PROFILE, name]));
             if let Err(error) = profile::check_name(name) {
                 self.complain(at, here, error.to_string());
                 continue;
             }
-            match value.get_ref() {
-                DeValue::Table(table) => self.profile(name, table),
-                _ => {
-                    let message = format!("must be a table, not {}", kind_of(value));
-                    self.complain(value.span().start, here, message);
-                }
+            if let DeValue::Table(table) = value.get_ref() {
+                self.profile(name, table);
+            } else {
+                let message = format!("must be a table, not {}", kind_of(value));
+                self.complain(value.span().start, here, message);
             }
         }
     }
@@ -163,7 +162,7 @@ impl Reader<'_> {
                 inner.as_deref(),
             ];
             let here: Vec<&str> = here.into_iter().flatten().collect();
-            self.complain(at.start, Some(path(&here)), message);
+            self.complain(at.start, Some(dotted(&here)), message);
         }
     }
 
@@ -171,7 +170,7 @@ impl Reader<'_> {
         let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
         let otherwise = format!("a profile has {}", known.join(", "));
         let hint = suggest(name, &known, &otherwise);
-        self.complain(at.start, Some(path(&[PROFILE, profile, name])), hint);
+        self.complain(at.start, Some(dotted(&[PROFILE, profile, name])), hint);
     }
 }
 
@@ -181,20 +180,5 @@ fn suggest(name: &str, known: &[&str], otherwise: &str) -> String {
     match similar::nearest(name, known) {
         Some(near) => format!("unknown key; did you mean {near}?"),
         None => format!("unknown key; {otherwise}"),
-    }
-}
-
-/// A dotted key, quoted where TOML asks for it.
-pub(crate) fn path(parts: &[&str]) -> String {
-    let parts: Vec<String> = parts.iter().map(|part| quoted(part)).collect();
-    parts.join(".")
-}
-
-fn quoted(part: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !part.is_empty() && part.chars().all(bare) {
-        part.to_owned()
-    } else {
-        toml::Value::from(part).to_string()
     }
 }

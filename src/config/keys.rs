@@ -253,7 +253,7 @@ fn list<T: Into<Value>>(values: impl Iterator<Item = T>) -> Value {
 }
 
 /// How `value` is written.
-fn spelling<T: PartialEq>(words: &[(&str, T)], value: T) -> Value {
+fn spelling<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> Value {
     let found = words.iter().find(|(_, known)| *known == value);
     Value::from(found.map_or("", |(word, _)| *word))
 }

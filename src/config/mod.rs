@@ -18,8 +18,7 @@ pub mod target;
 
 use effective::{Origin, Setting};
 use file::Assignment;
-pub(crate) use file::path as dotted;
-use keys::{Change, KEYS};
+use keys::KEYS;
 use places::Places;
 use problem::{Errors, Problem};
 use profile::{BUILT_IN, DEFAULT, InvalidName, Profile};
@@ -99,17 +98,15 @@ impl Loaded {
         profile::check_name(name)?;
         let mut profile = Profile::built_in(name);
         let mut origins = BTreeMap::new();
-        for (path, assignment) in self
-            .assignments
-            .iter()
-            .filter(|(_, one)| one.profile == name)
-        {
-            assignment.change.clone().apply(&mut profile);
-            let (file, line) = (path.clone(), assignment.line);
-            origins.insert(assignment.key, Origin::File { file, line });
+        for (file, written) in &self.assignments {
+            if written.profile == name {
+                written.change.clone().apply(&mut profile);
+                let (file, line) = (file.clone(), written.line);
+                origins.insert(written.key, Origin::File { file, line });
+            }
         }
         if !overrides.targets.is_empty() {
-            Change::Targets(overrides.targets.clone()).apply(&mut profile);
+            profile.targets.clone_from(&overrides.targets);
             origins.insert(keys::TARGETS, Origin::CommandLine);
         }
         Ok(Chosen {
@@ -136,13 +133,9 @@ impl Loaded {
 fn settings(profile: &Profile, origins: &mut BTreeMap<&str, Origin>) -> Vec<Setting> {
     let defaults = Profile::defaults(&profile.name);
     let built_in = Profile::built_in(&profile.name);
-    let unwritten = |key: &keys::Key| {
-        let same = key.show(&built_in) == key.show(&defaults);
-        if same {
-            Origin::Default
-        } else {
-            Origin::BuiltIn
-        }
+    let unwritten = |key: &keys::Key| match key.show(&built_in) {
+        value if value == key.show(&defaults) => Origin::Default,
+        _ => Origin::BuiltIn,
     };
     KEYS.iter()
         .map(|key| Setting {

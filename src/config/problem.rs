@@ -85,3 +85,18 @@ pub(crate) fn one_line(text: &str) -> String {
     };
     text.chars().flat_map(escape).collect()
 }
+
+/// A dotted key, quoted where TOML asks for it.
+pub(crate) fn dotted(parts: &[&str]) -> String {
+    let parts: Vec<String> = parts.iter().map(|part| quoted(part)).collect();
+    parts.join(".")
+}
+
+fn quoted(part: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !part.is_empty() && part.chars().all(bare) {
+        part.to_owned()
+    } else {
+        toml::Value::from(part).to_string()
+    }
+}

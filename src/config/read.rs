@@ -156,7 +156,7 @@ pub(super) fn absolute_path(node: &Node<'_>) -> Read<PathBuf> {
     }
 }
 
-/// The tables's values for these keys, in their order; every other key is refused.
+/// The table's values for these keys, in their order; every other key is refused.
 pub(super) fn members<'n, 'i, const N: usize>(
     table: &'n DeTable<'i>,
     keys: [&str; N],

@@ -26,9 +26,9 @@ use crate::gate::time::Monotonic;
 use crate::gate::verdict::{Hold, Verdict};
 use crate::probe::Prober;
 use crate::probe::protocol::Request;
-use crate::sources::bus::BusAddress;
 use crate::report::span::format_span;
 use crate::report::{AttemptEnd, Judged, Reporter, Summary};
+use crate::sources::bus::BusAddress;
 
 /// What is to be run, and under which conditions.
 #[derive(Debug)]
@@ -72,11 +72,17 @@ struct End {
 
 impl End {
     fn new(exit: Exit, why: impl Into<String>) -> Self {
-        Self { exit, why: why.into() }
+        Self {
+            exit,
+            why: why.into(),
+        }
     }
 
     fn of_signal(signal: Signal) -> Self {
-        Self::new(Exit::Signal(signal as i32), format!("told to stop by {signal}"))
+        Self::new(
+            Exit::Signal(signal as i32),
+            format!("told to stop by {signal}"),
+        )
     }
 
     fn of_fault(error: &dyn std::error::Error) -> Self {
@@ -176,7 +182,10 @@ impl Runner {
         match stamp::recent(last, clock::wall(), span) {
             Some(due) if !self.plan.allow_recent => {
                 let left = Duration::from_secs(due.0.saturating_sub(clock::wall().0).as_secs());
-                let why = format!("recent: it succeeded a while ago and is due in {}", format_span(left));
+                let why = format!(
+                    "recent: it succeeded a while ago and is due in {}",
+                    format_span(left)
+                );
                 Err(End::new(Exit::Ok, why))
             }
             _ => Ok(()),
@@ -203,7 +212,11 @@ impl Runner {
             };
             let verdict = match news {
                 News::Open(evidence) => Verdict::Open(evidence),
-                News::GiveUp(holds) => return Err(not_now(crate::report::sentence::lasting(&Verdict::Held(holds)))),
+                News::GiveUp(holds) => {
+                    return Err(not_now(crate::report::sentence::lasting(&Verdict::Held(
+                        holds,
+                    ))));
+                }
                 News::Say(verdict) => verdict,
                 News::Probe(_) | News::Abandon(_) => continue,
             };
@@ -236,7 +249,8 @@ impl Runner {
             detail: format!("{holder} is running the upgrade of this profile"),
             look_again: None,
         };
-        self.reporter.verdict(&Verdict::Held(vec![hold]), clock::now());
+        self.reporter
+            .verdict(&Verdict::Held(vec![hold]), clock::now());
     }
 
     /// Waits for something while the world is listened to; a signal ends it.
@@ -253,7 +267,11 @@ impl Runner {
     }
 
     async fn attempt(&mut self) -> Result<Attempt, End> {
-        let request = inhibit::Request::new(&self.plan.profile.inhibit, &self.plan.profile.name, &self.plan.command);
+        let request = inhibit::Request::new(
+            &self.plan.profile.inhibit,
+            &self.plan.profile.name,
+            &self.plan.command,
+        );
         let _inhibitor = match request {
             Some(request) => self.meanwhile(inhibit::take(request, ask_logind)).await?,
             None => None,
@@ -262,8 +280,14 @@ impl Runner {
         let (resumes, detours) = (self.engine.gate().resumes(), self.engine.gate().detours());
         let began = clock::now().monotonic;
         self.reporter.attempt_started(self.attempts);
-        let running = self.launcher.start(&self.plan.command).map_err(|e| End::of_fault(&e))?;
-        let ended = self.watch(running, began).await.map_err(|e| End::of_fault(&e))?;
+        let running = self
+            .launcher
+            .start(&self.plan.command)
+            .map_err(|e| End::of_fault(&e))?;
+        let ended = self
+            .watch(running, began)
+            .await
+            .map_err(|e| End::of_fault(&e))?;
         Ok(Attempt {
             facts_ending: ended.ending,
             slept: self.engine.gate().resumes() != resumes,
@@ -277,8 +301,16 @@ impl Runner {
 
     /// Stays with the command to its end; passes signals on, and listens to the world.
     async fn watch(&mut self, mut running: Running, began: Monotonic) -> io::Result<Ended> {
-        let mut deadline = self.plan.profile.attempt_timeout.map(|span| began.after(span));
-        let mut ended = Ended { ending: Ending::Exited(0), timed_out: false, told_to_stop: None };
+        let mut deadline = self
+            .plan
+            .profile
+            .attempt_timeout
+            .map(|span| began.after(span));
+        let mut ended = Ended {
+            ending: Ending::Exited(0),
+            timed_out: false,
+            told_to_stop: None,
+        };
         loop {
             tokio::select! {
                 biased;
@@ -341,7 +373,10 @@ impl Runner {
     /// Goes back to the gate after a pause, unless it was the last attempt.
     async fn again(&mut self, why: Interruption) -> Result<(), End> {
         if self.attempts >= self.plan.profile.attempts {
-            return Err(not_now(format!("interrupted {} times, the last time because {why}", self.attempts)));
+            return Err(not_now(format!(
+                "interrupted {} times, the last time because {why}",
+                self.attempts
+            )));
         }
         let pause = backoff::delay(self.attempts, self.plan.seed);
         let until = clock::now().monotonic.after(pause);
@@ -365,9 +400,14 @@ impl Runner {
     }
 
     fn stamp(&self) {
-        let Some(state) = &self.plan.state else { return };
+        let Some(state) = &self.plan.state else {
+            return;
+        };
         if let Err(error) = stamp::write(state, &self.plan.profile.name, clock::wall()) {
-            tracing::warn!("cannot keep the time of this success in {}: {error}", state.display());
+            tracing::warn!(
+                "cannot keep the time of this success in {}: {error}",
+                state.display()
+            );
         }
     }
 }
@@ -394,7 +434,10 @@ fn exit_of(ending: Ending) -> Exit {
 fn told(judgement: Judgement) -> (Judged, String) {
     match judgement {
         Judgement::Succeeded => (Judged::Succeeded, "the command succeeded".into()),
-        Judgement::Final(_) => (Judged::Final, "the command has spoken, or has done its work".into()),
+        Judgement::Final(_) => (
+            Judged::Final,
+            "the command has spoken, or has done its work".into(),
+        ),
         Judgement::Failed(_) => (Judged::Failed, "the command failed by itself".into()),
         Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
         Judgement::Stopped(_) => (Judged::Failed, "told to stop".into()),
@@ -403,8 +446,17 @@ fn told(judgement: Judgement) -> (Judged, String) {
 
 /// Takes the inhibitor lock over a connection of its own: the sources' is for listening only.
 async fn ask_logind(request: inhibit::Request) -> Result<OwnedFd, String> {
-    let connection = BusAddress::system().connect().await.map_err(|e| e.to_string())?;
-    let lock = login1::inhibit(&connection, &request.what, request.who, &request.why, InhibitMode::Block);
+    let connection = BusAddress::system()
+        .connect()
+        .await
+        .map_err(|e| e.to_string())?;
+    let lock = login1::inhibit(
+        &connection,
+        &request.what,
+        request.who,
+        &request.why,
+        InhibitMode::Block,
+    );
     lock.await.map_err(|error| error.to_string())
 }
 

@@ -12,7 +12,7 @@ mod power;
 pub mod power_supply;
 mod resolv_conf;
 pub mod suspend_count;
-mod uevent;
+pub mod uevent;
 mod upower;
 
 use std::net::IpAddr;
@@ -33,13 +33,17 @@ const ROOM: usize = 64;
 #[derive(Debug)]
 pub struct Sources {
     events: mpsc::Receiver<Event>,
-    tasks: JoinSet<()>,
+    /// Held, not asked: the tasks end when it is dropped.
+    _tasks: JoinSet<()>,
 }
 
 impl Sources {
     /// No source at all: nothing is ever heard.
     pub fn none() -> Self {
-        Self { events: mpsc::channel(1).1, tasks: JoinSet::new() }
+        Self {
+            events: mpsc::channel(1).1,
+            _tasks: JoinSet::new(),
+        }
     }
 
     /// Waits for the next event; for ever if no source is left. Safe to cancel.
@@ -62,12 +66,18 @@ pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
     let mut tasks = JoinSet::new();
     let bell = Arc::new(Notify::new());
     let supplies = root.to_owned();
-    let sysfs = Sysfs { read: move || power_supply::read(&supplies), bell: Arc::clone(&bell) };
+    let sysfs = Sysfs {
+        read: move || power_supply::read(&supplies),
+        bell: Arc::clone(&bell),
+    };
     tasks.spawn(kernel::watch(addresses, tell.clone()));
     tasks.spawn(clock_step::watch(tell.clone()));
     tasks.spawn(ring(bell));
     tasks.spawn(bus::watch(BusAddress::system(), tell, sysfs));
-    Sources { events, tasks }
+    Sources {
+        events,
+        _tasks: tasks,
+    }
 }
 
 /// Rings when a power supply changes.

@@ -1,6 +1,6 @@
 //! The real binary and the real edges, from outside.
-mod purity;
 mod kernel;
+mod purity;
 
 mod run_child;
 

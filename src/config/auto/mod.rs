@@ -1,6 +1,6 @@
 //! Pending.
-use std::path::PathBuf;
 use super::target::Target;
+use std::path::PathBuf;
 /// Pending.
 #[derive(Debug, Default)]
 pub struct Derived {
@@ -16,5 +16,7 @@ pub struct Derived {
 
 impl Derived {
     /// Pending.
-    pub fn lines(&self) -> Vec<String> { self.notes.clone() }
+    pub fn lines(&self) -> Vec<String> {
+        self.notes.clone()
+    }
 }
