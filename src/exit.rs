@@ -57,7 +57,11 @@ pub const TABLE: &[Row] = &[
         "the configuration is wrong; the message names file, line and key",
     ),
     row("80", "", "the upgrade was rolled back"),
-    row("81", "", "the upgrade was to be rolled back, and that failed too"),
+    row(
+        "81",
+        "",
+        "the upgrade was to be rolled back, and that failed too",
+    ),
     row(
         "other",
         "",
@@ -69,7 +73,11 @@ pub const TABLE: &[Row] = &[
 pub const EXEC_CONDITION_TABLE: &[Row] = &[
     row("0", "", "open: the unit runs"),
     row("1", "", "not now: the unit is skipped, without a failure"),
-    row("255", "", "everything else: the unit fails, so that it is seen"),
+    row(
+        "255",
+        "",
+        "everything else: the unit fails, so that it is seen",
+    ),
 ];
 
 const fn row(code: &'static str, name: &'static str, meaning: &'static str) -> Row {

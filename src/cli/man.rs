@@ -64,7 +64,11 @@ fn own_sections(command: &clap::Command) -> Roff {
     examples(&mut roff, command);
     codes(&mut roff, "EXIT STATUS", TABLE);
     if command.has_subcommands() {
-        codes(&mut roff, "EXIT STATUS WITH --exec-condition", EXEC_CONDITION_TABLE);
+        codes(
+            &mut roff,
+            "EXIT STATUS WITH --exec-condition",
+            EXEC_CONDITION_TABLE,
+        );
         reasons(&mut roff);
     } else {
         see_also(&mut roff);
@@ -112,6 +116,8 @@ fn entry(roff: &mut Roff, title: Vec<Inline>, text: &str) {
 }
 
 fn see_also(roff: &mut Roff) {
-    roff.control("SH", ["SEE ALSO"])
-        .text([bold("upgrade-gate"), roman("(1), for what the reasons mean")]);
+    roff.control("SH", ["SEE ALSO"]).text([
+        bold("upgrade-gate"),
+        roman("(1), for what the reasons mean"),
+    ]);
 }

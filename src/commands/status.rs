@@ -109,7 +109,9 @@ fn table(found: &Found, wall: Wall, now: Monotonic) -> String {
     } else {
         let head = ["GATE", "PROFILE", "REASON", "SINCE", "WHY"].map(str::to_owned);
         let gates = found.gates.iter().map(|gate| cells(gate, wall, now));
-        lines.extend(aligned(&std::iter::once(head).chain(gates).collect::<Vec<_>>()));
+        lines.extend(aligned(
+            &std::iter::once(head).chain(gates).collect::<Vec<_>>(),
+        ));
     }
     lines.join("\n") + "\n"
 }
@@ -170,7 +172,9 @@ fn aligned(rows: &[Cells]) -> Vec<String> {
 
 fn padded(row: &Cells, widths: [usize; 5]) -> String {
     let cells = row.iter().zip(widths);
-    let cells: Vec<_> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+    let cells: Vec<_> = cells
+        .map(|(cell, width)| format!("{cell:width$}"))
+        .collect();
     cells.join("  ").trim_end().to_owned()
 }
 
@@ -233,7 +237,10 @@ mod tests {
             ..gate()
         };
         let table = shown(vec![open], &[]);
-        assert!(table.contains("  open    12s    open: tcp://h:1 answered\n"), "{table}");
+        assert!(
+            table.contains("  open    12s    open: tcp://h:1 answered\n"),
+            "{table}"
+        );
     }
 
     #[test]

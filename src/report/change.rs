@@ -115,7 +115,10 @@ mod tests {
         let dns = held(Reason::Dns, "a", 1);
         assert_eq!(change(None, &dns), Change::Reasons);
         assert_eq!(change(Some(&dns), &dns), Change::Times);
-        assert_eq!(change(Some(&dns), &held(Reason::Dns, "a", 2)), Change::Times);
+        assert_eq!(
+            change(Some(&dns), &held(Reason::Dns, "a", 2)),
+            Change::Times
+        );
         let detail = held(Reason::Dns, "b", 1);
         assert_eq!(change(Some(&dns), &detail), Change::Particulars);
         let portal = held(Reason::Portal, "a", 1);
@@ -136,7 +139,10 @@ mod tests {
                 })
                 .collect(),
         );
-        assert_eq!(change(Some(&held(Reason::Dns, "", 1)), &both), Change::Reasons);
+        assert_eq!(
+            change(Some(&held(Reason::Dns, "", 1)), &both),
+            Change::Reasons
+        );
     }
 
     #[test]

@@ -32,7 +32,10 @@ pub const MESSAGE_IDS: &[(&str, &str)] = &[
     (HELD, "the gate is held, or held for another reason"),
     (OPEN, "the gate opened"),
     (GAVE_UP, "a wait or a run ended without its work done"),
-    (INTERRUPTED, "a suspend or the network interrupted an attempt"),
+    (
+        INTERRUPTED,
+        "a suspend or the network interrupted an attempt",
+    ),
     (ATTEMPT_FINISHED, "an attempt ended in any other way"),
 ];
 

@@ -100,7 +100,9 @@ fn summed_up(kind: Kind, summary: &Summary) -> String {
 }
 
 fn reason(verdict: Option<&Verdict>) -> Option<&'static str> {
-    verdict.and_then(Verdict::hold).map(|hold| hold.reason.label())
+    verdict
+        .and_then(Verdict::hold)
+        .map(|hold| hold.reason.label())
 }
 
 fn targets(setup: &Setup) -> Option<String> {

@@ -303,7 +303,10 @@ impl Reporter {
     fn write_file(&mut self) {
         let Some(file) = &mut self.file else { return };
         if let Err(error) = file.write(&self.gate) {
-            warn!("cannot write the status file {}: {error}; status will not show this gate", file.path().display());
+            warn!(
+                "cannot write the status file {}: {error}; status will not show this gate",
+                file.path().display()
+            );
             self.file = None;
         }
     }

@@ -116,7 +116,11 @@ mod tests {
 
     #[test]
     fn a_hold_is_named_with_its_particulars_and_times() {
-        let connecting = hold(Reason::Connecting, "NetworkManager is connecting", Some(104));
+        let connecting = hold(
+            Reason::Connecting,
+            "NetworkManager is connecting",
+            Some(104),
+        );
         assert_eq!(
             said(&Verdict::Held(vec![connecting.clone()]), 12),
             "held: connecting: NetworkManager is connecting (waiting for 12s, next look in 4s)"
@@ -180,7 +184,11 @@ mod tests {
 
     #[test]
     fn what_a_portal_answers_cannot_command_the_terminal() {
-        let nasty = hold(Reason::Portal, "sent to \x1b[2J\r\nhttp://\u{202e}x\u{2028}", None);
+        let nasty = hold(
+            Reason::Portal,
+            "sent to \x1b[2J\r\nhttp://\u{202e}x\u{2028}",
+            None,
+        );
         let line = said(&Verdict::Held(vec![nasty]), 0);
         assert!(!line.chars().any(is_unprintable), "{line:?}");
     }

@@ -82,7 +82,11 @@ fn a_living_file_of_nonsense_is_a_warning_and_the_others_are_read() {
     let mut good = StatusFile::new(dir.path(), 7, 1);
     good.write(&gate("dns")).expect("written");
     let mut locks = Vec::new();
-    for (name, text) in [("1-1.json", "nonsense"), ("2-1.json", "{}"), ("3-1.json", "")] {
+    for (name, text) in [
+        ("1-1.json", "nonsense"),
+        ("2-1.json", "{}"),
+        ("3-1.json", ""),
+    ] {
         let path = dir.path().join(name);
         fs::write(&path, text).expect("written");
         let file = File::open(&path).expect("open");
@@ -91,7 +95,11 @@ fn a_living_file_of_nonsense_is_a_warning_and_the_others_are_read() {
     let found = read_dir(&dir);
     assert_eq!(found.gates, [gate("dns")]);
     assert_eq!(found.warnings.len(), 3);
-    assert!(found.warnings[0].contains("1-1.json"), "{:?}", found.warnings);
+    assert!(
+        found.warnings[0].contains("1-1.json"),
+        "{:?}",
+        found.warnings
+    );
 }
 
 #[test]
@@ -114,7 +122,10 @@ fn the_file_of_a_newer_version_is_read_as_far_as_it_is_known() {
 #[test]
 fn the_unit_is_the_innermost_service() {
     let table = [
-        ("0::/system.slice/nixos-upgrade.service\n", Some("nixos-upgrade.service")),
+        (
+            "0::/system.slice/nixos-upgrade.service\n",
+            Some("nixos-upgrade.service"),
+        ),
         ("0::/system.slice/a.service/payload\n", Some("a.service")),
         ("0::/user.slice/user-1000.slice/session-2.scope\n", None),
         (
