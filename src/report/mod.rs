@@ -16,9 +16,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use self::change::{Change, Ears, Telling};
+use self::change::{Change, Ears, Line, Telling};
 use self::journal::Log;
 use self::json::{Event, usec};
 use self::live::Live;
@@ -206,7 +206,9 @@ impl Reporter {
 
     /// Tells how the command ended.
     pub fn attempt_ended(&mut self, end: &AttemptEnd) {
-        log::attempt_ended(&self.setup, end);
+        if !self.json_replaces_lines() {
+            log::attempt_ended(&self.setup, end);
+        }
         self.json(Event::AttemptEnded {
             attempt: end.attempt,
             outcome: end.judged.label(),
@@ -222,7 +224,9 @@ impl Reporter {
     /// Tells how it all came out, as the last thing.
     pub fn summary(&mut self, summary: &Summary) {
         self.live.clear();
-        log::summary(&self.setup, self.verdict.as_ref(), summary);
+        if !self.json_replaces_lines() {
+            log::summary(&self.setup, self.verdict.as_ref(), summary);
+        }
         self.json(Event::Summary {
             attempts: summary.attempts,
             exit_status: summary.exit.code(),
@@ -251,6 +255,11 @@ impl Reporter {
         }
     }
 
+    /// The same twice on one screen helps nobody; the journal has no screen.
+    fn json_replaces_lines(&self) -> bool {
+        self.setup.json && self.setup.log == Log::Stderr
+    }
+
     fn waited(&self, now: Now) -> Duration {
         now.monotonic.since(self.setup.started.monotonic)
     }
@@ -260,10 +269,10 @@ impl Reporter {
             self.live.clear();
         }
         let waited = self.waited(now);
-        if telling.line {
-            log::verdict(&self.setup, verdict, waited, now.monotonic);
-        } else if telling.verbose_line {
-            tracing::debug!("{}", sentence(verdict, waited, now.monotonic));
+        match telling.line {
+            Some(Line::Plain) => log::verdict(&self.setup, verdict, waited, now.monotonic),
+            Some(Line::Verbose) => debug!("{}", sentence(verdict, waited, now.monotonic)),
+            None => {}
         }
     }
 

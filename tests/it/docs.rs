@@ -1,5 +1,11 @@
 //! The documentation against the program: what is typed in both places must agree.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -59,6 +65,18 @@ fn the_reference_has_the_message_ids_of_the_program() {
         .map(|(id, event)| format!("| `{id}` | {event} |"))
         .collect();
     assert_eq!(rows(REFERENCE, "## Journal"), expected);
+}
+
+#[test]
+fn the_reference_has_the_journal_fields_of_the_program() {
+    let log = include_str!("../../src/report/log.rs");
+    let set: BTreeSet<_> = log
+        .split_whitespace()
+        .filter(|word| word.starts_with("upgrade_gate_"))
+        .map(|word| format!("{}=", word.to_uppercase()))
+        .collect();
+    let listed = rows(REFERENCE, "narrow it down");
+    assert_eq!(set, listed.iter().map(|row| field(row)).collect());
 }
 
 type Fields = BTreeMap<String, BTreeSet<String>>;
