@@ -135,6 +135,7 @@ pub struct Summary {
 pub struct Reporter {
     setup: Setup,
     verdict: Option<Verdict>,
+    waiting_since: Monotonic,
     live: Live,
     notify: Notify,
     file: Option<StatusFile>,
@@ -151,6 +152,7 @@ impl Reporter {
         let possible = !setup.quiet && !setup.json && setup.kind != Kind::Check;
         Self {
             verdict: None,
+            waiting_since: setup.started.monotonic,
             live: Live::new(possible && live::is_possible()),
             notify,
             file: file(&setup),
@@ -204,8 +206,10 @@ impl Reporter {
         self.notify.status(&format!("running: attempt {attempt}"));
     }
 
-    /// Tells how the command ended.
-    pub fn attempt_ended(&mut self, end: &AttemptEnd) {
+    /// Tells how the command ended. What is waited for now is a new wait, and told anew.
+    pub fn attempt_ended(&mut self, end: &AttemptEnd, now: Now) {
+        self.verdict = None;
+        self.waiting_since = now.monotonic;
         if !self.json_replaces_lines() {
             log::attempt_ended(&self.setup, end);
         }
@@ -261,7 +265,7 @@ impl Reporter {
     }
 
     fn waited(&self, now: Now) -> Duration {
-        now.monotonic.since(self.setup.started.monotonic)
+        now.monotonic.since(self.waiting_since)
     }
 
     fn log(&mut self, telling: Telling, verdict: &Verdict, now: Now) {

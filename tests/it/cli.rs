@@ -9,6 +9,9 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
@@ -219,11 +222,17 @@ fn follow(root: &TempDir) -> (Following, impl FnMut() -> Vec<Value>) {
     let child = command.arg("--follow").stdout(Stdio::piped()).spawn();
     let mut following = Following(child.expect("started"));
     let stdout = following.0.stdout.take().expect("piped");
-    let mut lines = BufReader::new(stdout)
-        .lines()
-        .map(|line| line.expect("line"));
+    let (told, lines) = mpsc::channel();
+    // A thread of its own, so that a line that never comes is a failure and not a hang.
+    thread::spawn(move || {
+        let lines = BufReader::new(stdout).lines();
+        lines
+            .map_while(Result::ok)
+            .try_for_each(|line| told.send(line))
+    });
     (following, move || {
-        reasons(&lines.next().expect("another line"))
+        let line = lines.recv_timeout(Duration::from_secs(60));
+        reasons(&line.expect("another line"))
     })
 }
 
