@@ -84,8 +84,8 @@ pub struct GateArgs {
     /// Give up after this long, in awake time; waits for ever otherwise
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub timeout: Option<String>,
-    /// Waive these holds for this once: metered, `on_battery`, `battery_low`, recent
-    #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = parse_waived)]
+    /// The soft holds that are waived.
+    #[arg(long, value_name = "REASON,…", help = texts::ALLOW, value_delimiter = ',', value_parser = parse_waived)]
     pub allow: Vec<Reason>,
     /// How long all must hold after a change before the gate opens; `check` does not settle
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
@@ -101,8 +101,8 @@ pub struct Question {
     /// What is asked for.
     #[command(flatten)]
     pub gate: GateArgs,
-    /// Exit as ExecCondition= needs it: 0 open, 1 not now, 255 for everything else
-    #[arg(long)]
+    /// Whether 1 and 255 are exited with in place of other codes.
+    #[arg(long, help = texts::EXEC_CONDITION)]
     pub exec_condition: bool,
 }
 
@@ -197,8 +197,22 @@ pub fn write_completions(shell: Shell, out: &mut dyn io::Write) -> io::Result<()
         Shell::Fish => clap_complete::Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command(), "upgrade-gate", &mut script);
+    clap_complete::generate(
+        shell,
+        &mut without_hidden(&command()),
+        "upgrade-gate",
+        &mut script,
+    );
     out.write_all(&script)
+}
+
+/// `clap_complete` offers hidden commands too.
+fn without_hidden(command: &clap::Command) -> clap::Command {
+    let visible = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+    clap::Command::new("upgrade-gate")
+        .args(command.get_arguments().filter(|arg| !arg.is_hide_set()))
+        .subcommands(visible)
+        .version(env!("CARGO_PKG_VERSION"))
 }
 
 fn command() -> clap::Command {

@@ -81,6 +81,12 @@ ssh://HOST[:PORT]      the banner is SSH's
 tcp://HOST:PORT        the connection is accepted (weak: captive portals accept too)
 auto                   what the profile's upgrade needs, found out";
 
+pub(super) const ALLOW: &str =
+    "Waive these holds for this once: metered, on_battery, battery_low, recent";
+
+pub(super) const EXEC_CONDITION: &str =
+    "Exit as ExecCondition= needs it: 0 open, 1 not now, 255 for everything else";
+
 /// The main examples and the exit codes, for `--help`.
 pub(super) fn main_with_exit_codes() -> String {
     let mut text = format!("{MAIN}\n\nExit codes:");

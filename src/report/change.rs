@@ -51,13 +51,20 @@ pub struct Ears {
     pub json: bool,
 }
 
+/// A line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// For everyone.
+    Plain,
+    /// For whoever asked for `--verbose`.
+    Verbose,
+}
+
 /// Who is told of one verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Telling {
-    /// A log line.
-    pub line: bool,
-    /// A log line that only `--verbose` shows.
-    pub verbose_line: bool,
+    /// The log, if at all.
+    pub line: Option<Line>,
     /// A JSON line.
     pub json: bool,
     /// The live line.
@@ -72,9 +79,13 @@ pub fn telling(change: Change, verdict: &Verdict, ears: Ears) -> Telling {
     let held = verdict.hold().is_some();
     let replaced = ears.log == Log::Stderr && (ears.json || ears.live && held);
     let news = change > Change::Times;
+    let line = match change {
+        Change::Reasons => Some(Line::Plain),
+        Change::Particulars => Some(Line::Verbose),
+        Change::Times => None,
+    };
     Telling {
-        line: change == Change::Reasons && !replaced,
-        verbose_line: change == Change::Particulars && !replaced,
+        line: line.filter(|_| !replaced),
         json: news && ears.json,
         live: ears.live && held,
     }
@@ -148,21 +159,21 @@ mod tests {
     #[test]
     fn a_pipe_gets_one_line_for_each_change_of_the_reasons() {
         let dns = held(Reason::Dns, "a", 1);
-        assert!(telling(Change::Reasons, &dns, PIPE).line);
-        let particulars = telling(Change::Particulars, &dns, PIPE);
-        assert!(!particulars.line && particulars.verbose_line);
-        let times = telling(Change::Times, &dns, PIPE);
-        assert!(!times.line && !times.verbose_line && !times.live);
+        let line = |change| telling(change, &dns, PIPE).line;
+        assert_eq!(line(Change::Reasons), Some(Line::Plain));
+        assert_eq!(line(Change::Particulars), Some(Line::Verbose));
+        assert_eq!(line(Change::Times), None);
+        assert!(!telling(Change::Times, &dns, PIPE).live);
     }
 
     #[test]
     fn a_terminal_gets_the_live_line_instead_and_a_line_when_it_opens() {
         let terminal = Ears { live: true, ..PIPE };
         let dns = telling(Change::Reasons, &held(Reason::Dns, "a", 1), terminal);
-        assert!(dns.live && !dns.line);
+        assert!(dns.live && dns.line.is_none());
         assert!(telling(Change::Times, &held(Reason::Dns, "a", 1), terminal).live);
         let opened = telling(Change::Reasons, &open(), terminal);
-        assert!(opened.line && !opened.live);
+        assert!(opened.line.is_some() && !opened.live);
     }
 
     #[test]
@@ -170,13 +181,13 @@ mod tests {
         let dns = held(Reason::Dns, "a", 1);
         let on_stderr = Ears { json: true, ..PIPE };
         let told = telling(Change::Reasons, &dns, on_stderr);
-        assert!(told.json && !told.line);
+        assert!(told.json && told.line.is_none());
         let in_journal = Ears {
             log: Log::Journal,
             ..on_stderr
         };
         let told = telling(Change::Reasons, &dns, in_journal);
-        assert!(told.json && told.line);
+        assert!(told.json && told.line.is_some());
         assert!(!telling(Change::Times, &dns, in_journal).json);
     }
 }

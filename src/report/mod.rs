@@ -16,9 +16,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use self::change::{Change, Ears, Telling};
+use self::change::{Change, Ears, Line, Telling};
 use self::journal::Log;
 use self::json::{Event, usec};
 use self::live::Live;
@@ -135,6 +135,7 @@ pub struct Summary {
 pub struct Reporter {
     setup: Setup,
     verdict: Option<Verdict>,
+    waiting_since: Monotonic,
     live: Live,
     notify: Notify,
     file: Option<StatusFile>,
@@ -151,6 +152,7 @@ impl Reporter {
         let possible = !setup.quiet && !setup.json && setup.kind != Kind::Check;
         Self {
             verdict: None,
+            waiting_since: setup.started.monotonic,
             live: Live::new(possible && live::is_possible()),
             notify,
             file: file(&setup),
@@ -204,9 +206,13 @@ impl Reporter {
         self.notify.status(&format!("running: attempt {attempt}"));
     }
 
-    /// Tells how the command ended.
-    pub fn attempt_ended(&mut self, end: &AttemptEnd) {
-        log::attempt_ended(&self.setup, end);
+    /// Tells how the command ended. What is waited for now is a new wait, and told anew.
+    pub fn attempt_ended(&mut self, end: &AttemptEnd, now: Now) {
+        self.verdict = None;
+        self.waiting_since = now.monotonic;
+        if !self.json_replaces_lines() {
+            log::attempt_ended(&self.setup, end);
+        }
         self.json(Event::AttemptEnded {
             attempt: end.attempt,
             outcome: end.judged.label(),
@@ -222,7 +228,9 @@ impl Reporter {
     /// Tells how it all came out, as the last thing.
     pub fn summary(&mut self, summary: &Summary) {
         self.live.clear();
-        log::summary(&self.setup, self.verdict.as_ref(), summary);
+        if !self.json_replaces_lines() {
+            log::summary(&self.setup, self.verdict.as_ref(), summary);
+        }
         self.json(Event::Summary {
             attempts: summary.attempts,
             exit_status: summary.exit.code(),
@@ -251,8 +259,13 @@ impl Reporter {
         }
     }
 
+    /// The same twice on one screen helps nobody; the journal has no screen.
+    fn json_replaces_lines(&self) -> bool {
+        self.setup.json && self.setup.log == Log::Stderr
+    }
+
     fn waited(&self, now: Now) -> Duration {
-        now.monotonic.since(self.setup.started.monotonic)
+        now.monotonic.since(self.waiting_since)
     }
 
     fn log(&mut self, telling: Telling, verdict: &Verdict, now: Now) {
@@ -260,10 +273,10 @@ impl Reporter {
             self.live.clear();
         }
         let waited = self.waited(now);
-        if telling.line {
-            log::verdict(&self.setup, verdict, waited, now.monotonic);
-        } else if telling.verbose_line {
-            tracing::debug!("{}", sentence(verdict, waited, now.monotonic));
+        match telling.line {
+            Some(Line::Plain) => log::verdict(&self.setup, verdict, waited, now.monotonic),
+            Some(Line::Verbose) => debug!("{}", sentence(verdict, waited, now.monotonic)),
+            None => {}
         }
     }
 

@@ -79,6 +79,28 @@ fn another_look_moves_the_look_but_not_the_since() {
     assert_eq!(second.since_usec_realtime, first.since_usec_realtime);
 }
 
+fn interrupted() -> AttemptEnd {
+    AttemptEnd {
+        attempt: 1,
+        judged: Judged::Interrupted,
+        exit_status: None,
+        signal: Some(15),
+        took: Duration::from_secs(3),
+        why: "the way out was lost".to_owned(),
+    }
+}
+
+#[test]
+fn after_an_attempt_a_new_wait_begins() {
+    let mut reporter = Reporter::new(setup(Kind::Run, None));
+    reporter.verdict(&open(), at(107));
+    assert_eq!(reporter.waited(at(107)), Duration::from_secs(7));
+    reporter.attempt_started(1);
+    reporter.attempt_ended(&interrupted(), at(500));
+    assert_eq!(reporter.verdict, None);
+    assert_eq!(reporter.waited(at(502)), Duration::from_secs(2));
+}
+
 #[test]
 fn an_attempt_is_seen_while_it_runs_and_after() {
     let dir = TempDir::new().expect("dir");
@@ -87,14 +109,7 @@ fn an_attempt_is_seen_while_it_runs_and_after() {
     reporter.attempt_started(1);
     let running = gates(&dir).remove(0);
     assert_eq!((running.attempt, running.running), (1, true));
-    reporter.attempt_ended(&AttemptEnd {
-        attempt: 1,
-        judged: Judged::Interrupted,
-        exit_status: None,
-        signal: Some(15),
-        took: Duration::from_secs(3),
-        why: "the way out was lost".to_owned(),
-    });
+    reporter.attempt_ended(&interrupted(), at(104));
     let ended = gates(&dir).remove(0);
     assert_eq!((ended.attempt, ended.running), (1, false));
 }

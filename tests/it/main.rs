@@ -6,3 +6,6 @@ mod run_child;
 
 mod config;
 mod span;
+
+mod cli;
+mod docs;
