@@ -144,10 +144,14 @@ pub fn file_name(name: &str) -> String {
         if plain {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("\\x{byte:02x}"));
+            escaped.extend(['\\', 'x', hexadecimal(byte >> 4), hexadecimal(byte & 15)]);
         }
     }
     escaped
+}
+
+fn hexadecimal(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or('0')
 }
 
 fn usable(kind: Kind, path: Option<&Path>) -> Result<&Path, Unusable> {
@@ -242,8 +246,8 @@ mod tests {
     fn a_directory_is_created_for_all_to_read() {
         let base = tempfile::tempdir().unwrap();
         let dirs = user(&[("XDG_RUNTIME_DIR", base.path().to_str().unwrap())]);
-        let made = dirs.usable_runtime().unwrap();
-        let mode = made.metadata().unwrap().permissions().mode();
+        let created = dirs.usable_runtime().unwrap();
+        let mode = created.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o755, mode & 0o777);
         assert!(dirs.usable_runtime().is_ok(), "it may exist already");
     }

@@ -26,7 +26,7 @@ const NOT_FOUND: u8 = 127;
 
 /// Becomes the command; returns only if that fails, with a shell's exit codes and a message like a shell's.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let Some((parent, sigpipe, argv)) = parse(args) else {
+    let Some((parent, sigpipe, words)) = parse(args) else {
         return ExitCode::from(64);
     };
     // Kept across exec, except by set-user-ID programs and those with file capabilities, prctl(2).
@@ -35,8 +35,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         // It died before we could ask to be told.
         return super::die::main(std::iter::once("15".into()));
     }
-    let error = become_command(&argv, sigpipe);
-    let program = argv.first().map(OsString::as_os_str).unwrap_or_default();
+    let error = become_command(&words, sigpipe);
+    let program = words.first().map(OsString::as_os_str).unwrap_or_default();
     let _ = writeln!(io::stderr(), "upgrade-gate: {}", message(program, &error));
     ExitCode::from(if error.kind() == io::ErrorKind::NotFound {
         NOT_FOUND
@@ -48,21 +48,21 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 fn parse(mut args: impl Iterator<Item = OsString>) -> Option<(i32, Sigpipe, Vec<OsString>)> {
     let parent = args.next()?.to_str()?.parse().ok()?;
     let sigpipe = Sigpipe::from_word(args.next()?.to_str()?)?;
-    let argv: Vec<_> = args.collect();
-    (!argv.is_empty()).then_some((parent, sigpipe, argv))
+    let words: Vec<_> = args.collect();
+    (!words.is_empty()).then_some((parent, sigpipe, words))
 }
 
 /// Rust's runtime has set SIGPIPE to be ignored: `execvp` leaves it so, std's `exec` sets the default.
-fn become_command(argv: &[OsString], sigpipe: Sigpipe) -> io::Error {
-    match (sigpipe, argv) {
-        (Sigpipe::Ignored, _) => execvp_of(argv).into(),
+fn become_command(words: &[OsString], sigpipe: Sigpipe) -> io::Error {
+    match (sigpipe, words) {
+        (Sigpipe::Ignored, _) => execvp_of(words).into(),
         (Sigpipe::Default, [program, args @ ..]) => Command::new(program).args(args).exec(),
         (Sigpipe::Default, []) => Errno::ENOENT.into(),
     }
 }
 
-fn execvp_of(argv: &[OsString]) -> Errno {
-    let strings: Result<Vec<_>, _> = argv
+fn execvp_of(words: &[OsString]) -> Errno {
+    let strings: Result<Vec<_>, _> = words
         .iter()
         .map(|arg| CString::new(arg.clone().into_vec()))
         .collect();
@@ -99,9 +99,9 @@ mod tests {
 
     #[test]
     fn the_commands_arguments_are_left_alone() {
-        let (parent, sigpipe, argv) = parsed(&["42", "ignored", "sh", "--", "-c"]).unwrap();
+        let (parent, sigpipe, words) = parsed(&["42", "ignored", "sh", "--", "-c"]).unwrap();
         assert_eq!((parent, sigpipe), (42, Sigpipe::Ignored));
-        assert_eq!(argv, ["sh", "--", "-c"]);
+        assert_eq!(words, ["sh", "--", "-c"]);
     }
 
     #[test]

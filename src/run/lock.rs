@@ -4,7 +4,7 @@
 //! The command does not inherit it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::holder;
 use crate::dirs;
 
 /// The file's closing, and its deletion or replacement by whoever tidies up.
@@ -34,9 +35,6 @@ const AFTER_BELL: [Duration; 4] = [
 
 /// How often to look where the kernel has no inotify instance left to give.
 const WITHOUT_BELL: Duration = Duration::from_secs(60);
-
-/// The holder's line is short; more than this is not ours.
-const HOLDER_LIMIT: u64 = 512;
 
 /// The lock cannot be had, not even by waiting.
 #[derive(Debug, thiserror::Error)]
@@ -74,18 +72,12 @@ pub struct Busy {
 
 /// Tries to take `profile`'s lock below the runtime directory. Within tokio's runtime.
 ///
-/// `us` is what others are told of us while we hold it, see [`describe_process`].
+/// `us` is what others are told of us while we hold it, see [`holder::describe_process`].
 pub fn try_take(runtime: &Path, profile: &str, us: &str) -> Result<Tried, LockError> {
     let directory = runtime.join("lock");
     let path = directory.join(dirs::file_name(profile) + ".lock");
     let tried = dirs::create(&directory).and_then(|()| try_path(&path, us));
     tried.map_err(|source| LockError { path, source })
-}
-
-/// `pid 42 (nixos-upgrade.service)`: this process and, as far as its control group tells, its unit.
-pub fn describe_process() -> String {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    describe(std::process::id(), &groups)
 }
 
 impl Busy {
@@ -158,7 +150,7 @@ impl Busy {
 
 impl Lock {
     fn ours(mut file: Flock<File>, us: &str) -> Self {
-        if let Err(error) = write_holder(&mut file, us) {
+        if let Err(error) = holder::write(&mut file, us) {
             // The lock holds without it; others merely cannot say who we are.
             tracing::debug!("cannot write the holder into the profile's lock: {error}");
         }
@@ -180,7 +172,7 @@ fn try_path(path: &Path, us: &str) -> io::Result<Tried> {
             Err(file) => Tried::Busy(Busy {
                 path: path.to_owned(),
                 us: us.to_owned(),
-                holder: read_holder(&file),
+                holder: holder::read(&file),
                 file,
                 bell,
             }),
@@ -235,7 +227,7 @@ fn watch(path: &Path) -> Option<AsyncFd<OwnedFd>> {
             tracing::warn!(
                 "cannot watch {}, looking at it every minute: {error}",
                 path.display()
-            )
+            );
         })
         .ok()
 }
@@ -246,37 +238,6 @@ fn watch(path: &Path) -> Option<AsyncFd<OwnedFd>> {
 )]
 fn registered(inotify: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(inotify, Interest::READABLE)
-}
-
-fn write_holder(file: &mut File, us: &str) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    writeln!(file, "{us}")
-}
-
-fn read_holder(file: &File) -> String {
-    let mut text = String::new();
-    let read = file.take(HOLDER_LIMIT).read_to_string(&mut text);
-    match (read, text.lines().next()) {
-        (Ok(_), Some(line)) if !line.is_empty() => line.to_owned(),
-        _ => "another process".to_owned(),
-    }
-}
-
-fn describe(pid: u32, groups: &str) -> String {
-    match unit_of(groups) {
-        Some(unit) => format!("pid {pid} ({unit})"),
-        None => format!("pid {pid}"),
-    }
-}
-
-/// cgroups(7): `hierarchy:controllers:path`; systemd's units end in their type. The innermost one counts.
-fn unit_of(groups: &str) -> Option<&str> {
-    let is_unit = |part: &&str| part.ends_with(".service") || part.ends_with(".scope");
-    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-    paths
-        .filter_map(|path| path.rsplit('/').find(is_unit))
-        .next()
 }
 
 #[cfg(test)]
@@ -382,31 +343,5 @@ mod tests {
             fs::write(runtime.path().join("lock/a.lock"), content).unwrap();
             assert_eq!(busy(runtime.path(), "a").holder(), "another process");
         }
-    }
-
-    #[test]
-    fn the_unit_is_read_from_the_control_group() {
-        let table = [
-            (
-                "0::/system.slice/nixos-upgrade.service\n",
-                Some("nixos-upgrade.service"),
-            ),
-            (
-                "0::/user.slice/user-0.slice/user@0.service/app.slice/run-1.scope",
-                Some("run-1.scope"),
-            ),
-            ("0::/system.slice/a.service/payload", Some("a.service")),
-            (
-                "12:pids:/\n1:name=systemd:/system.slice/b.service\n0::/",
-                Some("b.service"),
-            ),
-            ("0::/", None),
-            ("nonsense", None),
-        ];
-        for (groups, unit) in table {
-            assert_eq!(unit_of(groups), unit, "{groups}");
-        }
-        assert_eq!(describe(7, table[0].0), "pid 7 (nixos-upgrade.service)");
-        assert_eq!(describe(7, ""), "pid 7");
     }
 }

@@ -8,6 +8,7 @@ pub mod changed;
 pub mod child;
 pub mod command;
 pub mod die;
+pub mod holder;
 pub mod inhibit;
 pub mod judge;
 pub mod lock;

@@ -27,7 +27,7 @@ impl Ignored {
         fs::read_to_string("/proc/self/status").map_or(Self(0), |status| Self::parse(&status))
     }
 
-    /// proc_pid_status(5): `SigIgn:` is a mask in hexadecimal, the lowest bit is signal 1.
+    /// `proc_pid_status(5)`: `SigIgn:` is a mask in hexadecimal, the lowest bit is signal 1.
     pub fn parse(status: &str) -> Self {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
         Self(

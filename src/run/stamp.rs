@@ -67,7 +67,7 @@ pub fn write(state: &Path, profile: &str, now: Wall) -> io::Result<()> {
     let path = path_of(state, profile);
     let directory = path.parent().unwrap_or(state);
     dirs::create(directory)?;
-    let temporary = path.with_added_extension("new");
+    let temporary = path.with_extension("new");
     let mut file = File::create(&temporary)?;
     file.write_all(&serde_json::to_vec(&Written {
         version: VERSION,

@@ -1,5 +1,12 @@
 //! The command as it finds itself, and what its waiter sees: the real `__exec` and `__die`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests are tests"
+)]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -244,9 +251,12 @@ fn wrong_arguments_to_the_hidden_subcommands_are_refused() {
 
 #[test]
 fn dying_of_a_signal_is_seen_as_such_and_leaves_no_core() {
+    let directory = tempfile::tempdir().unwrap();
     for signal in ["1", "2", "3", "6", "7", "9", "11", "13", "15"] {
-        let ended = Command::new(BINARY)
-            .args(["__die", signal])
+        let script = "ulimit -c unlimited; exec \"$0\" __die $1";
+        let ended = Command::new("sh")
+            .args(["-c", script, BINARY, signal])
+            .current_dir(&directory)
             .status()
             .unwrap();
         assert_eq!(
@@ -341,10 +351,6 @@ async fn a_program_that_is_not_there_to_become_the_command_is_an_error() {
 
 #[test]
 fn the_command_has_the_terminal() {
-    if !Path::new("/usr/bin/script").exists() {
-        eprintln!("skipped: script(1) is not installed");
-        return;
-    }
     let inner = format!(
         "{BINARY} __exec $$ default sh -c 'test -t 0 && test -t 1 && : < /dev/tty && exit 9'; exit $?"
     );
@@ -353,7 +359,7 @@ fn the_command_has_the_terminal() {
         .env("SHELL", "/bin/sh")
         .stdin(Stdio::null())
         .output()
-        .unwrap();
+        .expect("script(1) of util-linux");
     assert_eq!(ended.status.code(), Some(9), "{}", stdout(&ended));
 }
 
@@ -373,7 +379,7 @@ async fn a_lock_held_by_another_process_is_released_by_its_death() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
+        .expect("flock(1) of util-linux");
     assert_eq!(Lines::of(&mut holder).next(), "held");
     let Tried::Busy(busy) = lock::try_take(runtime.path(), "a", "us").unwrap() else {
         panic!("the other process does not hold it");
