@@ -65,7 +65,7 @@ fn stranger(heard: &Heard) -> Kind {
         407 | 502..=504 if heard.forwarded => Kind::Proxy,
         // RFC 6585: Network Authentication Required.
         511 if !heard.verified => Kind::Portal,
-        200..400 if heard.elsewhere && !heard.verified => Kind::Portal,
+        200..500 if heard.elsewhere && !heard.verified => Kind::Portal,
         200..300 if !heard.begins && !heard.verified => Kind::Portal,
         _ => Kind::Answer,
     }
@@ -127,11 +127,22 @@ mod tests {
         assert_eq!(http(&plain(511)), Err(Kind::Portal));
         assert_eq!(http(&plain(404)), Err(Kind::Answer));
         assert_eq!(http(&plain(302)), Err(Kind::Answer));
-        let elsewhere = Heard {
+    }
+
+    #[test]
+    fn whoever_is_led_elsewhere_over_plain_http_meets_a_portal() {
+        for status in [200, 302, 401, 403, 404] {
+            let elsewhere = Heard {
+                elsewhere: true,
+                ..plain(status)
+            };
+            assert_eq!(nix_cache(&elsewhere), Err(Kind::Portal), "{status}");
+        }
+        let verified = Heard {
             elsewhere: true,
-            ..plain(302)
+            ..verified(404)
         };
-        assert_eq!(http(&elsewhere), Err(Kind::Portal));
+        assert_eq!(nix_cache(&verified), Err(Kind::Answer));
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(super) async fn http(
 ) -> Result<(), Fault> {
     let trail = Trail::new(parse(url)?);
     let mut reply = web.get(&trail.here, progress).await?;
+    let expect = expect.filter(|text| !text.is_empty());
     let heard = trail.hear(&mut reply, expect).await;
     judge::http(&heard).map_err(|kind| trail.odd(kind, heard.status))
 }

@@ -154,8 +154,9 @@ impl Route {
             return lost(&self.place, io);
         }
         let why = deepest(error).to_string();
-        // hyper's words for a head that is not HTTP; it keeps the type to itself.
-        if why.starts_with("invalid ") || why.starts_with("message head") {
+        // hyper's words for what is not HTTP; it keeps the type to itself.
+        let odd = ["invalid ", "message head", "received unexpected"];
+        if odd.iter().any(|words| why.starts_with(words)) {
             let detail = format!("{} does not speak HTTP: {why}", self.place);
             return Fault::new(Kind::Answer, detail);
         }
