@@ -243,6 +243,7 @@ impl Reply {
                 Ok(None) | Err(_) => break,
             }
         }
+        body.truncate(BODY_LIMIT);
         body.starts_with(prefix)
     }
 }

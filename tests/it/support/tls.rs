@@ -3,19 +3,22 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::http::{Heads, Reply, Server, Stream, listener, respond};
 
 /// An issuer of certificates.
-pub struct Ca(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 /// From when to when a certificate is valid.
 #[derive(Clone, Copy, Debug)]
-pub enum Validity {
+pub(crate) enum Validity {
     /// 1975 to 4096.
     Now,
     /// 1975 to 2000.
@@ -26,27 +29,31 @@ pub enum Validity {
 
 impl Ca {
     /// Makes a new one, which nobody else knows.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // Two issuers of one name would be told apart by their signatures only.
+        let name = format!("issuer {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
     /// Its certificate.
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// Writes its certificate into a folder, to be named by `NIX_SSL_CERT_FILE`.
-    pub fn write(&self, folder: &Path) -> PathBuf {
+    pub(crate) fn write(&self, folder: &Path) -> PathBuf {
         let file = folder.join("ca.pem");
         std::fs::write(&file, self.pem()).unwrap();
         file
     }
 
     /// Issues a server's certificate for a name or an address.
-    pub fn issue(&self, name: &str, validity: Validity) -> Arc<ServerConfig> {
+    pub(crate) fn issue(&self, name: &str, validity: Validity) -> Arc<ServerConfig> {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let (from, to) = match validity {
             Validity::Now => (1975, 4096),
@@ -70,7 +77,7 @@ impl Ca {
 }
 
 /// Serves HTTPS on 127.0.0.1.
-pub fn https(
+pub(crate) fn https(
     config: Arc<ServerConfig>,
     answer: impl Fn(&str) -> Reply + Send + Sync + 'static,
 ) -> Server {
@@ -78,7 +85,7 @@ pub fn https(
 }
 
 /// Serves HTTPS on a listener of one's own.
-pub fn https_on(
+pub(crate) fn https_on(
     listener: TcpListener,
     config: Arc<ServerConfig>,
     answer: impl Fn(&str) -> Reply + Send + Sync + 'static,
