@@ -1,4 +1,12 @@
 //! The real binary and the real edges, from outside.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "clippy.toml allows them in tests, but not in what tests share"
+)]
+
 mod probe;
 mod support;

@@ -35,14 +35,14 @@ impl Probe {
         }
     }
 
-    fn env(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.env.insert(name, value.to_string());
+    fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.env.insert(name, value.into());
         self
     }
 
     fn trusting(self, ca: &Ca, folder: &tempfile::TempDir) -> Self {
         let file = ca.write(folder.path());
-        self.env("NIX_SSL_CERT_FILE", file.display())
+        self.env("NIX_SSL_CERT_FILE", file.display().to_string())
     }
 
     fn run(self) -> Answer {
@@ -496,24 +496,34 @@ fn the_ca_certificates_come_from_the_variables_then_from_nix_conf() {
     let (server, ca, folder) = trusted(Reply::ok(CACHE));
     let file = ca.write(folder.path());
     let target = || Probe::of(cache(https_url(&server)));
-    target().env("NIX_SSL_CERT_FILE", file.display()).reached();
-    target().env("SSL_CERT_FILE", file.display()).reached();
+    target()
+        .env("NIX_SSL_CERT_FILE", file.display().to_string())
+        .reached();
+    target()
+        .env("SSL_CERT_FILE", file.display().to_string())
+        .reached();
     let configured = Probe {
         ssl_cert_file: Some(file.clone()),
         ..target()
     };
     configured.reached();
     let overruled = target().env("NIX_SSL_CERT_FILE", "/nowhere.pem");
-    let failed = overruled.env("SSL_CERT_FILE", file.display()).fails("tls");
+    let failed = overruled
+        .env("SSL_CERT_FILE", file.display().to_string())
+        .fails("tls");
     for word in ["/nowhere.pem", "NIX_SSL_CERT_FILE"] {
         assert!(failed.detail.contains(word), "{failed:?}");
     }
     std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nnonsense").unwrap();
-    let failed = target().env("SSL_CERT_FILE", file.display()).fails("tls");
+    let failed = target()
+        .env("SSL_CERT_FILE", file.display().to_string())
+        .fails("tls");
     assert!(failed.detail.contains("SSL_CERT_FILE"), "{failed:?}");
     let plain = answering(Reply::ok(CACHE));
     let unaffected = Probe::of(cache(http_url(&plain)));
-    unaffected.env("SSL_CERT_FILE", file.display()).reached();
+    unaffected
+        .env("SSL_CERT_FILE", file.display().to_string())
+        .reached();
 }
 
 #[test]
@@ -563,10 +573,10 @@ fn a_socks_proxy_is_told_the_name_if_it_is_to_resolve_it() {
     assert_eq!(socks.heads(), ["cache.invalid"]);
     let here = format!("socks5://{}", socks.address());
     Probe::of(cache("http://cache.invalid"))
-        .env("all_proxy", &here)
+        .env("all_proxy", here.clone())
         .fails("dns");
     Probe::of(cache("http://127.0.0.1:1"))
-        .env("all_proxy", &here)
+        .env("all_proxy", here.clone())
         .reached();
     assert_eq!(socks.heads()[1], "[127, 0, 0, 1]");
 }
@@ -612,9 +622,9 @@ fn no_proxy_goes_directly_and_ssh_and_tcp_always_do() {
     let server = answering(Reply::ok(CACHE));
     let nobody = format!("http://{}", closed());
     let direct = Probe::of(cache(http_url(&server)));
-    let direct = direct.env("http_proxy", &nobody);
+    let direct = direct.env("http_proxy", nobody.clone());
     direct.env("no_proxy", "example.org,127.0.0.0/8").reached();
     let accepting = Server::serve(listener("127.0.0.1:0"), Heads::default(), drop);
     let probe = Probe::of(tcp(accepting.port()));
-    probe.env("all_proxy", &nobody).reached();
+    probe.env("all_proxy", nobody).reached();
 }
