@@ -68,6 +68,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::probe::black_hole::BlackHole;
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -97,7 +98,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_address_delays_the_next_by_its_head_start_only() {
-        let full = BlackHole::new();
+        let full = BlackHole::new("[::1]:0");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let open = listener.local_addr().unwrap();
         let stream = connect(&[full.address, open]).await.unwrap();
@@ -106,41 +107,9 @@ mod tests {
 
     #[tokio::test]
     async fn silence_alone_ends_at_the_limit() {
-        let full = BlackHole::new();
+        let full = BlackHole::new("[::1]:0");
         let limit = Duration::from_millis(1);
         let error = within(limit, &[full.address]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    }
-
-    /// A listener whose backlog is full: the kernel drops further SYNs, as a dead host does.
-    struct BlackHole {
-        address: SocketAddr,
-        _listener: std::os::fd::OwnedFd,
-        _queued: Vec<std::os::fd::OwnedFd>,
-    }
-
-    impl BlackHole {
-        fn new() -> Self {
-            use nix::sys::socket::{
-                AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, connect, getsockname,
-                listen, socket,
-            };
-            use std::os::fd::AsRawFd;
-            let tcp = |flags| socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
-            let listener = tcp(SockFlag::empty());
-            bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
-            listen(&listener, Backlog::new(0).unwrap()).unwrap();
-            let at: SockaddrIn = getsockname(listener.as_raw_fd()).unwrap();
-            let queued = (0..4).map(|_| {
-                let client = tcp(SockFlag::SOCK_NONBLOCK);
-                let _ = connect(client.as_raw_fd(), &at);
-                client
-            });
-            Self {
-                address: SocketAddr::V4(at.into()),
-                _queued: queued.collect(),
-                _listener: listener,
-            }
-        }
     }
 }

@@ -6,6 +6,8 @@
 pub mod child;
 pub mod protocol;
 
+#[cfg(test)]
+mod black_hole;
 mod connect;
 mod fault;
 mod judge;

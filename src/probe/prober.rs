@@ -30,6 +30,7 @@ const ANSWER_LIMIT: u64 = 64 * 1024;
 pub struct Prober {
     program: Vec<OsString>,
     request: Request,
+    limit: Duration,
     running: JoinSet<Finished>,
     abandon: Vec<(ProbeId, oneshot::Sender<()>)>,
 }
@@ -56,6 +57,7 @@ impl Prober {
         Self {
             program,
             request,
+            limit: LIMIT,
             running: JoinSet::new(),
             abandon: Vec::new(),
         }
@@ -73,10 +75,10 @@ impl Prober {
         let (sender, abandoned) = oneshot::channel();
         self.abandon.push((id, sender));
         let child = spawn(&self.program);
-        let request = self.request.clone();
+        let (request, limit) = (self.request.clone(), self.limit);
         self.running.spawn(async move {
             let answer = match child {
-                Ok(child) => run(child, &request, abandoned).await,
+                Ok(child) => run(child, &request, limit, abandoned).await,
                 Err(error) => Err(format!("the probe cannot be started: {error}")),
             };
             finished(id, &request, answer)
@@ -135,11 +137,12 @@ fn spawn(program: &[OsString]) -> io::Result<Child> {
 async fn run(
     mut child: Child,
     request: &Request,
+    limit: Duration,
     abandoned: oneshot::Receiver<()>,
 ) -> Result<Answer, String> {
     let answer = tokio::select! {
-        answer = timeout(LIMIT, converse(&mut child, request)) => {
-            answer.unwrap_or_else(|_| Err(overdue()))
+        answer = timeout(limit, converse(&mut child, request)) => {
+            answer.unwrap_or_else(|_| Err(overdue(limit)))
         }
         _ = abandoned => Err("the probe was abandoned".to_owned()),
     };
@@ -174,10 +177,10 @@ fn wordless(status: io::Result<std::process::ExitStatus>) -> String {
     }
 }
 
-fn overdue() -> String {
+fn overdue(limit: Duration) -> String {
     format!(
         "the probe was killed after {} s without an answer",
-        LIMIT.as_secs_f32()
+        limit.as_secs_f32()
     )
 }
 
@@ -221,4 +224,151 @@ fn outcome(verdict: Verdict) -> Outcome {
 fn first_target(request: &Request) -> String {
     let first = request.wanted.groups.iter().flatten().next();
     first.map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::target::{Target, Wanted};
+
+    fn prober(script: &str) -> Prober {
+        let target = Target::Tcp {
+            host: "192.0.2.1".to_owned(),
+            port: 1,
+        };
+        let groups = vec![vec![target]];
+        let request = Request {
+            wanted: Wanted { groups },
+            ssl_cert_file: None,
+        };
+        Prober::with_program(request, ["sh", "-c", script].map(OsString::from).to_vec())
+    }
+
+    async fn failure(mut prober: Prober) -> Failure {
+        prober.start(ProbeId(7));
+        let finished = prober.finished().await;
+        assert_eq!(finished.id, ProbeId(7));
+        match finished.outcome {
+            Outcome::Failed(failure) => failure,
+            Outcome::Reached(what) => panic!("reached {what}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_told_with_its_addresses() {
+        let line = r#"{"addresses":["192.0.2.1"],"verdict":{"reached":["a","b"]}}"#;
+        let mut prober = prober(&format!("cat > /dev/null; echo '{line}'"));
+        prober.start(ProbeId(1));
+        let finished = prober.finished().await;
+        assert_eq!(finished.outcome, Outcome::Reached("a, b".to_owned()));
+        assert_eq!(finished.addresses, ["192.0.2.1".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn the_child_is_asked_on_its_standard_input() {
+        let failure = failure(prober("grep -q 192.0.2.1 && exit 3; exit 4")).await;
+        assert!(failure.detail.contains("exit status: 3"), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn a_child_that_dies_or_talks_nonsense_leaves_the_matter_unknown() {
+        let answers = [
+            ("exit 5", "exit status: 5"),
+            ("kill -9 $$", "signal: 9"),
+            ("echo hello", "nonsense"),
+            ("cat /dev/zero", "nonsense"),
+            (r#"echo '{"addresses":[]}'"#, "verdict"),
+        ];
+        for (script, words) in answers {
+            let failure = failure(prober(script)).await;
+            assert_eq!(failure.reason, Reason::Unknown, "{script}");
+            assert!(failure.detail.contains(words), "{script}: {failure:?}");
+            assert_eq!(failure.target, "tcp://192.0.2.1:1");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_a_failure_that_says_so() {
+        let program = vec![OsString::from("/nowhere/upgrade-gate")];
+        let failure = failure(Prober::with_program(Request::default(), program)).await;
+        assert_eq!(failure.reason, Reason::Unknown);
+        assert!(failure.detail.contains("cannot be started"), "{failure:?}");
+        let empty = Prober::with_program(Request::default(), Vec::new());
+        assert!(
+            self::failure(empty)
+                .await
+                .detail
+                .contains("cannot be started")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_hung_child_is_killed_at_the_deadline() {
+        let mut prober = prober("exec sleep 600");
+        prober.limit = Duration::from_millis(20);
+        let failure = failure(prober).await;
+        assert!(failure.detail.contains("killed after"), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_probe_is_reaped_and_never_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let mut prober = prober(&format!("echo $$ >> {}; exec sleep 600", pids.display()));
+        prober.start(ProbeId(1));
+        let pid = written(&pids).await;
+        prober.abandon(ProbeId(1));
+        prober.program = vec!["true".into()];
+        prober.start(ProbeId(2));
+        assert_eq!(prober.finished().await.id, ProbeId(2));
+        gone(&pid).await;
+    }
+
+    #[tokio::test]
+    async fn a_dropped_prober_leaves_no_child() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let mut prober = prober(&format!("echo $$ >> {}; exec sleep 600", pids.display()));
+        prober.start(ProbeId(1));
+        let pid = written(&pids).await;
+        drop(prober);
+        gone(&pid).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_finishes_where_nothing_runs() {
+        let mut prober = prober("exit 0");
+        let waited = timeout(Duration::from_millis(5), prober.finished()).await;
+        assert!(waited.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_wait_loses_no_answer() {
+        let mut prober = prober("cat > /dev/null; exit 6");
+        prober.start(ProbeId(1));
+        let mut cancelled = 0;
+        loop {
+            match timeout(Duration::ZERO, prober.finished()).await {
+                Ok(finished) => break assert_eq!(finished.id, ProbeId(1)),
+                Err(_) => cancelled += 1,
+            }
+        }
+        assert!(cancelled > 0);
+    }
+
+    async fn written(file: &Path) -> String {
+        loop {
+            match std::fs::read_to_string(file) {
+                Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    async fn gone(pid: &str) {
+        let process = Path::new("/proc").join(pid);
+        while process.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }

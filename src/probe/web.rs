@@ -3,7 +3,7 @@
 use reqwest::Url;
 
 use super::fault::{Fault, Kind, Progress};
-use super::judge::{self, Heard, same_site};
+use super::judge::{self, Heard, Speaker, same_site};
 use super::proxy::bare_host;
 use super::wire::{Reply, Web};
 
@@ -24,7 +24,7 @@ pub(super) async fn nix_cache(web: &Web<'_>, progress: &Progress, url: &str) -> 
             continue;
         }
         let heard = trail.hear(&mut reply, Some(STORE_DIR)).await;
-        return judge::nix_cache(&heard).map_err(|kind| trail.odd(kind, heard.status));
+        return judge::nix_cache(heard).map_err(|kind| trail.odd(kind, heard.status));
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn https(web: &Web<'_>, progress: &Progress, url: &str) -> Resu
     let trail = Trail::new(parse(url)?);
     let mut reply = web.get(&trail.here, progress).await?;
     let heard = trail.hear(&mut reply, None).await;
-    judge::https(&heard).map_err(|kind| trail.odd(kind, heard.status))
+    judge::https(heard).map_err(|kind| trail.odd(kind, heard.status))
 }
 
 /// `http:`, known by a 204 or by how its body begins.
@@ -45,8 +45,9 @@ pub(super) async fn http(
 ) -> Result<(), Fault> {
     let trail = Trail::new(parse(url)?);
     let mut reply = web.get(&trail.here, progress).await?;
+    let expect = expect.filter(|text| !text.is_empty());
     let heard = trail.hear(&mut reply, expect).await;
-    judge::http(&heard).map_err(|kind| trail.odd(kind, heard.status))
+    judge::http(heard).map_err(|kind| trail.odd(kind, heard.status))
 }
 
 /// Whether `url` is asked over https and directly, so that a portal can be in between.
@@ -61,7 +62,7 @@ pub(super) async fn portal_on_http(web: &Web<'_>, url: &str) -> bool {
     };
     let trail = Trail::new(plain);
     match web.get(&trail.here, &Progress::default()).await {
-        Ok(mut reply) => judge::portal_on_http(&trail.hear(&mut reply, Some(STORE_DIR)).await),
+        Ok(mut reply) => judge::portal_on_http(trail.hear(&mut reply, Some(STORE_DIR)).await),
         Err(_) => false,
     }
 }
@@ -114,9 +115,12 @@ impl Trail {
         Heard {
             status: reply.status(),
             begins,
-            verified: self.verified,
             elsewhere: self.elsewhere || leads_elsewhere,
-            forwarded: reply.forwarded,
+            speaker: match (self.verified, reply.forwarded) {
+                (true, _) => Speaker::Verified,
+                (false, true) => Speaker::Proxy,
+                (false, false) => Speaker::Anybody,
+            },
         }
     }
 

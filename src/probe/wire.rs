@@ -154,8 +154,9 @@ impl Route {
             return lost(&self.place, io);
         }
         let why = deepest(error).to_string();
-        // hyper's words for a head that is not HTTP; it keeps the type to itself.
-        if why.starts_with("invalid ") || why.starts_with("message head") {
+        // hyper's words for what is not HTTP; it keeps the type to itself.
+        let odd = ["invalid ", "message head", "received unexpected"];
+        if odd.iter().any(|words| why.starts_with(words)) {
             let detail = format!("{} does not speak HTTP: {why}", self.place);
             return Fault::new(Kind::Answer, detail);
         }
@@ -242,6 +243,72 @@ impl Reply {
                 Ok(None) | Err(_) => break,
             }
         }
+        body.truncate(BODY_LIMIT);
         body.starts_with(prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::clock;
+    use crate::probe::black_hole::BlackHole;
+
+    /// Answers one request with 204.
+    fn server() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+        });
+        address
+    }
+
+    async fn status_of(addresses: Vec<SocketAddr>) -> u16 {
+        let names = Names::default();
+        let env = |_: &str| None;
+        let web = Web {
+            env: &env,
+            tls: Tls::new(&env, None),
+            names: &names,
+        };
+        let route = Route {
+            proxy: None,
+            place: String::new(),
+            known: Known(HashMap::from([("x.test".to_owned(), addresses)])),
+        };
+        let url = Url::parse("http://x.test/").unwrap();
+        let client = web.client(&url, &route).unwrap();
+        client.get(url).send().await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn dead_ipv6_delays_ipv4_by_its_head_start_only() {
+        let dead = BlackHole::new("[::1]:0");
+        let before = clock::now().monotonic;
+        assert_eq!(status_of(vec![dead.address, server()]).await, 204);
+        let took = clock::now().monotonic.since(before);
+        // Far below the seconds that a dead address may take, and generous for a busy machine.
+        assert!(took < connect::LIMIT / 2, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn refused_ipv6_gives_way_to_ipv4() {
+        let gone = TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
+        assert_eq!(status_of(vec![gone, server()]).await, 204);
+    }
+
+    #[test]
+    fn a_cause_is_found_inside_of_io_errors() {
+        let tls = rustls::Error::DecryptError;
+        let wrapped = io::Error::other(io::Error::other(tls));
+        assert!(find::<rustls::Error>(&wrapped).is_some());
+        let plain = io::Error::from(io::ErrorKind::TimedOut);
+        assert!(find::<rustls::Error>(&plain).is_none());
     }
 }

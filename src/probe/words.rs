@@ -63,7 +63,8 @@ fn doubt(error: &rustls::Error) -> Doubt {
             C::Expired | C::ExpiredContext { .. } => Doubt::Expired,
             C::NotValidYet | C::NotValidYetContext { .. } => Doubt::NotYetValid,
             C::NotValidForName | C::NotValidForNameContext { .. } => Doubt::Name,
-            C::UnknownIssuer => Doubt::Issuer,
+            // A bad signature is that of a stranger who took a known issuer's name.
+            C::UnknownIssuer | C::BadSignature => Doubt::Issuer,
             _ => Doubt::Other,
         },
         // The wall clock stands before 1970.
@@ -96,6 +97,17 @@ mod tests {
         let fault = lost("192.0.2.1:443", &error);
         assert_eq!(fault.detail, "connection refused by 192.0.2.1:443");
         assert_eq!(fault.kind, Kind::Silence);
+    }
+
+    #[test]
+    fn an_impostor_of_an_issuer_is_as_unknown_as_any() {
+        for error in [
+            rustls::CertificateError::UnknownIssuer,
+            rustls::CertificateError::BadSignature,
+        ] {
+            let kind = untrusted("x.org:443", &error.into()).kind;
+            assert_eq!(kind, Kind::Certificate(Doubt::Issuer));
+        }
     }
 
     #[test]

@@ -9,3 +9,14 @@ mod span;
 
 mod cli;
 mod docs;
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "clippy.toml allows them in tests, but not in what tests share"
+)]
+
+mod probe;
+mod support;
