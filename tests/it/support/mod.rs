@@ -1,0 +1,4 @@
+//! What several tests need: a private bus, and fakes of the services on it.
+
+pub mod bus;
+pub mod fakes;
