@@ -16,7 +16,8 @@ use upgrade_gate::gate::event::{
 use upgrade_gate::sources::bus::{BusAddress, Sysfs, watch};
 
 use crate::support::bus::{DbusDaemon, TestBus};
-use crate::support::fakes::{Fake, Logind, Mood, NetworkManager, Networkd, UPower};
+use crate::support::fake::{Fake, Mood};
+use crate::support::fakes::{Logind, NetworkManager, Networkd, UPower};
 
 /// Far longer than anything takes, even on a busy machine.
 const GENEROUS: Duration = Duration::from_secs(60);
