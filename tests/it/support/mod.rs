@@ -1,5 +1,10 @@
-//! Small real servers on loopback, scripted by a closure; each ends when it is dropped.
+//! What several tests need: real servers on loopback scripted by a closure, a private bus, and fakes of the services on it.
+//!
+//! An example includes this folder by `#[path]`; the files say which crates they need. Each ends when it is dropped.
 
-pub(crate) mod http;
-pub(crate) mod proxy;
-pub(crate) mod tls;
+pub mod bus;
+pub mod fake;
+pub mod fakes;
+pub mod http;
+pub mod proxy;
+pub mod tls;
