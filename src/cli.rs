@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::man::write as write_man;
+use crate::config::span::{self, Span};
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
 
@@ -83,13 +84,13 @@ pub struct GateArgs {
     pub targets: Vec<String>,
     /// Give up after this long, in awake time; waits for ever otherwise
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
-    pub timeout: Option<String>,
+    pub timeout: Option<Span>,
     /// The soft holds that are waived.
     #[arg(long, value_name = "REASON,…", help = texts::ALLOW, value_delimiter = ',', value_parser = parse_waived)]
     pub allow: Vec<Reason>,
     /// How long all must hold after a change before the gate opens; `check` does not settle
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
-    pub settle: Option<String>,
+    pub settle: Option<Span>,
     /// Print JSON lines for programs
     #[arg(long)]
     pub json: bool,
@@ -252,11 +253,10 @@ fn asks_exec_condition(argv: &[OsString]) -> bool {
         .any(|word| word.to_string_lossy().starts_with("--exec"))
 }
 
-fn parse_span(written: &str) -> Result<String, String> {
-    if written.trim().is_empty() {
-        return Err("a time span is wanted, as in 90, 10min, \"1h 30min\" or infinity".to_owned());
-    }
-    Ok(written.to_owned())
+fn parse_span(written: &str) -> Result<Span, String> {
+    written
+        .parse()
+        .map_err(|error: span::ParseError| error.to_string())
 }
 
 fn parse_waived(label: &str) -> Result<Reason, String> {

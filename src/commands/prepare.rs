@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::cli::GateArgs;
 use crate::clock;
@@ -73,8 +72,8 @@ pub(super) fn prepare(
     warn(&loaded.warnings);
     warn(&chosen.warning);
     let mut profile = chosen.profile;
-    if let Some(settle) = span(args.settle.as_deref())? {
-        profile.settle = settle;
+    if let Some(settle) = args.settle {
+        profile.settle = settle.finite().ok_or_else(endless_settle)?;
     }
     let derived = derive(&profile, command, root);
     warn(&derived.warnings);
@@ -87,7 +86,7 @@ pub(super) fn prepare(
         ));
     }
     Ok(Prepared {
-        policy: policy(args, &profile, guess)?,
+        policy: policy(args, &profile, guess),
         request: Request {
             wanted,
             ssl_cert_file: derived.ssl_cert_file,
@@ -122,28 +121,24 @@ fn wanted(entries: &[Entry], derived: &[Vec<Target>]) -> Wanted {
     }
 }
 
-fn policy(args: &GateArgs, profile: &Profile, guess: bool) -> Result<Policy, Refusal> {
-    Ok(Policy {
+fn policy(args: &GateArgs, profile: &Profile, guess: bool) -> Policy {
+    Policy {
         settle: profile.settle,
         hold_metered: profile.hold_metered,
         power: profile.power,
         waived: args.allow.iter().copied().collect(),
         guess,
-        timeout: span(args.timeout.as_deref())?,
+        timeout: args.timeout.and_then(Span::finite),
         once: false,
         seed: seed(),
-    })
+    }
 }
 
-/// A span of the command line; `None` if it is not given or is `infinity`.
-fn span(written: Option<&str>) -> Result<Option<Duration>, Refusal> {
-    let Some(written) = written else {
-        return Ok(None);
-    };
-    match written.parse::<Span>() {
-        Ok(span) => Ok(span.finite()),
-        Err(error) => Err(Refusal::new(Exit::Usage, format!("{written:?}: {error}"))),
-    }
+fn endless_settle() -> Refusal {
+    Refusal::new(
+        Exit::Usage,
+        "--settle infinity would never open the gate; give a finite span",
+    )
 }
 
 /// Enough to keep machines and processes from marching in step.

@@ -22,6 +22,7 @@ use std::time::Duration;
 use event::{Event, ProbeId};
 use policy::Policy;
 use probing::Probing;
+use reason::Reason;
 use time::{Monotonic, Now};
 use verdict::{Evidence, Hold, Verdict};
 use world::World;
@@ -169,6 +170,14 @@ impl Gate {
         if self.is_over(now) {
             self.rest();
             return Some(Action::GiveUp(verdict));
+        }
+        if verdict
+            .first()
+            .is_some_and(|hold| hold.reason == Reason::Unknown)
+            && !self.has_looked()
+        {
+            // What was said stays said until there is an answer; a probe takes ten seconds at most.
+            return None;
         }
         self.say(Verdict::Held(verdict))
     }

@@ -1,35 +1,16 @@
-//! Time spans as systemd writes them: `1h 30min`, `12s`, `500ms`.
+//! Time spans for people: as systemd writes them, and no finer than they care for.
 
 use std::time::Duration;
 
-/// systemd's units (systemd.time(7)), in seconds; a year is 365.25 days, a month a twelfth of that.
-const UNITS: [(&str, u64); 7] = [
-    ("y", 31_557_600),
-    ("month", 2_629_800),
-    ("w", 604_800),
-    ("d", 86_400),
-    ("h", 3_600),
-    ("min", 60),
-    ("s", 1),
-];
+use crate::config::span::Span;
 
 /// Writes a span, rounded down to seconds, or to milliseconds below one second.
 pub fn format_span(span: Duration) -> String {
-    if span.as_secs() == 0 {
-        return match span.subsec_millis() {
-            0 => "0".to_owned(),
-            ms => format!("{ms}ms"),
-        };
-    }
-    let mut left = span.as_secs();
-    let mut parts = Vec::new();
-    for (unit, size) in UNITS {
-        if left >= size {
-            parts.push(format!("{}{unit}", left / size));
-            left %= size;
-        }
-    }
-    parts.join(" ")
+    let rounded = match span.as_secs() {
+        0 => Duration::from_millis(span.subsec_millis().into()),
+        seconds => Duration::from_secs(seconds),
+    };
+    Span::Finite(rounded).to_string()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 
 use super::changed::Fingerprints;
 use super::command::{Launcher, Running};
+use super::holder::describe_process;
 use super::judge::{self, Ending, Facts, Interruption, Judgement};
 use super::lock::{self, Lock, Tried};
 use super::signals::Signals;
@@ -231,7 +232,7 @@ impl Runner {
         let Some(runtime) = &self.plan.runtime else {
             return Ok(None);
         };
-        let us = lock::describe_process();
+        let us = describe_process();
         let tried = lock::try_take(runtime, &self.plan.profile.name, &us);
         tried.map(Some).map_err(|error| End::of_fault(&error))
     }
@@ -360,14 +361,17 @@ impl Runner {
             Ending::Exited(code) => (Some(i32::from(code)), None),
             Ending::Killed(signal) => (None, Some(signal)),
         };
-        self.reporter.attempt_ended(&AttemptEnd {
-            attempt: self.attempts,
-            judged,
-            exit_status,
-            signal,
-            took: attempt.took,
-            why,
-        });
+        self.reporter.attempt_ended(
+            &AttemptEnd {
+                attempt: self.attempts,
+                judged,
+                exit_status,
+                signal,
+                took: attempt.took,
+                why,
+            },
+            clock::now(),
+        );
     }
 
     /// Goes back to the gate after a pause, unless it was the last attempt.
