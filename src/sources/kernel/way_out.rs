@@ -50,7 +50,7 @@ pub(super) async fn read(
         routes.push((address, found));
     }
     let links = links(queries).await?;
-    let addressed = queries
+    let with_address = queries
         .all(RTM_GETADDR, &all_addresses(), |message| {
             usable_address(message.payload).filter(|_| message.kind == RTM_NEWADDR)
         })
@@ -58,7 +58,7 @@ pub(super) async fn read(
     Ok(WayOut {
         hops: hops(routes, &links),
         known: !addresses.is_empty(),
-        ground: ground(&links, &addressed),
+        ground: ground(&links, &with_address),
     })
 }
 
