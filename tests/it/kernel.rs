@@ -1,5 +1,11 @@
 //! The kernel source against the real kernel: on loopback as anyone, in network namespaces as root.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy knows tests, but not their helpers"
+)]
+
 use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;

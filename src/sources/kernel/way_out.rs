@@ -16,7 +16,7 @@ use super::queries::{Answer, Queries};
 use crate::gate::event::{Ground, Hop, WayOut};
 use crate::sources::resolv_conf::{self, NameServer};
 
-/// Stand-ins for "anywhere", of which nothing is ever sent a packet: the AS112 service (RFC 7534).
+/// Stand-ins for "anywhere", to which no packet is ever sent: the AS112 service (RFC 7534).
 ///
 /// These prefixes are globally reachable by registry (RFC 6890), and nobody's own. Documentation
 /// prefixes, the usual choice, are what firewalls and routing daemons send to a black hole, and the
