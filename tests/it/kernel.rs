@@ -7,9 +7,9 @@
 )]
 
 use std::net::IpAddr;
-use std::process::Command;
 use std::time::Duration;
 
+use crate::namespace::{come_and_go, enter, ip};
 use tokio::sync::{mpsc, watch};
 use upgrade_gate::gate::event::{Bell, Event, Ground, Hop, WayOut};
 use upgrade_gate::sources::kernel::{ANYWHERE, Settings, watch_with, way_out};
@@ -99,46 +99,6 @@ macro_rules! in_a_namespace {
             }
         }
     )*};
-}
-
-const INSIDE: &str = "UPGRADE_GATE_TEST_NAMESPACE";
-
-/// Whether this is the run inside; outside, starts it and waits for its success.
-fn enter(name: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let output = Command::new("unshare")
-        .args(["--net", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", name, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let erred = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}{erred}"
-    );
-    false
-}
-
-/// Runs `ip`, a batch of commands at once.
-fn ip(commands: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let batch = folder.path().join("batch");
-    std::fs::write(&batch, commands).unwrap();
-    let output = Command::new("ip")
-        .arg("-batch")
-        .arg(&batch)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{commands}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 /// A cable (`eth0`, whose other end is `far0`) with an address and a default route of each family.
@@ -421,28 +381,6 @@ in_a_namespace! {
         world.nothing_but_a_new_gateway().await;
         flood.await.unwrap();
     }
-}
-
-/// Ten rounds of forty containers: each has a pair of links, an address and a route.
-fn come_and_go() {
-    for _ in 0..10 {
-        let round: String = (1..=40).map(container).collect();
-        ip(&round);
-        let gone: String = (1..=40)
-            .map(|number| format!("link set host{number} down\n"))
-            .collect();
-        ip(&gone);
-        ip("link del group 7");
-    }
-}
-
-fn container(number: u32) -> String {
-    format!(
-        "link add host{number} group 7 type veth peer name guest{number}
-         link set guest{number} up
-         link set host{number} up
-         address add 10.9.{number}.1/24 dev host{number}\n"
-    )
 }
 
 /// The cost of a look, printed; run it with `--ignored --nocapture`.
