@@ -20,3 +20,4 @@ mod purity;
 mod run_child;
 mod span;
 mod support;
+mod namespace;

@@ -70,7 +70,7 @@ pub async fn watch(addresses: watch::Receiver<Vec<IpAddr>>, events: mpsc::Sender
     watch_with(Settings::default(), addresses, events).await;
 }
 
-/// [`watch`], with other settings.
+/// [`watch()`], with other settings.
 pub async fn watch_with(
     settings: Settings,
     addresses: watch::Receiver<Vec<IpAddr>>,

@@ -16,7 +16,7 @@ use super::queries::{Answer, Queries};
 use crate::gate::event::{Ground, Hop, WayOut};
 use crate::sources::resolv_conf::{self, NameServer};
 
-/// Stand-ins for "anywhere", of which nothing is ever sent a packet: the AS112 service (RFC 7534).
+/// Stand-ins for "anywhere", to which no packet is ever sent: the AS112 service (RFC 7534).
 ///
 /// These prefixes are globally reachable by registry (RFC 6890), and nobody's own. Documentation
 /// prefixes, the usual choice, are what firewalls and routing daemons send to a black hole, and the
@@ -50,7 +50,7 @@ pub(super) async fn read(
         routes.push((address, found));
     }
     let links = links(queries).await?;
-    let addressed = queries
+    let with_address = queries
         .all(RTM_GETADDR, &all_addresses(), |message| {
             usable_address(message.payload).filter(|_| message.kind == RTM_NEWADDR)
         })
@@ -58,7 +58,7 @@ pub(super) async fn read(
     Ok(WayOut {
         hops: hops(routes, &links),
         known: !addresses.is_empty(),
-        ground: ground(&links, &addressed),
+        ground: ground(&links, &with_address),
     })
 }
 

@@ -1,0 +1,68 @@
+//! A network namespace for a test, and what `ip` does in it; apart from the tests that use it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy knows tests, but not their helpers"
+)]
+
+use std::process::Command;
+
+const INSIDE: &str = "UPGRADE_GATE_TEST_NAMESPACE";
+
+/// Whether this is the run inside; outside, starts it and waits for its success.
+pub(crate) fn enter(name: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let output = Command::new("unshare")
+        .args(["--net", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let erred = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{erred}"
+    );
+    false
+}
+
+/// Runs `ip`, a batch of commands at once.
+pub(crate) fn ip(commands: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = folder.path().join("batch");
+    std::fs::write(&batch, commands).unwrap();
+    let output = Command::new("ip")
+        .arg("-batch")
+        .arg(&batch)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{commands}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Ten rounds of forty containers: each has a pair of links, an address and a route.
+pub(crate) fn come_and_go() {
+    for _ in 0..10 {
+        let round: String = (1..=40).map(container).collect();
+        ip(&round);
+        ip("link set group 7 down");
+        ip("link del group 7");
+    }
+}
+
+fn container(number: u32) -> String {
+    format!(
+        "link add host{number} group 7 type veth peer name guest{number}
+         link set guest{number} up
+         link set host{number} up
+         address add 10.9.{number}.1/24 dev host{number}\n"
+    )
+}
