@@ -179,6 +179,7 @@ impl Follower {
         Step::Say(self.failed(&format!("cannot be read, it answers: {error}"), now))
     }
 
+    /// Even a refusal is asked about again: NetworkManager owns its name before its objects are there.
     fn failed<T>(&mut self, how: &str, now: Monotonic) -> Report<T> {
         self.round = None;
         let again = now.after(self.backoff.next());

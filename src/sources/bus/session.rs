@@ -187,7 +187,11 @@ impl<F: Fn() -> Report<Power>> Session<'_, F> {
 
     async fn reply(&mut self, reply: &Message, serial: u32, now: Monotonic) -> Result<(), End> {
         if let Some(purpose) = self.setup.open.remove(&serial) {
-            return self.set_up(purpose, reply, now).await;
+            self.set_up(purpose, reply, now).await?;
+            if self.setup.open.is_empty() {
+                self.backoff.reset();
+            }
+            return Ok(());
         }
         for (kind, follower) in &mut self.followers {
             if let Some(question) = follower.question(serial) {
@@ -205,9 +209,6 @@ impl<F: Fn() -> Report<Power>> Session<'_, F> {
         reply: &Message,
         now: Monotonic,
     ) -> Result<(), End> {
-        if self.setup.open.is_empty() {
-            self.backoff.reset();
-        }
         match (purpose, reply.message_type()) {
             (Some(kind), Type::Error) => self.owner_is(kind, None, now).await,
             (Some(kind), _) => {
