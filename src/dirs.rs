@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn at(path: &str) -> Option<PathBuf> {
-        Some(PathBuf::from(path))
+        PathBuf::from(path).into()
     }
 
     #[test]

@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(ending_of(ExitStatus::from_raw(4 << 8)), Ending::Exited(4));
         assert_eq!(ending_of(ExitStatus::from_raw(15)), Ending::Killed(15));
         assert_eq!(
-            ending_of(ExitStatus::from_raw(11 | 0x80)),
+            ending_of(ExitStatus::from_raw(0x80 + 11)),
             Ending::Killed(11),
             "with a core dump"
         );
