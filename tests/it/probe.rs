@@ -1,12 +1,16 @@
 //! The probe child itself: the real binary against real servers on loopback.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use upgrade_gate::config::target::{Target, Wanted};
+use upgrade_gate::gate::event::{Outcome, ProbeId};
+use upgrade_gate::gate::reason::Reason;
+use upgrade_gate::probe::Prober;
 use upgrade_gate::probe::protocol::{Answer, Request, Verdict};
 
 use crate::support::http::{Heads, Reply, Server, closed, listener};
@@ -627,4 +631,35 @@ fn no_proxy_goes_directly_and_ssh_and_tcp_always_do() {
     let accepting = Server::serve(listener("127.0.0.1:0"), Heads::default(), drop);
     let probe = Probe::of(tcp(accepting.port()));
     probe.env("all_proxy", nobody).reached();
+}
+
+fn prober(target: Target) -> Prober {
+    let request = Request {
+        wanted: Wanted {
+            groups: vec![vec![target]],
+        },
+        ssl_cert_file: None,
+    };
+    let program = [env!("CARGO_BIN_EXE_upgrade-gate"), "__probe"];
+    Prober::with_program(request, program.map(OsString::from).to_vec())
+}
+
+#[tokio::test]
+async fn the_gates_side_hears_what_the_real_child_found() {
+    let server = Server::speaking_first(Reply::raw("SSH-2.0-x\r\n"));
+    let mut good = prober(ssh(server.port()));
+    good.start(ProbeId(1));
+    let finished = good.finished().await;
+    assert_eq!(
+        finished.outcome,
+        Outcome::Reached(ssh(server.port()).to_string())
+    );
+    assert_eq!(finished.addresses, [server.address().ip()]);
+    let nobody = closed();
+    let mut bad = prober(tcp(nobody.port()));
+    bad.start(ProbeId(2));
+    match bad.finished().await.outcome {
+        Outcome::Failed(failure) => assert_eq!(failure.reason, Reason::Unreachable),
+        Outcome::Reached(what) => panic!("reached {what}"),
+    }
 }
