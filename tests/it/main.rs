@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::wildcard_imports,
     reason = "clippy.toml allows them in tests, but not in what tests share"
 )]
 
