@@ -8,6 +8,8 @@
     missing_docs,
     unreachable_pub,
     reason = "clippy.toml allows them in tests, but not in what tests share with each other and with examples"
+    clippy::wildcard_imports,
+    reason = "clippy.toml allows them in tests, but not in what tests share"
 )]
 
 mod bus;

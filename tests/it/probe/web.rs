@@ -1,0 +1,147 @@
+//! `nix-cache`, `https` and `http` targets: statuses, redirects, bodies and portals.
+
+use std::time::Duration;
+
+use super::*;
+use crate::support::http::listener;
+
+#[test]
+fn a_nix_cache_is_reached_by_its_nix_cache_info() {
+    let server = Server::start(|head| match head {
+        _ if head.starts_with("GET /some/path/nix-cache-info HTTP/1.1\r\n") => Reply::ok(CACHE),
+        _ => Reply::status("404 Not Found", ""),
+    });
+    let url = format!("{}/some/path/?priority=10", http_url(&server));
+    let answer = Probe::of(cache(&url)).run();
+    assert_eq!(
+        answer.verdict,
+        Verdict::Reached(vec![format!("nix-cache:{url}")])
+    );
+    assert_eq!(answer.addresses, [server.address().ip()]);
+}
+
+#[test]
+fn a_caches_credentials_are_sent() {
+    let server = answering(Reply::ok(CACHE));
+    let url = format!("http://me:secret@{}", server.address());
+    Probe::of(cache(url)).reached();
+    let head = server.heads()[0].to_lowercase();
+    assert!(head.contains("authorization: basic bwu6c2vjcmv0"), "{head}");
+}
+
+#[test]
+fn a_private_cache_is_reached_over_verified_tls_only() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let (server, ca, folder) = trusted(Reply::status(status, ""));
+        let probe = Probe::of(cache(https_url(&server)));
+        probe.trusting(&ca, &folder).reached();
+        let server = answering(Reply::status(status, ""));
+        let failed = Probe::of(cache(http_url(&server))).fails("unexpected_answer");
+        assert!(failed.detail.contains(&status[..3]), "{failed:?}");
+    }
+}
+
+#[test]
+fn a_cache_that_is_not_there_is_an_unexpected_answer() {
+    for reply in [Reply::status("404 Not Found", ""), Reply::ok("<html>")] {
+        let (server, ca, folder) = trusted(reply);
+        let probe = Probe::of(cache(https_url(&server)));
+        probe.trusting(&ca, &folder).fails("unexpected_answer");
+    }
+}
+
+#[test]
+fn a_cache_is_followed_through_ten_redirects_and_no_more() {
+    for (hops, reached) in [(10, true), (11, false)] {
+        let server = Server::start(move |head| {
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let hop: u32 = path.trim_start_matches('/').parse().unwrap_or(0);
+            match hop {
+                hop if hop == hops => Reply::ok(CACHE),
+                hop => Reply::redirect(&format!("/{}", hop + 1)),
+            }
+        });
+        let verdict = Probe::of(cache(http_url(&server))).run().verdict;
+        assert_eq!(matches!(verdict, Verdict::Reached(_)), reached, "{hops}");
+    }
+}
+
+#[test]
+fn an_https_target_is_reached_by_any_status_below_500() {
+    for reply in [
+        Reply::ok(""),
+        Reply::redirect("http://elsewhere.invalid/"),
+        Reply::status("404 Not Found", ""),
+    ] {
+        let (server, ca, folder) = trusted(reply);
+        let probe = Probe::of(secure(https_url(&server)));
+        probe.trusting(&ca, &folder).reached();
+    }
+    let (server, ca, folder) = trusted(Reply::status("503 Service Unavailable", ""));
+    let probe = Probe::of(secure(https_url(&server)));
+    probe.trusting(&ca, &folder).fails("unexpected_answer");
+}
+
+#[test]
+fn an_http_target_is_reached_by_204_or_by_its_body() {
+    let empty = answering(Reply::raw("HTTP/1.1 204 No Content\r\n\r\n"));
+    Probe::of(plain(http_url(&empty))).reached();
+    let online = answering(Reply::ok("NetworkManager is online\n"));
+    Probe::of(expecting(&online, "NetworkManager is online")).reached();
+    Probe::of(expecting(&online, "success")).fails("portal");
+    Probe::of(plain(http_url(&online))).fails("portal");
+}
+
+#[test]
+fn a_portal_is_known_by_its_redirect_its_page_and_its_status() {
+    let redirect = answering(Reply::redirect("http://login.invalid/"));
+    let page = answering(Reply::ok("<html>Welcome to the hotel</html>"));
+    let status = answering(Reply::status("511 Network Authentication Required", ""));
+    for portal in [&redirect, &page, &status] {
+        Probe::of(cache(http_url(portal))).fails("portal");
+        Probe::of(plain(http_url(portal))).fails("portal");
+    }
+}
+
+#[test]
+fn a_portals_login_page_over_tls_is_no_private_cache() {
+    let (login, ca, folder) = trusted(Reply::status("403 Forbidden", ""));
+    let to = https_url(&login);
+    let portal = Server::http(listener("127.0.0.2:0"), move |_| Reply::redirect(&to));
+    let probe = Probe::of(cache(http_url(&portal)));
+    probe.trusting(&ca, &folder).fails("portal");
+}
+
+#[test]
+fn a_body_is_read_no_further_than_it_takes() {
+    let head = "HTTP/1.1 200 OK\r\n\r\n";
+    let endless = answering(Reply::raw(format!("{head}{CACHE}")).endlessly("x".repeat(4096)));
+    Probe::of(cache(http_url(&endless))).reached();
+    let foreign = answering(Reply::raw(head).endlessly("<html>"));
+    Probe::of(cache(http_url(&foreign))).fails("portal");
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n5\r\nStore\r\n";
+    let slow = Reply::raw(format!("HTTP/1.1 200 OK\r\n{chunked}")).and(Reply::after(
+        Duration::from_millis(50),
+        Reply::raw("4\r\nDir:\r\n").and(Reply::hang()),
+    ));
+    Probe::of(cache(http_url(&answering(slow)))).reached();
+}
+
+#[test]
+fn a_body_longer_than_64_kib_is_never_waited_for() {
+    let expect = "x".repeat(100 * 1024);
+    let server = answering(Reply::ok(&expect));
+    Probe::of(expecting(&server, &expect)).fails("portal");
+    let within = answering(Reply::ok(&expect));
+    Probe::of(expecting(&within, &expect[..60 * 1024])).reached();
+}
+
+#[test]
+fn what_does_not_speak_http_is_an_unexpected_answer() {
+    let server = Server::speaking_first(Reply::raw("SSH-2.0-x\r\n").and(Reply::hang()));
+    let failed = Probe::of(cache(http_url(&server))).fails("unexpected_answer");
+    assert!(failed.detail.contains("does not speak HTTP"), "{failed:?}");
+    let long = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "x".repeat(1 << 20));
+    let oversized = answering(Reply::raw(long));
+    Probe::of(cache(http_url(&oversized))).fails("unexpected_answer");
+}
