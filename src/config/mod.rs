@@ -1,4 +1,5 @@
 //! Configuration: TOML as written → validated [`profile::Profile`]; strict.
 
+pub mod auto;
 pub mod profile;
 pub mod target;
