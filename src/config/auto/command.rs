@@ -45,8 +45,7 @@ pub(super) fn read(command: &[OsString]) -> Command {
             Some((name, value)) if name.starts_with("--") => (name, Some(value)),
             _ => (word.as_str(), None),
         };
-        let own = value.map(str::to_owned);
-        let taken = found.option(name, own, after);
+        let taken = found.option(name, value, after);
         rest = after.get(taken..).unwrap_or_default();
     }
     if words
@@ -60,9 +59,9 @@ pub(super) fn read(command: &[OsString]) -> Command {
 
 impl Command {
     /// Takes one option; how many of the words after it belong to it.
-    fn option(&mut self, name: &str, own: Option<String>, after: &[String]) -> usize {
+    fn option(&mut self, name: &str, own: Option<&str>, after: &[String]) -> usize {
         let word = |index: usize| after.get(index).cloned();
-        let first = own.clone().or_else(|| word(0));
+        let first = own.map(str::to_owned).or_else(|| word(0));
         let used = usize::from(own.is_none());
         match (name, first) {
             ("--flake" | "-F", Some(reference)) if own.is_some() || !reference.starts_with('-') => {

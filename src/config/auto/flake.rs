@@ -50,7 +50,7 @@ fn by_scheme(scheme: &str, rest: &str, reference: &str) -> Place {
         ("", "flake") => registry(rest)
             .unwrap_or_else(|| Place::Unknown("it is no id of a flake registry".into())),
         ("", "path") | ("" | "git" | "hg" | "tarball" | "file", "file") => Place::Local,
-        ("", "git") | ("git", "git") => git_daemon(rest),
+        ("" | "git", "git") => git_daemon(rest),
         ("git" | "hg", "ssh") => match Destination::of(&format!("ssh:{rest}")) {
             Some(destination) => Place::Ssh(destination),
             None => Place::Unknown("it names no host".into()),

@@ -1,4 +1,4 @@
-//! Key files as GLib writes them (fwupd, NetworkManager): `[group]` and `key=value`. Pure.
+//! Key files as `GLib` writes them (fwupd, NetworkManager): `[group]` and `key=value`. Pure.
 
 /// The last value of a key in a group; `None` if it is not there.
 pub(super) fn value<'a>(text: &'a str, group: &str, key: &str) -> Option<&'a str> {
