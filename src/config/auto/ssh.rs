@@ -4,6 +4,7 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use reqwest::Url;
 
@@ -121,8 +122,11 @@ fn collect(child: &mut Child) -> Result<String, String> {
             std::os::fd::AsFd::as_fd(&pipe),
             PollFlags::POLLIN,
         )];
-        if poll(&mut fds, timeout).unwrap_or(0) == 0 {
-            return Err("ssh -G did not answer within 5 s".into());
+        match poll(&mut fds, timeout) {
+            // Its own end interrupts: SIGCHLD may be caught elsewhere in the process.
+            Err(Errno::EINTR) => continue,
+            Ok(0) | Err(_) => return Err("ssh -G did not answer within 5 s".into()),
+            Ok(_) => {}
         }
         let mut chunk = [0; 4096];
         match pipe.read(&mut chunk) {
