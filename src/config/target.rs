@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 /// One thing the upgrade needs to reach, and how it is told that it was.
@@ -106,10 +107,224 @@ impl fmt::Display for Target {
     }
 }
 
+/// Why a string is no target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// None of the spellings.
+    #[error(
+        "{0:?} is no target; write nix-cache:URL, https://…, http://…, ssh://HOST or tcp://HOST:PORT"
+    )]
+    NoTarget(String),
+    /// The spelling is known, the URL is wrong.
+    #[error("{written:?} is no target: {why}")]
+    Url {
+        /// As it was written.
+        written: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+}
+
+impl FromStr for Target {
+    type Err = ParseError;
+
+    fn from_str(written: &str) -> Result<Self, ParseError> {
+        parse(written).map_err(|wrong| match wrong {
+            Wrong::Spelling => ParseError::NoTarget(written.to_owned()),
+            Wrong::Url(why) => ParseError::Url {
+                written: written.to_owned(),
+                why,
+            },
+        })
+    }
+}
+
+enum Wrong {
+    Spelling,
+    Url(String),
+}
+
+fn wrong<T>(why: &str) -> Result<T, Wrong> {
+    Err(Wrong::Url(why.to_owned()))
+}
+
+fn parse(written: &str) -> Result<Target, Wrong> {
+    let (scheme, _) = written.split_once(':').ok_or(Wrong::Spelling)?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "nix-cache" => nix_cache(&written[scheme.len() + 1..]),
+        "https" => Ok(Target::Https {
+            url: web(written)?.into(),
+        }),
+        "http" => Ok(Target::Http {
+            url: web(written)?.into(),
+            expect: None,
+        }),
+        "ssh" => host_and_port(written).map(|(host, port)| Target::Ssh {
+            host,
+            port: port.unwrap_or(22),
+        }),
+        "tcp" => match host_and_port(written)? {
+            (host, Some(port)) => Ok(Target::Tcp { host, port }),
+            (_, None) => wrong("it has no port; write tcp://HOST:PORT"),
+        },
+        _ => Err(Wrong::Spelling),
+    }
+}
+
+/// The query is dropped: in a substituter it holds Nix's own settings (`?priority=…`).
+fn nix_cache(url: &str) -> Result<Target, Wrong> {
+    let mut url = web(url)?;
+    url.set_query(None);
+    Ok(Target::NixCache {
+        url: url.as_str().trim_end_matches('/').to_owned(),
+    })
+}
+
+fn web(written: &str) -> Result<Url, Wrong> {
+    let mut url = url(written)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return wrong("the URL must begin with https:// or http://");
+    }
+    // What is written here shows up in messages and in a status file that all may read.
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong("leave out USER:PASSWORD@, a refusal proves the network as well");
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// A user is accepted and dropped: the banner comes before any login.
+fn host_and_port(written: &str) -> Result<(String, Option<u16>), Wrong> {
+    let url = url(written)?;
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return wrong("leave out what follows the host and port");
+    }
+    if url.password().is_some() {
+        return wrong("leave out the password");
+    }
+    // The crate knows nothing of these schemes and leaves the host as it is: IDN and odd
+    // spellings of addresses become what the resolver wants only in a web URL.
+    let host = url.host_str().unwrap_or_default();
+    let plain = self::url(&format!("http://{host}/"))?;
+    let host = plain.host_str().unwrap_or_default();
+    Ok((
+        host.trim_matches(['[', ']']).to_owned(),
+        usable(url.port())?,
+    ))
+}
+
+fn usable(port: Option<u16>) -> Result<Option<u16>, Wrong> {
+    match port {
+        Some(0) => wrong("port 0 cannot be reached"),
+        port => Ok(port),
+    }
+}
+
+fn url(written: &str) -> Result<Url, Wrong> {
+    let url = Url::parse(written).map_err(|error| Wrong::Url(error.to_string()))?;
+    if url.host_str().unwrap_or_default().is_empty() {
+        return wrong("it names no host");
+    }
+    usable(url.port())?;
+    Ok(url)
+}
+
 fn bracketed(host: &str) -> String {
     if host.contains(':') {
         format!("[{host}]")
     } else {
         host.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(written: &str) -> String {
+        match written.parse::<Target>() {
+            Ok(target) => target.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_spelling_is_read_and_shown_as_it_would_be_written() {
+        for (written, expected) in [
+            (
+                "nix-cache:https://cache.nixos.org",
+                "nix-cache:https://cache.nixos.org",
+            ),
+            (
+                "nix-cache:https://c.example/a/?priority=10#x",
+                "nix-cache:https://c.example/a",
+            ),
+            (
+                "nix-cache:http://[fe80::1]:8080/",
+                "nix-cache:http://[fe80::1]:8080",
+            ),
+            ("https://host", "https://host/"),
+            ("HTTPS://Host/Path?q=1#f", "https://host/Path?q=1"),
+            ("https://müller.example/", "https://xn--mller-kva.example/"),
+            ("http://host:8080/x", "http://host:8080/x"),
+            ("ssh://git@host", "ssh://host:22"),
+            ("ssh://host:2222/", "ssh://host:2222"),
+            ("ssh://[2001:db8::1]", "ssh://[2001:db8::1]:22"),
+            ("ssh://müller.example", "ssh://xn--mller-kva.example:22"),
+            ("tcp://host:80", "tcp://host:80"),
+            ("tcp://[::1]:443", "tcp://[::1]:443"),
+            ("tcp://192.0.2.1:1", "tcp://192.0.2.1:1"),
+        ] {
+            assert_eq!(shown(written), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused_with_what_to_write() {
+        for (written, part) in [
+            ("ftp://x", "\"ftp://x\" is no target; write nix-cache:URL"),
+            ("auto", "write nix-cache:URL"),
+            ("", "write nix-cache:URL"),
+            ("cache.nixos.org", "write nix-cache:URL"),
+            ("nix-cache:ftp://x", "must begin with https://"),
+            ("nix-cache:", "relative URL"),
+            ("https://", "empty host"),
+            ("https://a b/", "invalid"),
+            ("https://me:secret@host/", "leave out USER:PASSWORD@"),
+            ("ssh://", "no host"),
+            ("ssh://host/path", "leave out what follows"),
+            ("ssh://me:secret@host", "leave out the password"),
+            ("ssh://[fe80::1%eth0]", "invalid"),
+            ("tcp://host", "no port"),
+            ("tcp://host:0", "port 0"),
+            ("tcp://host:65536", "invalid port"),
+            ("https://host:0/", "port 0"),
+        ] {
+            assert!(written.parse::<Target>().is_err(), "{written} is no target");
+            assert!(
+                shown(written).contains(part),
+                "{written}: {}",
+                shown(written)
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_string_is_read_or_refused_without_a_panic(written in ".*") {
+            let _ = written.parse::<Target>();
+        }
+
+        #[test]
+        fn what_is_shown_reads_as_the_same_target(
+            scheme in prop_oneof!["nix-cache:https", "nix-cache:http", "https", "http", "ssh", "tcp"],
+            rest in "[a-z0-9\\[\\]:.@ü/%-]{1,20}",
+        ) {
+            if let Ok(target) = format!("{scheme}://{rest}").parse::<Target>() {
+                prop_assert_eq!(target.to_string().parse::<Target>(), Ok(target));
+            }
+        }
     }
 }

@@ -1,0 +1,69 @@
+//! NetworkManager's own connectivity check, as its files configure it: a page known to prove the Internet.
+
+use std::path::PathBuf;
+
+use super::world::World;
+use super::{Derived, keyfile};
+use crate::config::target::Target;
+
+/// What the page begins with, if the configuration does not say.
+const RESPONSE: &str = "NetworkManager is online";
+
+/// The page and what it begins with; none if no page is configured or the check is disabled.
+pub(super) fn derive(world: &World<'_>, derived: &mut Derived) {
+    let texts: Vec<String> = files(world)
+        .iter()
+        .filter_map(|path| world.read(path))
+        .collect();
+    if let Some(target) = target(&texts) {
+        derived
+            .notes
+            .push(format!("{target}: NetworkManager's connectivity check"));
+        derived.groups.push(vec![target]);
+    }
+}
+
+fn target(texts: &[String]) -> Option<Target> {
+    let last = |key| {
+        let mut values = texts
+            .iter()
+            .rev()
+            .filter_map(|text| keyfile::value(text, "connectivity", key));
+        values.next()
+    };
+    let disabled = matches!(last("enabled"), Some("false" | "no" | "off" | "0"));
+    let target = last("uri").filter(|_| !disabled)?.parse().ok()?;
+    Some(match target {
+        Target::Http { url, .. } => Target::Http {
+            url,
+            // An empty response stands for a 204.
+            expect: Some(last("response").unwrap_or(RESPONSE))
+                .filter(|response| !response.is_empty())
+                .map(str::to_owned),
+        },
+        other => other,
+    })
+}
+
+/// The files in the order NetworkManager reads them; in /run and /usr/lib, a name used later is shadowed.
+fn files(world: &World<'_>) -> Vec<PathBuf> {
+    let list = |folder| world.list(folder, ".conf");
+    let (vendor, run) = (
+        list("/usr/lib/NetworkManager/conf.d"),
+        list("/run/NetworkManager/conf.d"),
+    );
+    let admin = list("/etc/NetworkManager/conf.d");
+    let has = |files: &[PathBuf], path: &PathBuf| {
+        files
+            .iter()
+            .any(|file| file.file_name() == path.file_name())
+    };
+    let vendor = vendor
+        .into_iter()
+        .filter(|path| !has(&run, path) && !has(&admin, path));
+    let mut files: Vec<PathBuf> = vendor.collect();
+    files.extend(run.into_iter().filter(|path| !has(&admin, path)));
+    files.push("/etc/NetworkManager/NetworkManager.conf".into());
+    files.extend(admin);
+    files
+}

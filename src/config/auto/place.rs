@@ -1,0 +1,58 @@
+//! Where something is fetched from, before it becomes targets.
+
+use reqwest::Url;
+
+use super::ssh::Destination;
+use crate::config::target::Target;
+
+/// Where a substituter or a flake is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// What to probe: for a flake all of it, for a substituter one of it.
+    Targets(Vec<Target>),
+    /// Nothing it answers proves that it is itself: only its port is probed.
+    Weak(Target),
+    /// To be asked of `ssh -G`.
+    Ssh(Destination),
+    /// On this machine: nothing to reach.
+    Local,
+    /// A name to look up in the flake registries.
+    Registry {
+        /// The flake's id.
+        id: String,
+        /// The branch, tag or commit, as an entry may be for one of them alone.
+        reference: Option<String>,
+    },
+    /// Not understood; why.
+    Unknown(String),
+}
+
+/// A page or file on the web: over https any answer proves the host, over http none does.
+pub(super) fn web(written: &str) -> Place {
+    let Some(url) = url(written) else {
+        return Place::Unknown("it is no URL".into());
+    };
+    let port = url.port_or_known_default();
+    match (url.scheme(), url.host_str(), port) {
+        ("https", Some(_), _) => Place::Targets(vec![Target::Https { url: url.into() }]),
+        ("http", Some(host), Some(port)) => Place::Weak(tcp(host, port)),
+        _ => Place::Unknown("it is neither https:// nor http://".into()),
+    }
+}
+
+pub(super) fn tcp(host: &str, port: u16) -> Target {
+    Target::Tcp {
+        host: host.trim_matches(['[', ']']).to_owned(),
+        port,
+    }
+}
+
+/// The URL without credentials and fragment, which no probe sends.
+pub(super) fn url(written: &str) -> Option<Url> {
+    let mut url = Url::parse(written).ok()?;
+    url.set_fragment(None);
+    // A URL that cannot have them is left as it is.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Some(url)
+}

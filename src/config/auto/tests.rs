@@ -1,0 +1,291 @@
+//! Whole worlds in temporary folders, and the rows of docs/targets.md.
+
+use std::cell::Cell;
+use std::fs;
+
+use super::*;
+
+/// A machine that consists of these files; ssh resolves `jump` by a jump host and everything else as it is.
+fn derived(
+    files: &[(&str, &str)],
+    env: &Env,
+    profile: &str,
+    flake: Option<&str>,
+    line: &str,
+) -> Derived {
+    let root = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = root.path().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let ssh = |arguments: &[String]| match arguments.last().map(String::as_str) {
+        Some("jump") => Ok("hostname jump\nproxyjump bastion\n".to_owned()),
+        host => Ok(format!(
+            "hostname {}.resolved\nport 2222\n",
+            host.unwrap_or_default()
+        )),
+    };
+    let world = World {
+        root: root.path(),
+        cwd: Path::new("/home"),
+        env,
+        ssh: &ssh,
+    };
+    let command: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    derive(profile, flake, &command, &world)
+}
+
+/// The groups as text: targets joined by `|`.
+fn groups(derived: &Derived) -> Vec<String> {
+    let shown = |group: &Vec<Target>| {
+        let targets: Vec<_> = group.iter().map(ToString::to_string).collect();
+        targets.join(" | ")
+    };
+    derived.groups.iter().map(shown).collect()
+}
+
+fn nixos(files: &[(&str, &str)], flake: Option<&str>, line: &str) -> Derived {
+    derived(files, &Env::default(), "nixos-upgrade", flake, line)
+}
+
+const CACHE: &str = "nix-cache:https://cache.nixos.org";
+
+#[test]
+fn a_plain_nixos_reaches_the_default_cache_and_the_channels_of_root() {
+    let channels = "https://channels.nixos.org/nixos-25.11 nixos\n# no\nfile:///x y\n";
+    let world = [("/root/.nix-channels", channels)];
+    let derived = nixos(&world, None, "nixos-rebuild switch --upgrade");
+    assert_eq!(
+        groups(&derived),
+        [CACHE, "https://channels.nixos.org/nixos-25.11"]
+    );
+    assert_eq!(derived.warnings, [""; 0]);
+}
+
+#[test]
+fn nix_conf_is_read_with_includes_users_files_environment_and_command() {
+    let files = [
+        (
+            "/etc/nix/nix.conf",
+            "substituters = https://a\n!include gone\ninclude more.conf\nssl-cert-file = /ca\n",
+        ),
+        (
+            "/etc/nix/more.conf",
+            "extra-substituters = file:///x ssh-ng://host\n",
+        ),
+        (
+            "/root/.config/nix/nix.conf",
+            "extra-substituters = https://user\n",
+        ),
+        (
+            "/etc/xdg/nix/nix.conf",
+            "extra-substituters = https://xdg\n",
+        ),
+    ];
+    let env = Env {
+        home: Some("/root".into()),
+        nix_config: Some("extra-substituters = https://env".into()),
+        ..Env::default()
+    };
+    let line = "nixos-rebuild switch --option extra-substituters https://command";
+    let derived = derived(&files, &env, "nixos-upgrade", Some("/etc/nixos"), line);
+    let expected = "nix-cache:https://a | ssh://host.resolved:2222 | nix-cache:https://xdg | \
+                    nix-cache:https://user | nix-cache:https://env | nix-cache:https://command";
+    assert_eq!(groups(&derived), [expected]);
+    assert_eq!(derived.ssl_cert_file, Some("/ca".into()));
+    assert_eq!(derived.warnings, [""; 0]);
+}
+
+#[test]
+fn a_line_that_nix_refuses_and_an_include_that_is_gone_or_loops_are_named_with_file_and_line() {
+    let files = [(
+        "/etc/nix/nix.conf",
+        "lonely\ninclude gone\ninclude nix.conf\nsubstituters = word\n",
+    )];
+    let derived = nixos(&files, Some("."), "");
+    let places: Vec<_> = derived
+        .warnings
+        .iter()
+        .map(|warning| &warning[..20])
+        .collect();
+    let expected = [1, 2, 3, 4].map(|line| format!("/etc/nix/nix.conf:{line}:"));
+    assert_eq!(places, expected);
+    assert!(derived.groups.is_empty());
+}
+
+#[test]
+fn an_include_loop_spelt_differently_each_time_ends() {
+    let files = [("/etc/nix/nix.conf", "include ../nix/nix.conf\n")];
+    let derived = nixos(&files, Some("."), "");
+    assert!(
+        derived
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("includes itself"))
+    );
+}
+
+#[test]
+fn behind_a_jump_host_nothing_is_probed_and_that_is_said() {
+    let derived = nixos(&[], Some("git+ssh://git@jump/config"), "");
+    assert_eq!(groups(&derived), [CACHE]);
+    assert!(
+        derived
+            .notes
+            .iter()
+            .any(|note| note.contains("not probed: ssh reaches it by proxyjump bastion"))
+    );
+}
+
+#[test]
+fn the_profile_names_the_flake_before_the_command_does() {
+    let derived = nixos(&[], Some("gitlab:a/b"), "nixos-rebuild --flake github:a/b");
+    assert_eq!(groups(&derived)[1..], ["https://gitlab.com/"]);
+}
+
+#[test]
+fn inputs_of_a_local_flake_that_are_looked_up_anew_are_reached() {
+    let lock = r#"{"root":"r","nodes":{"r":{"inputs":{"nixpkgs":"n"}},
+        "n":{"original":{"type":"indirect","id":"nixpkgs"}}}}"#;
+    let registry = r#"{"version":2,"flakes":[{"from":{"type":"indirect","id":"nixpkgs"},
+        "to":{"type":"sourcehut","owner":"~a","repo":"b"}}]}"#;
+    let files = [
+        ("/etc/nixos/flake.nix", ""),
+        ("/etc/nixos/flake.lock", lock),
+        ("/etc/nix/registry.json", registry),
+    ];
+    let updated = nixos(&files, None, "nixos-rebuild boot --update-input nixpkgs");
+    assert_eq!(groups(&updated), [CACHE, "https://git.sr.ht/"]);
+    assert_eq!(groups(&nixos(&files, None, "nixos-rebuild boot")), [CACHE]);
+}
+
+#[test]
+fn a_name_that_no_file_knows_means_the_global_registry() {
+    let derived = nixos(&[], Some("nixpkgs"), "");
+    assert_eq!(
+        groups(&derived)[1..],
+        ["https://channels.nixos.org/flake-registry.json"]
+    );
+}
+
+#[test]
+fn fwupd_needs_each_remote_that_is_enabled_and_has_its_login() {
+    let remote = |rest: &str| format!("[fwupd Remote]\n{rest}\n");
+    let lvfs = remote("Enabled=true\nMetadataURI=https://cdn.fwupd.org/firmware.xml.zst");
+    let off = remote("Enabled=false\nMetadataURI=https://off.example/x");
+    let embargo = remote("Enabled=true\nRequiresAuth=true\nMetadataURI=https://auth.example/x");
+    let local = remote("Enabled=true\nMetadataURI=file:///usr/share/x");
+    let own = remote("Enabled=true\nMetadataURI=https://own.example/x");
+    let files = [
+        ("/etc/fwupd/remotes.d/lvfs.conf", lvfs.as_str()),
+        ("/etc/fwupd/remotes.d/off.conf", &off),
+        ("/etc/fwupd/remotes.d/embargo.conf", &embargo),
+        ("/etc/fwupd/remotes.d/vendor.conf", &local),
+        ("/var/lib/fwupd/remotes.d/own.conf", &own),
+    ];
+    let derived = derived(&files, &Env::default(), "fwupd-refresh", None, "");
+    assert_eq!(
+        groups(&derived),
+        [
+            "https://own.example/x",
+            "https://cdn.fwupd.org/firmware.xml.zst"
+        ]
+    );
+}
+
+#[test]
+fn other_profiles_take_the_first_source_there_is() {
+    let page = (
+        "/usr/lib/NetworkManager/conf.d/c.conf",
+        "[connectivity]\nuri=http://nm.example/\n",
+    );
+    let apt = (
+        "/etc/apt/sources.list",
+        "deb http://deb.example/debian s main\n",
+    );
+    let of = |files: &[_]| derived(files, &Env::default(), "other", None, "");
+    assert!(of(&[]).groups.is_empty());
+    let expect = |expect: &str, url: &str| Target::Http {
+        url: url.into(),
+        expect: Some(expect.into()),
+    };
+    let expected = expect("NetworkManager is online", "http://nm.example/");
+    assert_eq!(of(&[page]).groups, [[expected]]);
+    let expected = expect(
+        "-----BEGIN PGP SIGNED MESSAGE-----",
+        "http://deb.example/debian/dists/s/InRelease",
+    );
+    assert_eq!(of(&[page, apt]).groups, [[expected]]);
+    assert_eq!(
+        groups(&of(&[page, apt, ("/etc/nix/nix.conf", "")])),
+        [CACHE]
+    );
+    let off = (
+        "/etc/NetworkManager/conf.d/d.conf",
+        "[connectivity]\nenabled=false\n",
+    );
+    assert!(of(&[page, off]).groups.is_empty());
+}
+
+#[test]
+fn ssh_is_not_asked_where_no_ssh_url_is() {
+    let asked = Cell::new(false);
+    let ssh = |_: &[String]| {
+        asked.set(true);
+        Err(String::new())
+    };
+    let root = tempfile::tempdir().unwrap();
+    let world = World {
+        root: root.path(),
+        cwd: Path::new("/"),
+        env: &Env::default(),
+        ssh: &ssh,
+    };
+    derive("nixos-upgrade", Some("github:a/b"), &[], &world);
+    assert!(!asked.get());
+}
+
+#[test]
+fn credentials_are_never_shown() {
+    let files = [(
+        "/etc/nix/nix.conf",
+        "substituters = https://me:secret@c.example/ s3://me:secret@b\n",
+    )];
+    let derived = nixos(&files, Some("git+https://me:secret@g.example/x"), "");
+    assert_eq!(derived.groups.len(), 2);
+    assert!(!format!("{derived:?}").contains("secret"));
+}
+
+#[test]
+fn the_documentation_tells_how_each_spelling_is_read() {
+    let text = include_str!("../../../docs/targets.md");
+    let (substituters, flakes) = text.split_once("## Flakes").unwrap();
+    let caches = check(substituters, nix_store::place, " or ");
+    let flakes = check(flakes, flake::place, " and ");
+    assert!(caches > 10 && flakes > 10, "the tables are found");
+}
+
+fn check(text: &str, place: fn(&str) -> Place, joint: &str) -> usize {
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    let rows = rows.filter_map(|row| row.split_once("` | "));
+    let rows =
+        rows.map(|(written, probed)| assert_eq!(told(place(written), joint), probed, "{written}"));
+    rows.count()
+}
+
+fn told(place: Place, joint: &str) -> String {
+    match place {
+        Place::Targets(targets) => {
+            let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
+            targets.join(joint)
+        }
+        Place::Weak(target) => format!("{target}, weakly"),
+        Place::Ssh(_) => "what `ssh -G` says".into(),
+        Place::Local => "nothing".into(),
+        Place::Registry { .. } => "the flake registries".into(),
+        Place::Unknown(_) => "not understood".into(),
+    }
+}
