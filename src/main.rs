@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    upgrade_gate::commands::main(std::env::args_os().collect())
+    let argv: Vec<_> = std::env::args_os().collect();
+    upgrade_gate::commands::main(&argv)
 }

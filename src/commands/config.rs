@@ -10,6 +10,8 @@ use crate::cli::Config;
 use crate::config::effective::Setting;
 use crate::config::places::Places;
 use crate::config::problem::{Errors, dotted, one_line};
+use crate::config::profile::Profile;
+use crate::config::target::Entry;
 use crate::config::{self, Chosen, Loaded, Overrides};
 use crate::exit::Exit;
 
@@ -21,7 +23,7 @@ pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> io::Re
     };
     match loaded.profile(args.profile.as_deref(), &Overrides::default()) {
         Ok(chosen) => {
-            let auto = prepare::derive(&chosen.profile, &[], root).lines();
+            let auto = resolved(&chosen.profile, root);
             show(&loaded, &chosen, &auto, args.json, out).map(|()| Exit::Ok)
         }
         Err(error) => {
@@ -29,6 +31,26 @@ pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> io::Re
             Ok(Exit::Usage)
         }
     }
+}
+
+/// What `auto` resolves to, a line each: the groups, all of which must be reached, and the notes.
+fn resolved(profile: &Profile, root: &Path) -> Vec<String> {
+    if !profile.targets.contains(&Entry::Auto) {
+        return Vec::new();
+    }
+    let derived = prepare::derive(profile, &[], root);
+    let groups = derived.groups.iter().map(|group| {
+        let targets: Vec<String> = group.iter().map(ToString::to_string).collect();
+        targets.join(" or ")
+    });
+    let warnings = derived
+        .warnings
+        .iter()
+        .map(|warning| format!("warning: {warning}"));
+    groups
+        .chain(derived.notes.iter().cloned())
+        .chain(warnings)
+        .collect()
 }
 
 /// Shows one profile in force.

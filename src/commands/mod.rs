@@ -22,13 +22,13 @@ use crate::run::{child, die};
 /// Carries out a whole command line, the program's own name first.
 ///
 /// Everything that re-executes `/proc/self/exe` comes back here, in whatever program this library is linked into.
-pub fn main(argv: Vec<OsString>) -> ExitCode {
+pub fn main(argv: &[OsString]) -> ExitCode {
     let mut own = argv.iter().skip(1).cloned();
     match own.next().as_deref().and_then(OsStr::to_str) {
         Some(probe::SUBCOMMAND) => probe::child::main(),
         Some(child::SUBCOMMAND) => child::main(own),
         Some(die::SUBCOMMAND) => die::main(own),
-        _ => carry_out(&argv),
+        _ => carry_out(argv),
     }
 }
 
@@ -68,7 +68,7 @@ fn wait(command: impl Future<Output = Result<Exit, Refusal>>) -> Exit {
         Ok(runtime) => runtime.block_on(command),
         Err(error) => Err(Refusal::new(
             Exit::Fault,
-            format!("cannot wait for anything: {error}"),
+            &format!("cannot wait for anything: {error}"),
         )),
     };
     done.unwrap_or_else(|refusal| {

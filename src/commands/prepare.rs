@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::GateArgs;
 use crate::clock;
-use crate::config::auto::Derived;
+use crate::config::auto::{self, Derived};
 use crate::config::places::Places;
 use crate::config::profile::Profile;
 use crate::config::span::Span;
@@ -24,8 +24,6 @@ pub(super) struct Prepared {
     pub policy: Policy,
     /// What its probes ask for.
     pub request: Request,
-    /// What `auto` came to, for people.
-    pub notes: Vec<String>,
 }
 
 /// A command that cannot be carried out: what to exit with, and why.
@@ -39,7 +37,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// A refusal with that exit code, for that reason.
-    pub(super) fn new(exit: Exit, why: impl ToString) -> Self {
+    pub(super) fn new(exit: Exit, why: &(impl ToString + ?Sized)) -> Self {
         Self {
             exit,
             text: why.to_string(),
@@ -65,10 +63,10 @@ pub(super) fn prepare(
         targets: entries(&args.targets)?,
     };
     let loaded =
-        config::load(&Places::below(root)).map_err(|errors| Refusal::new(Exit::Config, errors))?;
+        config::load(&Places::below(root)).map_err(|errors| Refusal::new(Exit::Config, &errors))?;
     let chosen = loaded
         .profile(args.profile.as_deref(), &overrides)
-        .map_err(|error| Refusal::new(Exit::Usage, error))?;
+        .map_err(|error| Refusal::new(Exit::Usage, &error))?;
     warn(&loaded.warnings);
     warn(&chosen.warning);
     let mut profile = chosen.profile;
@@ -76,13 +74,14 @@ pub(super) fn prepare(
         profile.settle = settle.finite().ok_or_else(endless_settle)?;
     }
     let derived = derive(&profile, command, root);
-    warn(&derived.warnings);
+    let asked = profile.targets.contains(&Entry::Auto);
+    warn(derived.warnings.iter().filter(|_| asked));
     let wanted = wanted(&profile.targets, &derived.groups);
     let guess = wanted.groups.is_empty();
     if guess && !profile.allow_guess {
         return Err(Refusal::new(
             Exit::Unavailable,
-            nothing_to_probe(&profile, &derived),
+            &nothing_to_probe(&profile, &derived),
         ));
     }
     Ok(Prepared {
@@ -91,15 +90,21 @@ pub(super) fn prepare(
             wanted,
             ssl_cert_file: derived.ssl_cert_file,
         },
-        notes: derived.notes,
         profile,
     })
 }
 
-/// What `auto` means for this profile; nothing if it is not asked for.
+/// What `auto` means for this profile, and what is to be trusted whether or not it is asked for.
 pub(super) fn derive(profile: &Profile, command: &[OsString], root: &Path) -> Derived {
-    let _ = (profile, command, root);
-    Derived::default()
+    let env = auto::Env::of_process();
+    let world = auto::World {
+        root,
+        // Without a working directory relative paths lead nowhere, as they do for the command itself.
+        cwd: &std::env::current_dir().unwrap_or_else(|_| "/".into()),
+        env: &env,
+        ssh: &auto::ssh::run,
+    };
+    auto::derive(&profile.name, profile.flake.as_deref(), command, &world)
 }
 
 fn entries(written: &[String]) -> Result<Vec<Entry>, Refusal> {
@@ -107,7 +112,7 @@ fn entries(written: &[String]) -> Result<Vec<Entry>, Refusal> {
         .iter()
         .map(|text| text.parse())
         .collect::<Result<_, _>>();
-    entries.map_err(|error| Refusal::new(Exit::Usage, format!("--target: {error}")))
+    entries.map_err(|error| Refusal::new(Exit::Usage, &format!("--target: {error}")))
 }
 
 fn wanted(entries: &[Entry], derived: &[Vec<Target>]) -> Wanted {

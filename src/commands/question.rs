@@ -60,9 +60,9 @@ pub(super) async fn check(
     };
     let mut engine = Engine::start(policy, prepared.request, root);
     let verdict = until_decided(&mut engine, &mut reporter).await;
-    reporter
-        .answer(&verdict, clock::now())
-        .map_err(|error| Refusal::new(Exit::Fault, format!("cannot print the verdict: {error}")))?;
+    reporter.answer(&verdict, clock::now()).map_err(|error| {
+        Refusal::new(Exit::Fault, &format!("cannot print the verdict: {error}"))
+    })?;
     Ok(exit(&verdict))
 }
 

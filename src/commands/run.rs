@@ -18,7 +18,7 @@ use crate::run::signals::{Ignored, Signals};
 pub(super) async fn run(run: Run, root: PathBuf, log: Log, quiet: bool) -> Result<Exit, Refusal> {
     let prepared = prepare(&run.gate, &run.command, &root)?;
     let signals = Signals::install(Ignored::read())
-        .map_err(|error| Refusal::new(Exit::Fault, format!("cannot take the signals: {error}")))?;
+        .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot take the signals: {error}")))?;
     let reporter = reporter(Kind::Run, &prepared, run.gate.json, quiet, log);
     let dirs = Dirs::of_process();
     let plan = Plan {

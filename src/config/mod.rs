@@ -10,7 +10,6 @@ mod file;
 pub mod keys;
 pub mod places;
 pub mod problem;
-pub mod auto;
 pub mod profile;
 mod read;
 mod similar;

@@ -140,8 +140,8 @@ pub struct Failure {
     pub target: String,
     /// What happened, for people: `connection refused by 192.0.2.1:443`.
     pub detail: String,
-    /// Whether this target is `nix-cache:https`/`https` and nothing answered on its port: then
-    /// NetworkManager's PORTAL explains it.
+    /// Whether a captive portal would look like this: no answer from an https target, or the certificate of another.
+    /// Then NetworkManager's PORTAL explains it.
     pub may_be_portal: bool,
 }
 

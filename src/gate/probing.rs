@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::allowance::Allowance;
 use super::backoff::Backoff;
 use super::event::{Outcome, ProbeId};
 use super::time::Monotonic;
@@ -9,11 +10,8 @@ use super::time::Monotonic;
 /// How old a proof may be when the gate opens on it: a hold on `metered` can last for days, and the proof of
 /// last week is not one. Awake time.
 const PROOF_LASTS: Duration = Duration::from_secs(30);
-/// Between probes that bells bring forward: a chattering network must not make a probe storm.
+/// Between probes that bells bring forward.
 const BELL_SPACING: Duration = Duration::from_secs(1);
-/// Epochs may begin this often in [`RUSH_WINDOW`] and be probed at once; then they wait for the window's end.
-const RUSH_BURST: u32 = 10;
-const RUSH_WINDOW: Duration = Duration::from_secs(10);
 
 /// The probes of one gate.
 #[derive(Debug)]
@@ -31,8 +29,9 @@ pub(super) struct Probing {
     /// A bell has rung since the last one ended.
     doubted: bool,
     next_id: u64,
-    rush_began: Monotonic,
-    rushed: u32,
+    /// Way-outs that flap, and bells that never stop, must not make a storm of probes.
+    epochs: Allowance,
+    bells: Allowance,
 }
 
 impl Probing {
@@ -47,8 +46,8 @@ impl Probing {
             last: None,
             doubted: false,
             next_id: 0,
-            rush_began: now,
-            rushed: 0,
+            epochs: Allowance::new(6, Duration::from_secs(2)),
+            bells: Allowance::new(10, Duration::from_secs(30)),
         }
     }
 
@@ -90,14 +89,7 @@ impl Probing {
     /// A new epoch: what was found is worth nothing, and it is probed at once, within reason.
     pub(super) fn new_epoch(&mut self, now: Monotonic) {
         self.start_over(now);
-        if now.since(self.rush_began) >= RUSH_WINDOW {
-            self.rush_began = now;
-            self.rushed = 0;
-        }
-        self.rushed = self.rushed.saturating_add(1);
-        if self.rushed > RUSH_BURST {
-            self.due_at = self.rush_began.after(RUSH_WINDOW);
-        }
+        self.due_at = self.epochs.ask(now);
     }
 
     /// A bell: look again now, but not more often than bells may ask.
@@ -148,11 +140,9 @@ impl Probing {
     }
 
     fn bring_forward(&mut self, now: Monotonic) {
-        let earliest = self
-            .started_at
-            .map_or(now, |t| t.after(BELL_SPACING))
-            .max(now);
-        self.due_at = self.due_at.min(earliest);
+        let spaced = self.started_at.map_or(now, |t| t.after(BELL_SPACING));
+        let earliest = self.bells.ask(now).max(spaced);
+        self.due_at = self.due_at.min(earliest).max(now);
         self.unconditional = true;
     }
 }

@@ -93,13 +93,18 @@ impl End {
 
 /// What one attempt was like.
 struct Attempt {
-    facts_ending: Ending,
+    ended: Ended,
     slept: bool,
     way_out_lost: bool,
-    timed_out: bool,
-    told_to_stop: Option<i32>,
     changed: bool,
     took: Duration,
+}
+
+/// How the command ended, and what we had to do with it.
+struct Ended {
+    ending: Ending,
+    timed_out: bool,
+    told_to_stop: Option<i32>,
 }
 
 impl Runner {
@@ -290,11 +295,9 @@ impl Runner {
             .await
             .map_err(|e| End::of_fault(&e))?;
         Ok(Attempt {
-            facts_ending: ended.ending,
+            ended,
             slept: self.engine.gate().resumes() != resumes,
             way_out_lost: self.engine.gate().detours() != detours,
-            timed_out: ended.timed_out,
-            told_to_stop: ended.told_to_stop,
             changed: before != Fingerprints::read(&self.plan.profile.final_if_changed),
             took: clock::now().monotonic.since(began),
         })
@@ -336,14 +339,14 @@ impl Runner {
     async fn judge(&mut self, attempt: &Attempt) -> Result<Judgement, End> {
         let final_exit_status = self.plan.profile.final_exit_status.clone();
         let mut facts = Facts {
-            ending: attempt.facts_ending,
+            ending: attempt.ended.ending,
             final_exit_status: &final_exit_status,
             changed: attempt.changed,
             slept: attempt.slept,
             way_out_lost: attempt.way_out_lost,
             reachable_after: None,
-            timed_out: attempt.timed_out,
-            told_to_stop: attempt.told_to_stop,
+            timed_out: attempt.ended.timed_out,
+            told_to_stop: attempt.ended.told_to_stop,
         };
         if judge::needs_probe(&facts) {
             let probe = Prober::once(self.plan.request.clone());
@@ -357,7 +360,7 @@ impl Runner {
 
     fn report(&mut self, attempt: &Attempt, judgement: Judgement) {
         let (judged, why) = told(judgement);
-        let (exit_status, signal) = match attempt.facts_ending {
+        let (exit_status, signal) = match attempt.ended.ending {
             Ending::Exited(code) => (Some(i32::from(code)), None),
             Ending::Killed(signal) => (None, Some(signal)),
         };
@@ -414,13 +417,6 @@ impl Runner {
             );
         }
     }
-}
-
-/// How the command ended, and what we had to do with it.
-struct Ended {
-    ending: Ending,
-    timed_out: bool,
-    told_to_stop: Option<i32>,
 }
 
 fn not_now(why: impl Into<String>) -> End {

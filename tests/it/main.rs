@@ -4,12 +4,11 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::wildcard_imports,
     clippy::missing_panics_doc,
     missing_docs,
     unreachable_pub,
     reason = "clippy.toml allows them in tests, but not in what tests share with each other and with examples"
-    clippy::wildcard_imports,
-    reason = "clippy.toml allows them in tests, but not in what tests share"
 )]
 
 mod bus;
@@ -17,9 +16,9 @@ mod cli;
 mod config;
 mod docs;
 mod kernel;
+mod namespace;
 mod probe;
 mod purity;
 mod run_child;
 mod span;
 mod support;
-mod namespace;
