@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use self::prepare::Refusal;
+use self::prepare::{Refusal, Setting};
 use crate::cli::{self, Cli, Command};
 use crate::exit::Exit;
 use crate::probe;
@@ -47,15 +47,16 @@ fn carry_out(argv: &[OsString]) -> ExitCode {
 }
 
 fn call(cli: Cli) -> Exit {
-    let log = journal::start(cli.verbose, cli.quiet);
-    let root = cli.root.unwrap_or_else(|| PathBuf::from("/"));
+    let setting = Setting {
+        root: cli.root.unwrap_or_else(|| PathBuf::from("/")),
+        log: journal::start(cli.verbose, cli.quiet),
+        quiet: cli.quiet,
+    };
     match cli.command {
-        Command::WaitOnline(question) => {
-            wait(question::wait_online(&question, root, log, cli.quiet))
-        }
-        Command::Check(question) => wait(question::check(&question, root, log, cli.quiet)),
-        Command::Run(command) => wait(run::run(command, root, log, cli.quiet)),
-        immediate => answer(&immediate, &root),
+        Command::WaitOnline(question) => wait(question::wait_online(&question, &setting)),
+        Command::Check(question) => wait(question::check(&question, &setting)),
+        Command::Run(command) => wait(run::run(command, &setting)),
+        immediate => answer(&immediate, &setting.root),
     }
 }
 
