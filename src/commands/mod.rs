@@ -6,7 +6,6 @@ mod question;
 mod run;
 pub mod status;
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use std::process::ExitCode;
 
 use self::prepare::{Refusal, Setting};
 use crate::cli::{self, Cli, Command};
+use crate::dirs::Dirs;
 use crate::exit::Exit;
 use crate::probe;
 use crate::report::journal;
@@ -82,12 +82,8 @@ fn answer(command: &Command, root: &Path) -> Exit {
     let mut out = io::stdout().lock();
     match command {
         Command::Status(args) => {
-            let xdg = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-            printed(&status::status(
-                args,
-                &status::gates_dirs(Some(root), xdg),
-                &mut out,
-            ))
+            let dirs = status::gates_dirs(root, &Dirs::below(root));
+            printed(&status::status(args, &dirs, &mut out))
         }
         Command::Config(args) => {
             config::config(args, root, &mut out).unwrap_or_else(|error| printed(&Err(error)))

@@ -283,7 +283,7 @@ impl Runner {
             None => None,
         };
         let before = Fingerprints::read(&self.plan.profile.final_if_changed);
-        let (resumes, detours) = (self.engine.gate().resumes(), self.engine.gate().detours());
+        let (sleeps, detours) = (self.engine.gate().sleeps(), self.engine.gate().detours());
         let began = clock::now().monotonic;
         self.reporter.attempt_started(self.attempts);
         let running = self
@@ -294,9 +294,10 @@ impl Runner {
             .watch(running, began)
             .await
             .map_err(|e| End::of_fault(&e))?;
+        self.engine.hear_all().await;
         Ok(Attempt {
             ended,
-            slept: self.engine.gate().resumes() != resumes,
+            slept: self.engine.gate().sleeps() != sleeps,
             way_out_lost: self.engine.gate().detours() != detours,
             changed: before != Fingerprints::read(&self.plan.profile.final_if_changed),
             took: clock::now().monotonic.since(began),
