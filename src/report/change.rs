@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
     use crate::gate::time::Monotonic;
-    use crate::gate::verdict::Evidence;
+    use crate::gate::verdict::{Evidence, Hold};
 
     fn held(reason: Reason, detail: &str, look: u64) -> Verdict {
         Verdict::Held(vec![Hold {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_hold_is_news() {
+    fn a_second_hold_behind_the_one_that_is_named_is_a_particular() {
         let both = Verdict::Held(
             [Reason::Dns, Reason::Metered]
                 .into_iter()
@@ -152,7 +152,7 @@ mod tests {
         );
         assert_eq!(
             change(Some(&held(Reason::Dns, "", 1)), &both),
-            Change::Reasons
+            Change::Particulars
         );
     }
 
