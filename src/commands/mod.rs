@@ -82,9 +82,11 @@ fn answer(command: &Command, root: &Path) -> Exit {
     match command {
         Command::Status(args) => {
             let xdg = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+            // With the machine's own root, a user's own gates are looked for as well.
+            let other = (root != Path::new("/")).then_some(root);
             printed(&status::status(
                 args,
-                &status::gates_dirs(Some(root), xdg),
+                &status::gates_dirs(other, xdg),
                 &mut out,
             ))
         }

@@ -11,6 +11,7 @@ use crate::config::profile::Profile;
 use crate::config::span::Span;
 use crate::config::target::{Entry, Target, Wanted};
 use crate::config::{self, Overrides};
+use crate::dirs::Dirs;
 use crate::exit::Exit;
 use crate::gate::policy::Policy;
 use crate::probe::protocol::Request;
@@ -24,6 +25,8 @@ pub(super) struct Prepared {
     pub policy: Policy,
     /// What its probes ask for.
     pub request: Request,
+    /// Where its state is kept.
+    pub dirs: Dirs,
 }
 
 /// A command that cannot be carried out: what to exit with, and why.
@@ -91,6 +94,7 @@ pub(super) fn prepare(
             ssl_cert_file: derived.ssl_cert_file,
         },
         profile,
+        dirs: Dirs::of_process(root),
     })
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::prepare::{Prepared, Refusal, made, prepare};
 use crate::cli::Question;
 use crate::clock;
-use crate::dirs::Dirs;
 use crate::engine::{Engine, News};
 use crate::exit::Exit;
 use crate::gate::policy::Policy;
@@ -104,7 +103,7 @@ pub(super) fn reporter(
         // Its verdict is gone before anybody could look for it.
         Kind::Check => None,
         Kind::WaitOnline | Kind::Run => {
-            made(Dirs::of_process().usable_runtime()).map(|dir| dir.join("gates"))
+            made(prepared.dirs.usable_runtime()).map(|dir| dir.join("gates"))
         }
     };
     Reporter::new(Setup {

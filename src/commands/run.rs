@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::prepare::{Refusal, made, prepare};
 use super::question::reporter;
 use crate::cli::Run;
-use crate::dirs::Dirs;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
@@ -20,7 +19,7 @@ pub(super) async fn run(run: Run, root: PathBuf, log: Log, quiet: bool) -> Resul
     let signals = Signals::install(Ignored::read())
         .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot take the signals: {error}")))?;
     let reporter = reporter(Kind::Run, &prepared, run.gate.json, quiet, log);
-    let dirs = Dirs::of_process();
+    let dirs = prepared.dirs;
     let plan = Plan {
         command: run.command,
         request: prepared.request.clone(),
