@@ -12,20 +12,44 @@ use tokio::sync::mpsc;
 use crate::harness::{Gate, Says, World};
 use crate::namespace::enter_mounts;
 
-/// A socket whose datagrams are collected.
-fn receive(path: &Path) -> mpsc::UnboundedReceiver<String> {
+/// A socket whose datagrams are collected, as text.
+fn receive(path: &Path, read: fn(&[u8]) -> String) -> mpsc::UnboundedReceiver<String> {
     let socket = UnixDatagram::bind(path).unwrap();
     let (tell, told) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let mut buffer = vec![0; 65536];
         while let Ok(length) = socket.recv(&mut buffer).await {
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if tell.send(text).is_err() {
+            if tell.send(read(&buffer[..length])).is_err() {
                 return;
             }
         }
     });
     told
+}
+
+/// `sd_notify(3)`: assignments, a line each.
+fn assignments(datagram: &[u8]) -> String {
+    String::from_utf8_lossy(datagram).trim_end().to_owned()
+}
+
+/// systemd's native journal protocol: `NAME=value`, or a name, a length of eight bytes, and the value.
+fn fields(mut datagram: &[u8]) -> String {
+    let mut text = String::new();
+    while let Some(end) = datagram.iter().position(|byte| *byte == b'\n') {
+        let (line, rest) = datagram.split_at(end);
+        let (line, mut rest) = (String::from_utf8_lossy(line), &rest[1..]);
+        text.push_str(&line);
+        if !line.contains('=') {
+            let (length, value) = rest.split_first_chunk().unwrap();
+            let length = u64::from_le_bytes(*length).try_into().unwrap();
+            text.push('=');
+            text.push_str(&String::from_utf8_lossy(&value[..length]));
+            rest = &value[length + 1..];
+        }
+        text.push('\n');
+        datagram = rest;
+    }
+    text
 }
 
 /// Waits for what fits, and returns all up to it.
@@ -50,19 +74,14 @@ async fn until(
 async fn systemd_is_told_each_change_and_once_how_long_it_may_take() {
     let world = World::without_bus(Says::Nothing);
     let socket = world.path("notify");
-    let mut told = receive(&socket);
+    let mut told = receive(&socket, assignments);
     let mut command = world.run_command("--timeout 10min", "true");
     command.env("NOTIFY_SOCKET", &socket);
     let mut run = Gate::of(command);
     let mut all = until(&mut told, |text| text.contains("STATUS=held: unreachable")).await;
     world.target.say(Says::Good);
     assert_eq!(run.ends().await.code(), Some(0));
-    all.extend(
-        until(&mut told, |text| {
-            text.trim() == "STATUS=the command succeeded"
-        })
-        .await,
-    );
+    all.extend(until(&mut told, |text| text == "STATUS=the command succeeded").await);
     let extended: Vec<_> = all
         .iter()
         .filter(|text| text.starts_with("EXTEND_TIMEOUT_USEC="))
@@ -76,7 +95,7 @@ async fn systemd_is_told_each_change_and_once_how_long_it_may_take() {
 async fn the_command_finds_the_notify_socket_as_if_it_were_started_directly() {
     let world = World::without_bus(Says::Good);
     let socket = world.path("notify");
-    let _told = receive(&socket);
+    let _told = receive(&socket, assignments);
     let mut command = world.run_command("", "echo found $NOTIFY_SOCKET");
     command.env("NOTIFY_SOCKET", &socket);
     let mut run = Gate::of(command);
@@ -91,7 +110,7 @@ fn journal() -> mpsc::UnboundedReceiver<String> {
         .status();
     assert!(mounted.unwrap().success());
     std::fs::create_dir_all("/run/systemd/journal").unwrap();
-    receive(Path::new("/run/systemd/journal/socket"))
+    receive(Path::new("/run/systemd/journal/socket"), fields)
 }
 
 fn plain(world: &World) -> Command {
@@ -135,7 +154,7 @@ async fn a_unit_whose_stderr_is_the_journal_writes_fields_to_it_and_no_text() {
         "UPGRADE_GATE_PROFILE=default\n",
         "UPGRADE_GATE_TARGET=nix-cache:http://127.0.0.1:",
         "UPGRADE_GATE_WAITED_USEC=",
-        "MESSAGE",
+        "MESSAGE=held: unreachable: nix-cache:http://127.0.0.1:",
     ] {
         assert!(entry.contains(field), "{field} is not in\n{entry}");
     }

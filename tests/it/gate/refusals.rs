@@ -4,7 +4,9 @@ use crate::harness::{Says, World};
 
 async fn refused(world: &World, words: &str, code: i32, says: &str) {
     let output = world.ran(words).await;
-    let said = String::from_utf8_lossy(&output.stderr);
+    // What is wrong with the configuration is the answer of `config`.
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
     assert_eq!(output.status.code(), Some(code), "{words}: {said}");
     assert!(said.contains(says), "{words}: {said}");
 }
@@ -19,7 +21,7 @@ async fn wrong_arguments_are_64_and_name_what_is_wrong() {
         ("check --settle infinity --target tcp://x:1", "infinity"),
         ("check --timeout 5parsecs", "5parsecs"),
         ("check --allow asleep", "what can be waived is"),
-        ("check --profile no-such-profile", "no-such-profile"),
+        ("check --profile ../etc/passwd", "cannot name a profile"),
     ] {
         refused(&world, words, 64, says).await;
     }
@@ -80,7 +82,13 @@ async fn an_exec_condition_skips_only_for_a_verdict() {
         "--nonsense",
     )
     .await;
-    refused(&world, "check --exec-condition --profile x", 255, "x").await;
+    refused(
+        &world,
+        "check --exec-condition --profile /",
+        255,
+        "cannot name a profile",
+    )
+    .await;
     world.configure("attempts = 'many'");
     refused(&world, &check, 255, ":2: profile.default.attempts").await;
 }
@@ -113,14 +121,12 @@ async fn nonsense_in_nix_conf_is_a_warning_and_no_hold() {
 #[tokio::test]
 async fn a_nix_conf_of_bytes_that_are_no_text_stops_nothing() {
     let world = World::without_bus(Says::Good);
+    let address = world.target.written().replace("nix-cache:", "");
+    let mut bytes = vec![0xff, 0xfe, 0, b'\n'];
+    bytes.extend(format!("substituters = {address}\n").into_bytes());
     std::fs::create_dir_all(world.path("etc/nix")).unwrap();
-    std::fs::write(world.path("etc/nix/nix.conf"), [0xff, 0xfe, 0, 10]).unwrap();
-    let checked = world
-        .ran(&format!(
-            "check --target auto --target {}",
-            world.target.written()
-        ))
-        .await;
+    std::fs::write(world.path("etc/nix/nix.conf"), bytes).unwrap();
+    let checked = world.ran("check").await;
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
 }
 

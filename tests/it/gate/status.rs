@@ -32,6 +32,8 @@ async fn a_waiting_gate_is_shown_with_its_reason_and_is_gone_when_it_has_opened(
 #[tokio::test]
 async fn follow_sees_a_gate_come_run_and_go() {
     let world = World::without_bus(Says::Nothing);
+    // It is always there, for the machine and for a user who is logged in.
+    std::fs::create_dir(world.path("run")).unwrap();
     let mut status = Gate::of(world.command("status --json --follow"));
     let mut run = world.run("", "until [ -e go ]; do sleep 0.02; done");
     run.held("unreachable").await;
@@ -68,6 +70,7 @@ async fn a_user_sees_his_own_gates_without_asking() {
     let gate = upgrade_gate::report::status_file::Gate {
         version: 1,
         pid: 7,
+        command: "run".to_owned(),
         profile: "of-a-user".to_owned(),
         ..Default::default()
     };

@@ -40,6 +40,27 @@ async fn sigterm_while_waiting_online_ends_it_by_sigterm() {
 }
 
 #[tokio::test]
+async fn sigterm_between_two_attempts_and_while_the_lock_is_busy_ends_it_too() {
+    let world = World::without_bus(Says::Good);
+    let mut first = world.run(
+        "",
+        ": > started; until [ -e go ]; do sleep 0.02; done; exit 1",
+    );
+    appears(&world.path("started")).await;
+    let mut second = world.run("", "echo run >> runs");
+    second.held_even_after_open("busy").await;
+    second.signal(Signal::SIGTERM);
+    assert_eq!(second.ends().await.signal(), Some(15));
+    world.target.say(Says::Nothing);
+    world.write("go", "");
+    let end = first.tells("attempt_ended").await;
+    assert_eq!(end["outcome"], "interrupted");
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.ends().await.signal(), Some(15));
+    assert_eq!(world.lines("runs"), 0);
+}
+
+#[tokio::test]
 async fn sigterm_while_running_reaches_the_command_and_we_die_of_it_after_it_has_ended() {
     let world = World::without_bus(Says::Good);
     let script = "echo run >> runs; trap 'echo told >> runs; exit 0' TERM; : > started; \

@@ -1,8 +1,11 @@
 //! What counts as interrupted, and what must not: suspends, a restarted NetworkManager, a target that is lost.
 
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::harness::{Gate, Says, World, appears};
+use crate::harness::{GENEROUS, Gate, Says, World, appears};
 use crate::support::fakes::{Logind, NetworkManager};
 
 /// Says that it ran, then waits until the test lets it go on; only the first run does.
@@ -87,20 +90,34 @@ async fn a_suspend_in_the_middle_interrupts_and_the_upgrade_is_done_again_when_a
 }
 
 #[tokio::test]
-async fn a_suspend_right_before_the_command_fails_is_an_interruption_still() {
+async fn a_suspend_is_seen_though_we_were_frozen_until_the_command_had_failed() {
     let world = World::new(Says::Good);
     world.configure("attempts = 1");
     world.write("sys/power/suspend_stats/success", "3\n");
     let logind = Logind::start(&world.address()).await;
-    let mut run = world.run("", &format!("{ONCE_HELD} exit 1"));
+    let mut run = world.run("", &format!("echo $$ > pid; {ONCE_HELD} exit 1"));
     appears(&world.path("started")).await;
-    // logind's word comes later than the command's failure: the kernel's count is there already.
+    run.signal(Signal::SIGSTOP);
     world.write("sys/power/suspend_stats/success", "4\n");
     world.write("go", "");
+    is_over(&world).await;
+    run.signal(Signal::SIGCONT);
     let first = ended(&mut run).await;
-    assert_eq!(first["outcome"], "interrupted", "{first}");
+    assert_eq!(first["detail"], "the machine slept meanwhile", "{first}");
     assert_eq!(run.ends().await.code(), Some(75));
     drop(logind);
+}
+
+/// Waits until the command that wrote its `pid` has ended; nobody has waited for it.
+async fn is_over(world: &World) {
+    let pid = std::fs::read_to_string(world.path("pid")).unwrap();
+    let stat = format!("/proc/{}/stat", pid.trim());
+    let look = async {
+        while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(GENEROUS, look).await.expect("it ends");
 }
 
 #[tokio::test]
