@@ -87,17 +87,20 @@ impl Engine {
             biased;
             event = self.sources.next() => self.step(event),
             probe = self.prober.finished() => self.ended = Some(probe),
-            () = clock::sleep_until_some(look_again) => self.step(Event::Tick),
+            // A gate that was frozen finds its deadlines passed, and news beside them.
+            () = clock::sleep_until_some(look_again) => self.hear_all().await,
         }
     }
 
-    /// Takes in what has been told by now, so that no proof opens the gate before a resume that is already known.
+    /// Takes in what has been told by now, and looks at the clocks, so that no proof opens the gate before a
+    /// resume that is already known.
     pub async fn hear_all(&mut self) {
         // Every source's task runs once, after a look at what the kernel has for it.
         tokio::task::yield_now().await;
         while let Some(event) = self.sources.waiting() {
             self.step(event);
         }
+        self.step(Event::Tick);
     }
 
     fn probed(&mut self) {
