@@ -12,11 +12,21 @@ const INSIDE: &str = "UPGRADE_GATE_TEST_NAMESPACE";
 
 /// Whether this is the run inside; outside, starts it and waits for its success.
 pub(crate) fn enter(name: &str) -> bool {
+    enter_of(&["--net"], name)
+}
+
+/// The same for mounts: what is mounted inside is seen by nobody else.
+pub(crate) fn enter_mounts(name: &str) -> bool {
+    enter_of(&["--mount", "--propagation", "private"], name)
+}
+
+fn enter_of(kind: &[&str], name: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
     let output = Command::new("unshare")
-        .args(["--net", "--"])
+        .args(kind)
+        .arg("--")
         .arg(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", name, "--nocapture"])
         .env(INSIDE, "1")
