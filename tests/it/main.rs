@@ -17,6 +17,7 @@ mod config;
 mod docs;
 mod kernel;
 mod namespace;
+mod network_manager;
 mod probe;
 mod purity;
 mod run_child;

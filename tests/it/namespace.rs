@@ -10,13 +10,19 @@ use std::process::Command;
 
 const INSIDE: &str = "UPGRADE_GATE_TEST_NAMESPACE";
 
-/// Whether this is the run inside; outside, starts it and waits for its success.
+/// Whether this is the run inside a network namespace; outside, starts it and waits for its success.
 pub(crate) fn enter(name: &str) -> bool {
+    enter_with(&["--net"], name)
+}
+
+/// [`enter`], with the options of `unshare` that say of what the run has its own.
+pub(crate) fn enter_with(options: &[&str], name: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
     let output = Command::new("unshare")
-        .args(["--net", "--"])
+        .args(options)
+        .arg("--")
         .arg(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", name, "--nocapture"])
         .env(INSIDE, "1")
@@ -28,15 +34,22 @@ pub(crate) fn enter(name: &str) -> bool {
         output.status.success() && said.contains("1 passed"),
         "{said}{erred}"
     );
+    eprint!("{erred}");
     false
 }
 
 /// Runs `ip`, a batch of commands at once.
 pub(crate) fn ip(commands: &str) {
+    batch(&[], commands);
+}
+
+/// Runs `ip` with options, a batch of commands at once.
+pub(crate) fn batch(options: &[&str], commands: &str) {
     let folder = tempfile::tempdir().unwrap();
     let batch = folder.path().join("batch");
     std::fs::write(&batch, commands).unwrap();
     let output = Command::new("ip")
+        .args(options)
         .arg("-batch")
         .arg(&batch)
         .output()
