@@ -1,7 +1,7 @@
 //! The real binary, followed by its lines of JSON.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::Value;
@@ -55,10 +55,21 @@ pub(super) fn check(world: &World, manager: Option<&Manager>, target: &str) -> S
 }
 
 impl Gate {
-    /// Starts what prints JSON.
+    /// Starts what prints JSON on its standard output.
     pub(super) fn follow(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = lines(child.stdout.take().unwrap());
+        Self::of(child, lines)
+    }
+
+    /// Starts `run`, whose standard output is the command's.
+    pub(super) fn follow_run(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = lines(child.stderr.take().unwrap());
+        Self::of(child, lines)
+    }
+
+    fn of(child: Child, lines: Receiver<Value>) -> Self {
         Self {
             child,
             lines,
@@ -74,6 +85,13 @@ impl Gate {
             reason.is_some_and(|reason| reasons.contains(&reason))
         });
         line["sentence"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until it is held with these words, which may have been the last ones.
+    pub(super) fn says(&mut self, words: &str) {
+        if !self.seen.last().is_some_and(|line| line.contains(words)) {
+            self.until(|line| line.to_string().contains(words));
+        }
     }
 
     /// Waits until it opens and ends well.
@@ -136,13 +154,14 @@ impl Drop for Gate {
 }
 
 /// A thread of its own, so that a line that never comes is a failure and not a hang.
-fn lines(stdout: ChildStdout) -> Receiver<Value> {
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<Value> {
     let (tell, lines) = channel();
     std::thread::spawn(move || {
-        BufReader::new(stdout)
+        BufReader::new(pipe)
             .lines()
             .map_while(Result::ok)
-            .map(|line| serde_json::from_str(&line).unwrap())
+            // A warning may stand between them.
+            .filter_map(|line| serde_json::from_str(&line).ok())
             .try_for_each(|line| tell.send(line))
     });
     lines

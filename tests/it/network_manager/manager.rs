@@ -84,11 +84,11 @@ impl Manager {
         self.child.wait().unwrap();
     }
 
-    /// Waits until a field of `nmcli general` has this value.
+    /// Waits until a field of `nmcli general` begins so.
     pub(super) fn becomes(&self, field: &str, value: &str) {
         let began = Stopwatch::start();
         let line = format!("--terse --fields {field} general");
-        while self.nmcli(&line) != value {
+        while !self.nmcli(&line).starts_with(value) {
             assert!(began.passed() < DEADLINE, "{field} is not {value}");
         }
     }

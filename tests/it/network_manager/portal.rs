@@ -13,7 +13,7 @@ fn held_until_lifted(check_of_its_own: Check) {
     world.dns(Dns::Portal);
     let manager = Manager::online(check_of_its_own);
     if matches!(check_of_its_own, Check::On) {
-        while manager.nmcli("networking connectivity") != "portal" {}
+        manager.becomes("CONNECTIVITY", "portal");
     }
     assert_eq!(check(&world, Some(&manager), CACHE), "portal");
     let mut gate = wait_online(&world, Some(&manager), CACHE);

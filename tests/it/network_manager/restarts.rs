@@ -37,7 +37,7 @@ impl Run {
         command.args([
             "run", "--json", "--target", CACHE, "--", "sh", "-c", COMMAND,
         ]);
-        let gate = Gate::follow(command);
+        let gate = Gate::follow_run(command);
         Self { gate, runs }
     }
 
