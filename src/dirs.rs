@@ -110,6 +110,19 @@ impl Dirs {
         })
     }
 
+    /// Where this process keeps its state below another root; the process's own places if it is `/`.
+    pub fn below(root: &Path) -> Self {
+        if root == Path::new("/") {
+            return Self::of_process();
+        }
+        let of_root = Self::of_root();
+        let below = |path: PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
+        Self {
+            runtime: of_root.runtime.map(below),
+            state: of_root.state.map(below),
+        }
+    }
+
     /// The runtime directory, created if need be.
     pub fn usable_runtime(&self) -> Result<&Path, Unusable> {
         usable(Kind::Runtime, self.runtime.as_deref())

@@ -14,6 +14,18 @@ use crate::config::{self, Overrides};
 use crate::exit::Exit;
 use crate::gate::policy::Policy;
 use crate::probe::protocol::Request;
+use crate::report::journal::Log;
+
+/// What all commands are told alike.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    /// `/`, or another root.
+    pub root: PathBuf,
+    /// Where log lines go.
+    pub log: Log,
+    /// `--quiet`.
+    pub quiet: bool,
+}
 
 /// Everything that a gate is made from.
 #[derive(Debug)]
