@@ -86,7 +86,7 @@ impl World {
         let name_server = "--dhcp-option=6,10.77.0.1";
         let quick = ["--port=0", "--dhcp-authoritative", "--no-ping"];
         let dhcp = [&quick[..], &[lease, range, name_server]].concat();
-        world.dhcp = Some(dnsmasq(&dhcp));
+        world.dhcp = Some(dnsmasq("dhcp.pid", &dhcp));
         world
     }
 
@@ -121,7 +121,8 @@ impl World {
             "--listen-address=10.77.0.1",
             "--listen-address=2001:db8:1::1",
         ];
-        let serve = |records: &[&str]| Asked::Dnsmasq(dnsmasq(&[&common[..], records].concat()));
+        let serve =
+            |records: &[&str]| Asked::Dnsmasq(dnsmasq("dns.pid", &[&common[..], records].concat()));
         self.asked = Some(match dns {
             Dns::Good => serve(&[
                 "--address=/cache.example/198.51.100.7",
@@ -209,25 +210,32 @@ pub(super) fn end(child: &mut Child) {
     child.wait().unwrap();
 }
 
-fn dnsmasq(options: &[&str]) -> Child {
+/// Starts it, and waits until it listens: only then does it write its file.
+fn dnsmasq(pid_file: &str, options: &[&str]) -> Child {
+    let pid_file = Path::new(FOLDER).join(pid_file);
+    let _ = std::fs::remove_file(&pid_file);
     let always = [
         "--keep-in-foreground",
         "--conf-file=/dev/null",
         "--no-resolv",
         "--no-hosts",
         "--user=root",
-        "--pid-file=",
         "--bind-interfaces",
         "--interface=far0",
         "--except-interface=lo",
     ];
-    Command::new("ip")
+    let mut child = Command::new("ip")
         .args(["netns", "exec", "out", "dnsmasq"])
         .args(always)
         .args(options)
+        .arg(format!("--pid-file={}", pid_file.display()))
         .stderr(Stdio::null())
         .spawn()
-        .expect("ip is installed")
+        .expect("ip is installed");
+    while std::fs::read(&pid_file).unwrap_or_default().is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "dnsmasq ended");
+    }
+    child
 }
 
 /// Does it on a thread in that namespace.
