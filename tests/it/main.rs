@@ -19,6 +19,7 @@ mod gate;
 mod harness;
 mod kernel;
 mod namespace;
+mod network_manager;
 mod probe;
 mod purity;
 mod run;

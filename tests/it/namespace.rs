@@ -10,22 +10,23 @@ use std::process::Command;
 
 const INSIDE: &str = "UPGRADE_GATE_TEST_NAMESPACE";
 
-/// Whether this is the run inside; outside, starts it and waits for its success.
+/// Whether this is the run inside a network namespace; outside, starts it and waits for its success.
 pub(crate) fn enter(name: &str) -> bool {
-    enter_of(&["--net"], name)
+    enter_with(&["--net"], name)
 }
 
 /// The same for mounts: what is mounted inside is seen by nobody else.
 pub(crate) fn enter_mounts(name: &str) -> bool {
-    enter_of(&["--mount", "--propagation", "private"], name)
+    enter_with(&["--mount", "--propagation", "private"], name)
 }
 
-fn enter_of(kind: &[&str], name: &str) -> bool {
+/// [`enter`], with the options of `unshare` that say of what the run has its own.
+pub(crate) fn enter_with(options: &[&str], name: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
     let output = Command::new("unshare")
-        .args(kind)
+        .args(options)
         .arg("--")
         .arg(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", name, "--nocapture"])
@@ -38,15 +39,22 @@ fn enter_of(kind: &[&str], name: &str) -> bool {
         output.status.success() && said.contains("1 passed"),
         "{said}{erred}"
     );
+    eprint!("{erred}");
     false
 }
 
 /// Runs `ip`, a batch of commands at once.
 pub(crate) fn ip(commands: &str) {
+    batch(&[], commands);
+}
+
+/// Runs `ip` with options, a batch of commands at once.
+pub(crate) fn batch(options: &[&str], commands: &str) {
     let folder = tempfile::tempdir().unwrap();
     let batch = folder.path().join("batch");
     std::fs::write(&batch, commands).unwrap();
     let output = Command::new("ip")
+        .args(options)
         .arg("-batch")
         .arg(&batch)
         .output()
