@@ -1,7 +1,7 @@
 """What the scenarios share. It is put before each of them, here and in NixOS's test driver, and knows neither.
 
 Facts it relies on, true of both: a root shell with `upgrade-gate`, `curl`, `dnsmasq`, `hostapd`, `iw`, `ip`, `nmcli`,
-`python3`, `nix`, `openssl` and `sshd` in PATH; units in /run/systemd/system are read, and those in `boot_units(m)` at boot too;
+`busybox`, `python3`, `nix`, `openssl` and `sshd` in PATH; units in /run/systemd/system are read, and those in `boot_units(m)` at boot too;
 an RTC that wakes the machine; eth1 at 192.168.1.N for the Nth machine, which NetworkManager leaves alone.
 """
 
@@ -19,9 +19,8 @@ def write(machine, path, text):
 
 
 def unit(machine, name, text):
-    """A unit until the next boot."""
+    """A new unit until the next boot; systemd finds it without a daemon-reload, as long as it has not looked for it before."""
     write(machine, f"/run/systemd/system/{name}", text)
-    machine.succeed("systemctl daemon-reload")
 
 
 def boot_units(machine):
@@ -31,15 +30,25 @@ def boot_units(machine):
 
 def environment(machine):
     """A unit's [Service] lines that make it find what the root shell finds."""
-    return "Environment=PATH=" + machine.succeed('printf %s "$PATH"') + "\nEnvironment=HOME=/root"
+    return f"Environment=PATH={found(machine)[2]}\nEnvironment=HOME=/root"
 
 
 def gate(machine):
-    return machine.succeed("command -v upgrade-gate").strip()
+    return found(machine)[0]
 
 
 def shell(machine):
-    return machine.succeed("command -v sh").strip()
+    return found(machine)[1]
+
+
+FOUND = {}
+
+
+def found(machine):
+    """The paths of upgrade-gate and of a shell, and the PATH."""
+    if machine.name not in FOUND:
+        FOUND[machine.name] = machine.succeed('command -v upgrade-gate; command -v sh; echo "$PATH"').split("\n")
+    return FOUND[machine.name]
 
 
 def profile(machine, name="lab", **settings):
@@ -129,7 +138,7 @@ def internet(machine, netns, device):
         f"ip -n {netns} link set lo up; ip -n {netns} addr add {CACHE}/32 dev lo; "
         "mkdir -p /run/lab/www; printf 'StoreDir: /nix/store\\nWantMassQuery: 1\\n' > /run/lab/www/nix-cache-info")
     names(machine, netns, device)
-    background(machine, "lab-cache", f"python3 -m http.server -b {CACHE} -d /run/lab/www 80", netns)
+    background(machine, "lab-cache", f"busybox httpd -f -p {CACHE}:80 -h /run/lab/www", netns)
     machine.wait_until_succeeds(f"ip netns exec {netns} curl -fsS http://{CACHE}/nix-cache-info", timeout=60)
 
 

@@ -12,7 +12,8 @@ from .arch import ARCHES, Arch
 RELEASE = "trixie"
 MIRROR = os.environ.get("DEBIAN_MIRROR", "")
 # needed before the root is there, or at every boot: loaded in stage 1, so that udev need not find them
-EARLY_MODULES = ["virtio_pci", "virtio_blk", "ext4", "overlay", "virtio_console", "virtio_net", "virtio_rng"]
+EARLY_MODULES = ["crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "overlay", "virtio_console", "virtio_net",
+                 "virtio_rng"]
 
 
 def guest_dir() -> Path:
@@ -105,7 +106,12 @@ class Images:
                 run(["cp", "-a", f"{root / link}/.", str(root / "usr" / link)]) if (root / link).is_dir() else None
                 shutil.rmtree(root / link, ignore_errors=True)
                 (root / link).symlink_to(f"usr/{link}")
-        for path in ("usr/share/mime", "usr/lib/dbus-1.0/dbus-daemon-launch-helper"):
+        # compiled by python3's maintainer script, the same for all architectures
+        for compiled in (configured / "usr/lib").glob("python3*/**/__pycache__"):
+            target = root / compiled.relative_to(configured)
+            if target.parent.is_dir() and not target.exists():
+                shutil.copytree(compiled, target)
+        for path in ("usr/lib/dbus-1.0/dbus-daemon-launch-helper",):
             run(["chown", "--reference", str(configured / path), str(root / path)])
             run(["chmod", "--reference", str(configured / path), str(root / path)])
 

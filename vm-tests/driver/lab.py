@@ -87,7 +87,7 @@ class Lab:
         for number, node in enumerate(case.scenario.nodes, start=1):
             arch = other(case.arch) if node.other else case.arch
             guest, saved = self.guest(arch)
-            result.append(Machine(node.name, number, guest, saved, networkmanager=node.networkmanager,
+            result.append(Machine(node.name, number, guest, saved, network=node.network,
                                   payload=self.payload(arch), lan_port=port, folder=self.cache, log=log))
         return result
 
@@ -159,10 +159,10 @@ def judge(lab: Lab, case: Case) -> str:
     """Runs `case`, prints its line, and returns `passed`, `failed` or `skipped`."""
     title = f"{case.scenario.name} ({case.where})"
     begin = time.monotonic()
-    log = Log(lab.options.verbose)
     try:
         lab.prepare(case)
         begin = time.monotonic()
+        log = Log(lab.options.verbose)
         run_case(lab, case, log)
     except Skip as why:
         print(f"skip  {title}: {why}", flush=True)

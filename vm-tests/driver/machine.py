@@ -62,16 +62,17 @@ def retry(attempt, timeout: int, what: str) -> None:
 class Machine:
     """One guest. `start` goes on from the saved machine the first time and boots after that; its disk stays."""
 
-    def __init__(self, name: str, number: int, guest: Guest, snapshot: Snapshot | None, *, networkmanager: bool,
+    def __init__(self, name: str, number: int, guest: Guest, snapshot: Snapshot | None, *, network: str,
                  payload: int, lan_port: int, folder: Path, log) -> None:
         self.name, self.number, self.guest, self.snapshot = name, number, guest, snapshot
-        self.networkmanager, self.payload, self.lan_port, self.folder = networkmanager, payload, lan_port, folder
+        self.network, self.payload, self.lan_port, self.folder = network, payload, lan_port, folder
         self.write_log = log
         self.machine_id = os.urandom(16).hex()
         self.mac = f"52:54:00:12:01:{number:02x}"
         self.qemu: Qemu | None = None
         self.shell: Shell | None = None
         self.connected = False
+        self.number_of_starts = 0
         self.state: int | None = None
         self.serial = serial_file(folder)
 
@@ -103,11 +104,12 @@ class Machine:
                          lan_port=self.lan_port, serial=self.serial, incoming=incoming)
         self.shell = Shell(self.qemu.shell)
         self.connected = False
+        self.number_of_starts += 1
 
     def _resume(self, snapshot: Snapshot) -> None:
         self.log("going on from the saved machine")
-        copy_sparse(snapshot.state, self.state)
-        with open(snapshot.memory, "rb") as memory:
+        copy_sparse(snapshot.state(self.network), self.state)
+        with open(snapshot.memory(self.network), "rb") as memory:
             os.set_inheritable(memory.fileno(), True)
             self._launch(memory.fileno())
             self.qemu.wait_incoming()
@@ -119,15 +121,19 @@ class Machine:
         seed = base64.b64encode(os.urandom(64)).decode()
         self.succeed(
             f"date -s @{time.time() + 0.3:.2f}; echo {self.machine_id} > /run/machine-id; "
-            f"hostname {self.name}; reseed {seed}; "
-            f"ip link set dev eth1 down; ip link set dev eth1 address {self.mac}; ip link set dev eth1 up")
-        self._settle_in()
+            f"hostname {self.name}; reseed {seed}; ip link set dev eth1 down; ip link set dev eth1 address {self.mac}; "
+            + self._settling_in())
 
-    def _settle_in(self) -> None:
-        self.succeed(f"ip addr replace 192.168.1.{self.number}/24 dev eth1; "
-                     "tar -xf /dev/vdc -C /usr/local --no-same-owner; " + (
-                         "true" if self.networkmanager else
-                         "systemctl mask --now NetworkManager.service wpa_supplicant.service >&2"))
+    def _settling_in(self) -> str:
+        """What a machine is given at its first start: its address, the program under test, the network of its kind."""
+        start = {"networkmanager": "systemctl enable --now wpa_supplicant NetworkManager >&2",
+                 "networkd": "systemctl enable --now systemd-networkd >&2"}
+        if self.snapshot and self.network == "networkmanager":
+            # it runs already; for the next boot
+            start["networkmanager"] = ("ln -s /usr/lib/systemd/system/NetworkManager.service "
+                                       "/etc/systemd/system/multi-user.target.wants/")
+        return (f"ip link set dev eth1 up; ip addr replace 192.168.1.{self.number}/24 dev eth1; "
+                f"tar -xf /dev/vdc -C /usr/local --no-same-owner; {start.get(self.network, 'true')}")
 
     def connect(self) -> None:
         if self.connected:
@@ -138,7 +144,10 @@ class Machine:
                 return
         self.shell.wait_ready()
         self.connected = True
-        self._settle_in()
+        if self.number_of_starts == 1:
+            self.succeed(self._settling_in())
+        else:
+            self.succeed(f"ip link set dev eth1 up; ip addr replace 192.168.1.{self.number}/24 dev eth1")
 
     def shutdown(self) -> None:
         if not self.booted:

@@ -114,12 +114,11 @@ class Qemu:
             "-no-reboot", "-m", str(MEMORY_MB), "-smp", "2",
             "-kernel", str(files / "vmlinuz"), "-initrd", str(files / "initrd"),
             "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
-            "-add-fd", f"fd={state},set=1", "-add-fd", f"fd={payload},set=2",
             "-drive", f"file={files / 'root.img'},if=none,id=root,format=raw,readonly=on,file.locking=off",
             "-device", "virtio-blk-pci,drive=root",
-            "-drive", "file=/dev/fdset/1,if=none,id=state,format=raw,cache=unsafe,discard=unmap,file.locking=off",
+            "-drive", f"file=/proc/self/fd/{state},if=none,id=state,format=raw,cache=unsafe,discard=unmap,file.locking=off",
             "-device", "virtio-blk-pci,drive=state",
-            "-drive", "file=/dev/fdset/2,if=none,id=payload,format=raw,cache=unsafe,file.locking=off",
+            "-drive", f"file=/proc/self/fd/{payload},if=none,id=payload,format=raw,cache=unsafe,file.locking=off",
             "-device", "virtio-blk-pci,drive=payload",
             "-device", "virtio-rng-pci",
             "-netdev", f"socket,id=lan,mcast=230.0.0.1:{lan_port},localaddr=127.0.0.1",
@@ -145,12 +144,13 @@ class Qemu:
             raise RuntimeError(f"saving the machine ended as {status}")
 
     def wait_incoming(self, deadline: float = 120) -> None:
-        """Until a machine begun from a saved one runs."""
+        """Until a machine begun from a saved one is whole; then it runs."""
         end = time.monotonic() + deadline
-        while self.qmp.command("query-status")["status"] != "running":
+        while self.qmp.command("query-status")["status"] == "inmigrate":
             if time.monotonic() > end:
                 raise RuntimeError("the saved machine does not come up")
             time.sleep(0.05)
+        self.qmp.command("cont")
 
     def kill(self) -> None:
         self.process.kill()

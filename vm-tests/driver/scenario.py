@@ -4,17 +4,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-MACHINE = re.compile(r"# machine: ([a-z_]+)( on other)?( with networkmanager)?$")
+MACHINE = re.compile(r"# machine: ([a-z_]+)( on other)?( with networkmanager| with networkd)?$")
 LIMIT = re.compile(r"# limit: ([0-9]+) s$")
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of a scenario; `other` is of the other architecture than the test's."""
+    """A machine of a scenario; `other` is of the other architecture than the test's, `network` is who cares for its cards."""
 
     name: str
     other: bool
-    networkmanager: bool
+    network: str
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def read(path: Path) -> Scenario:
     bad = [line for line in header if line.startswith("# machine:") and not MACHINE.match(line)]
     if not story or not machines or bad:
         raise ValueError(f"{path}: wants its story as a docstring on line 1 and `# machine: NAME [on other] "
-                         f"[with networkmanager]` below it{f', not {bad[0]!r}' if bad else ''}")
+                         f"[with networkmanager|networkd]` below it{f', not {bad[0]!r}' if bad else ''}")
     limits = [int(m[1]) for m in map(LIMIT.match, header) if m]
-    nodes = tuple(Node(m[1], bool(m[2]), bool(m[3])) for m in machines)
+    nodes = tuple(Node(m[1], bool(m[2]), (m[3] or "").removeprefix(" with ")) for m in machines)
     return Scenario(path.stem, story[1], nodes, limits[0] if limits else 600, path)

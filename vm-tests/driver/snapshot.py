@@ -8,26 +8,32 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .qemu import Guest, Qemu
+from .qemu import PAYLOAD_MB, Guest, Qemu, anonymous_file, copy_sparse
+
+
+# whose network it is when the machine is saved: starting it anew in every scenario costs more than a second image
+NETWORKS = ["", "networkmanager"]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A saved machine: its memory and the disk that belongs to it."""
+    """The saved machines of a guest: for each kind of network its memory and the disk that belongs to it."""
 
     folder: Path
 
-    @property
-    def memory(self) -> Path:
-        return self.folder / "memory"
+    def memory(self, network: str) -> Path:
+        return self.folder / f"memory-{self.kind(network)}"
 
-    @property
-    def state(self) -> Path:
-        return self.folder / "state.img"
+    def state(self, network: str) -> Path:
+        return self.folder / f"state-{self.kind(network)}"
+
+    @staticmethod
+    def kind(network: str) -> str:
+        return network if network in NETWORKS and network else "plain"
 
 
 def snapshot_of(guest: Guest, cache: Path, say) -> Snapshot:
-    """The saved machine for `guest`, booted and saved if there is none of this recipe yet."""
+    """The saved machines for `guest`, booted and saved if there are none of this recipe yet."""
     final = cache / f"booted-{guest.arch.name}-{key(guest)}"
     if not final.is_dir():
         say(f"booting the {guest.arch.name} guest once, to go on from later ({guest.accel})")
@@ -53,33 +59,37 @@ def key(guest: Guest) -> str:
 
 def boot_and_save(guest: Guest, work: Path) -> None:
     from .machine import Machine
-    from .qemu import PAYLOAD_MB, anonymous_file
 
     payload = anonymous_file(work, PAYLOAD_MB << 20)
     lines: list[str] = []
-    machine = Machine("guest", 1, guest, None, networkmanager=True, payload=payload, lan_port=1, folder=work,
-                      log=lines.append)
-    machine.lan_port = 20000 + os.getpid() % 20000
+    machine = Machine("guest", 1, guest, None, network="", payload=payload, lan_port=20000 + os.getpid() % 20000,
+                      folder=work, log=lines.append)
     try:
         machine.start()
         machine.shell.wait_ready()
         machine.connected = True
-        machine.wait_until_succeeds("systemctl is-system-running", timeout=600)
-        # loaded here once instead of in every scenario; the journal begins with the scenario
-        machine.succeed("udevadm settle; systemctl is-active NetworkManager; journalctl --rotate --vacuum-size=1 2>&1; sync")
-        machine.qemu.save(work / "memory")
-        machine.qemu.kill()
-        machine.qemu = None
-        with open(work / "state.img", "wb") as out:
-            sparse_copy(machine.state, out.fileno())
+        # the commands of most scenarios, translated by the emulator and in the page cache from then on
+        machine.wait_until_succeeds("systemctl is-system-running --wait", timeout=600)
+        machine.succeed(
+            "udevadm settle; modprobe -a mac80211_hwsim veth; rmmod mac80211_hwsim; "
+            "curl --version > /dev/null; python3 -c 'import http.server, ssl'; "
+            "systemd-run --quiet --wait true; journalctl --rotate --vacuum-size=1 2>&1; sync")
+        for network in NETWORKS:
+            if network:
+                machine.succeed("systemctl start wpa_supplicant NetworkManager; systemctl is-active NetworkManager; "
+                                "nmcli general; udevadm settle; sync")
+            save(machine, Snapshot(work), network)
     except Exception as error:
-        raise RuntimeError(f"the guest does not boot: {error}\n{machine.serial_log().decode(errors='replace')[-3000:]}")
+        serial = machine.serial_log().decode(errors="replace")
+        raise RuntimeError(f"the guest does not boot: {error}\n{serial[-3000:]}") from error
     finally:
         machine.release()
         os.close(payload)
 
 
-def sparse_copy(source: int, target: int) -> None:
-    from .qemu import copy_sparse
-
-    copy_sparse(Path(f"/proc/self/fd/{source}"), target)
+def save(machine, snapshot: Snapshot, network: str) -> None:
+    """Writes the machine down as it is, and lets it run on."""
+    machine.qemu.save(snapshot.memory(network))
+    with open(snapshot.state(network), "wb") as out:
+        copy_sparse(Path(f"/proc/self/fd/{machine.state}"), out.fileno())
+    machine.qemu.qmp.command("cont")
