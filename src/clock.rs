@@ -35,6 +35,14 @@ pub async fn sleep_until(deadline: Monotonic) {
     tokio::time::sleep_until(tokio::time::Instant::now() + left.min(FAR)).await;
 }
 
+/// [`sleep_until`], or for ever.
+pub async fn sleep_until_some(deadline: Option<Monotonic>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// tokio's timer wheel ends after about two years; a waiter looks again long before.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 

@@ -1,3 +1,7 @@
 //! Arguments → one call → exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    upgrade_gate::commands::main(std::env::args_os().collect())
+}

@@ -1,4 +1,147 @@
 //! Configuration: TOML as written → validated [`profile::Profile`]; strict.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+pub mod auto;
+pub mod effective;
+mod entry;
+mod file;
+pub mod keys;
+pub mod places;
+pub mod problem;
 pub mod profile;
+mod read;
+mod similar;
+pub mod span;
 pub mod target;
+
+use effective::{Origin, Setting};
+use file::Assignment;
+use keys::KEYS;
+use places::Places;
+use problem::{Errors, Problem};
+use profile::{BUILT_IN, DEFAULT, InvalidName, Profile};
+use target::Entry;
+
+/// All files together, valid as a whole.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The files that were read, in the order in which later ones win.
+    pub files: Vec<PathBuf>,
+    /// What does not prevent loading.
+    pub warnings: Vec<Problem>,
+    profiles: BTreeSet<String>,
+    assignments: Vec<(PathBuf, Assignment)>,
+}
+
+/// What the command line says instead of the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--target`: all of these and nothing else; the profile's own if empty.
+    pub targets: Vec<Entry>,
+}
+
+/// One profile in force.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// The profile.
+    pub profile: Profile,
+    /// Each of its values and where it comes from, in the order of [`KEYS`].
+    pub settings: Vec<Setting>,
+    /// The name may be misspelt: nobody knows it, so that only the defaults apply.
+    pub warning: Option<String>,
+}
+
+/// Reads every file of `places`; all that is wrong with all of them is in the error.
+pub fn load(places: &Places) -> Result<Loaded, Errors> {
+    let found = places::find(places);
+    let mut errors = found.errors;
+    let mut loaded = Loaded {
+        warnings: found.warnings,
+        ..Loaded::default()
+    };
+    for path in found.files {
+        errors.extend(loaded.add(path));
+    }
+    if errors.is_empty() {
+        return Ok(loaded);
+    }
+    let warnings = loaded.warnings;
+    Err(Errors { errors, warnings })
+}
+
+impl Loaded {
+    /// Adds one file; what is wrong with it is returned.
+    fn add(&mut self, path: PathBuf) -> Vec<Problem> {
+        let text = match places::read(&path) {
+            Ok(Some(text)) => text,
+            Ok(None) => return Vec::new(),
+            Err(problem) => return vec![problem],
+        };
+        let contents = file::parse(&path, &text);
+        self.profiles.extend(contents.profiles);
+        let assignments = contents.assignments.into_iter();
+        self.assignments
+            .extend(assignments.map(|one| (path.clone(), one)));
+        self.files.push(path);
+        contents.problems
+    }
+
+    /// The profile of this name, or the one called `default`, as the files and the command line have it.
+    pub fn profile(
+        &self,
+        name: Option<&str>,
+        overrides: &Overrides,
+    ) -> Result<Chosen, InvalidName> {
+        let name = name.unwrap_or(DEFAULT);
+        profile::check_name(name)?;
+        let mut profile = Profile::built_in(name);
+        let mut origins = BTreeMap::new();
+        for (file, written) in &self.assignments {
+            if written.profile == name {
+                written.change.clone().apply(&mut profile);
+                let (file, line) = (file.clone(), written.line);
+                origins.insert(written.key, Origin::File { file, line });
+            }
+        }
+        if !overrides.targets.is_empty() {
+            profile.targets.clone_from(&overrides.targets);
+            origins.insert(keys::TARGETS, Origin::CommandLine);
+        }
+        Ok(Chosen {
+            settings: settings(&profile, &mut origins),
+            warning: self.misspelt(name),
+            profile,
+        })
+    }
+
+    /// A name that no file and nothing built in knows silently means the defaults.
+    fn misspelt(&self, name: &str) -> Option<String> {
+        let in_files = self.profiles.iter().map(String::as_str);
+        let known: BTreeSet<&str> = in_files.chain(BUILT_IN.iter().copied()).collect();
+        let list = || known.iter().copied().collect::<Vec<_>>().join(", ");
+        (!known.contains(name)).then(|| {
+            format!(
+                "no file has a profile {name}, so the defaults apply; known are {}",
+                list()
+            )
+        })
+    }
+}
+
+fn settings(profile: &Profile, origins: &mut BTreeMap<&str, Origin>) -> Vec<Setting> {
+    let defaults = Profile::defaults(&profile.name);
+    let built_in = Profile::built_in(&profile.name);
+    let unwritten = |key: &keys::Key| match key.show(&built_in) {
+        value if value == key.show(&defaults) => Origin::Default,
+        _ => Origin::BuiltIn,
+    };
+    KEYS.iter()
+        .map(|key| Setting {
+            key: key.name,
+            value: key.show(profile),
+            origin: origins.remove(key.name).unwrap_or_else(|| unwritten(key)),
+        })
+        .collect()
+}

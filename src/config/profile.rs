@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::target::Entry;
-use crate::gate::policy::PowerPolicy;
+use crate::gate::policy::{Policy, PowerPolicy};
 
 /// What an upgrade asks for before it runs, and how it is run. Every default is usable without any file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,85 @@ pub struct Profile {
     pub final_if_changed: Vec<PathBuf>,
     /// Run only: what logind is asked to inhibit meanwhile.
     pub inhibit: Vec<Inhibit>,
+}
+
+/// The profile that is meant when none is named.
+pub const DEFAULT: &str = "default";
+
+const NIXOS_UPGRADE: &str = "nixos-upgrade";
+const FWUPD_REFRESH: &str = "fwupd-refresh";
+
+/// The profiles that need no file to be known.
+pub const BUILT_IN: &[&str] = &[DEFAULT, FWUPD_REFRESH, NIXOS_UPGRADE];
+
+impl Profile {
+    /// The profile of this name as it is without any file; the defaults, if the name is not known.
+    pub fn built_in(name: &str) -> Self {
+        match name {
+            NIXOS_UPGRADE => Self::nixos_upgrade(),
+            FWUPD_REFRESH => Self::fwupd_refresh(),
+            _ => Self::defaults(name),
+        }
+    }
+
+    /// What a profile is of which nothing is said.
+    pub(super) fn defaults(name: &str) -> Self {
+        let policy = Policy::default();
+        Self {
+            name: name.to_owned(),
+            targets: vec![Entry::Auto],
+            allow_guess: false,
+            flake: None,
+            settle: policy.settle,
+            hold_metered: policy.hold_metered,
+            power: policy.power,
+            at_most_every: None,
+            attempts: 10,
+            attempt_timeout: Some(Duration::from_secs(6 * 3600)),
+            final_exit_status: Vec::new(),
+            final_if_changed: Vec::new(),
+            inhibit: vec![Inhibit::Shutdown],
+        }
+    }
+
+    /// 4: switch-to-configuration found a failed unit; 100: Nix built, and the build failed.
+    fn nixos_upgrade() -> Self {
+        Self {
+            final_exit_status: vec![4, 100],
+            final_if_changed: vec![
+                PathBuf::from("/run/current-system"),
+                PathBuf::from("/nix/var/nix/profiles/system"),
+            ],
+            ..Self::defaults(NIXOS_UPGRADE)
+        }
+    }
+
+    /// 2: fwupdmgr had nothing to do. It only fetches metadata, and as a service user is refused locks.
+    fn fwupd_refresh() -> Self {
+        Self {
+            final_exit_status: vec![2],
+            inhibit: Vec::new(),
+            ..Self::defaults(FWUPD_REFRESH)
+        }
+    }
+}
+
+/// A name that cannot be a profile's: it names files too.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them"
+)]
+pub struct InvalidName(String);
+
+/// Whether this may be the name of a profile; it becomes part of file names.
+pub fn check_name(name: &str) -> Result<(), InvalidName> {
+    let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@:+".contains(c);
+    if starts && name.len() <= 64 && name.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err(InvalidName(name.to_owned()))
+    }
 }
 
 /// What an inhibitor lock of a run covers.

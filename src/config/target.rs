@@ -1,6 +1,7 @@
 //! What must be reached, as it is written: `nix-cache:https://…`, `ssh://…`, `{ any = [ … ] }`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,40 @@ pub enum Entry {
 pub struct Wanted {
     /// The groups, none of them empty.
     pub groups: Vec<Vec<Target>>,
+}
+
+/// A text that is no target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no target; write nix-cache:https://…, https://…, http://…, ssh://… or tcp://…")]
+pub struct ParseError(String);
+
+impl FromStr for Target {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let refused = || ParseError(text.to_owned());
+        let url = text.to_owned();
+        if let Some(url) = text.strip_prefix("nix-cache:") {
+            return Ok(Self::NixCache {
+                url: url.to_owned(),
+            });
+        }
+        let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
+        match scheme {
+            "https" => Ok(Self::Https { url }),
+            "http" => Ok(Self::Http { url, expect: None }),
+            "ssh" => Ok(Self::Ssh {
+                host: rest.to_owned(),
+                port: 22,
+            }),
+            "tcp" => {
+                let (host, port) = rest.rsplit_once(':').ok_or_else(refused)?;
+                let (host, port) = (host.to_owned(), port.parse().map_err(|_| refused())?);
+                Ok(Self::Tcp { host, port })
+            }
+            _ => Err(refused()),
+        }
+    }
 }
 
 impl fmt::Display for Target {

@@ -1,9 +1,241 @@
 //! The gate: may this upgrade run now? Pure: events and a time in, actions out.
 //!
-//! Nothing here reads a clock, a bus or a file, so every rule can be shown by a table of events.
+//! Nothing here reads a clock, a bus or a file, so every rule (R1–R10 of the design) can be shown by a
+//! table of events, and whole years of suspends can be simulated in a second.
 
+mod backoff;
+mod conditions;
 pub mod event;
+mod explain;
 pub mod policy;
+mod probing;
 pub mod reason;
+#[cfg(test)]
+mod tests;
 pub mod time;
 pub mod verdict;
+mod way_out;
+mod world;
+
+use std::time::Duration;
+
+use event::{Event, ProbeId};
+use policy::Policy;
+use probing::Probing;
+use time::{Monotonic, Now};
+use verdict::{Evidence, Hold, Verdict};
+use world::World;
+
+/// What the gate wants done. Whoever steps it also wakes it at [`Gate::look_again`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Begin a probe of all targets now.
+    Probe(ProbeId),
+    /// End that probe: whatever it finds is worth nothing.
+    Abandon(ProbeId),
+    /// The verdict is another than it was.
+    Say(Verdict),
+    /// It may run now. The gate rests until [`Gate::begin`].
+    Open(Evidence),
+    /// The deadline has passed, or one look was asked for. The gate rests until [`Gate::begin`].
+    GiveUp(Vec<Hold>),
+}
+
+/// Decides for one upgrade.
+#[derive(Debug)]
+pub struct Gate {
+    policy: Policy,
+    world: World,
+    probing: Probing,
+    /// Since when all conditions hold together.
+    good_since: Option<Monotonic>,
+    /// A change was seen since the gate last opened, so all must settle (R5).
+    must_settle: bool,
+    /// While someone waits: since when.
+    waiting_since: Option<Monotonic>,
+    said: Option<Verdict>,
+}
+
+impl Gate {
+    /// A gate that someone begins to wait for.
+    pub fn new(policy: Policy, now: Now) -> Self {
+        let probing = Probing::new(policy.seed, now.monotonic);
+        let mut gate = Self {
+            policy,
+            world: World::new(now),
+            probing,
+            good_since: None,
+            must_settle: false,
+            waiting_since: None,
+            said: None,
+        };
+        gate.begin(now);
+        gate
+    }
+
+    /// Begins to wait anew: with a fresh probe, and a deadline counted from here.
+    pub fn begin(&mut self, now: Now) {
+        self.waiting_since = Some(now.monotonic);
+        self.good_since = None;
+        self.said = None;
+        self.probing.start_over(now.monotonic);
+    }
+
+    /// Takes what happened, and says what to do.
+    pub fn step(&mut self, event: Event, now: Now) -> Vec<Action> {
+        let news = self.world.take(event, now);
+        let now = now.monotonic;
+        self.must_settle |= news.unsettling;
+        let mut actions = Vec::new();
+        if news.epoch || self.world.is_going_down() || self.waiting_since.is_none() {
+            actions.extend(self.probing.drop_running().map(Action::Abandon));
+        }
+        if news.epoch {
+            self.good_since = None;
+            self.probing.new_epoch(now);
+        }
+        if news.bell {
+            self.probing.bell(now);
+        }
+        if let Some((id, outcome)) = news.probed {
+            self.probing.ended(id, outcome, now);
+        }
+        if self.waiting_since.is_some() {
+            self.decide(now, &mut actions);
+        }
+        actions
+    }
+
+    /// When to step it with [`Event::Tick`] if nothing happens before; `None` if only a bell will do.
+    pub fn look_again(&self, now: Monotonic) -> Option<Monotonic> {
+        let since = self.waiting_since?;
+        let deadline = self.policy.timeout.map(|t| since.after(t));
+        let settled = self.settled_at().filter(|at| *at > now);
+        [deadline, self.probe_at(now), settled]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What it would say now, whether or not anybody waits.
+    pub fn verdict(&self, now: Monotonic) -> Verdict {
+        let mut holds = self.holds();
+        if holds.is_empty() && !self.is_settled(now) {
+            holds.push(self.settling());
+        }
+        if holds.is_empty() {
+            Verdict::Open(self.evidence())
+        } else {
+            Verdict::Held(holds)
+        }
+    }
+
+    /// How often the machine has resumed since the gate was made.
+    pub fn resumes(&self) -> u64 {
+        self.world.resumes
+    }
+
+    /// How often the way out has changed or was lost since the gate was made.
+    pub fn detours(&self) -> u64 {
+        self.world.detours
+    }
+
+    fn decide(&mut self, now: Monotonic, actions: &mut Vec<Action>) {
+        self.watch_goodness(now);
+        if self.probe_at(now).is_some_and(|at| now >= at) {
+            actions.push(Action::Probe(self.probing.start(now)));
+        }
+        actions.extend(self.conclude(now));
+    }
+
+    fn watch_goodness(&mut self, now: Monotonic) {
+        if self.holds().is_empty() {
+            self.good_since.get_or_insert(now);
+        } else {
+            self.good_since = None;
+        }
+    }
+
+    fn conclude(&mut self, now: Monotonic) -> Option<Action> {
+        let verdict = match self.verdict(now) {
+            Verdict::Open(evidence) if !self.probing.is_proof_old(now) => {
+                self.rest();
+                self.must_settle = false;
+                return Some(Action::Open(evidence));
+            }
+            Verdict::Open(_) => vec![conditions::asking()],
+            Verdict::Held(holds) => holds,
+        };
+        if self.is_over(now) {
+            self.rest();
+            return Some(Action::GiveUp(verdict));
+        }
+        self.say(Verdict::Held(verdict))
+    }
+
+    fn say(&mut self, verdict: Verdict) -> Option<Action> {
+        if self.said.as_ref() == Some(&verdict) {
+            return None;
+        }
+        self.said = Some(verdict.clone());
+        Some(Action::Say(verdict))
+    }
+
+    fn rest(&mut self) {
+        self.waiting_since = None;
+        self.said = None;
+    }
+
+    /// Whether the deadline has passed, or the one look that was asked for is taken.
+    fn is_over(&self, now: Monotonic) -> bool {
+        let Some(since) = self.waiting_since else {
+            return false;
+        };
+        let late = self
+            .policy
+            .timeout
+            .is_some_and(|timeout| now >= since.after(timeout));
+        late || (self.policy.once && self.has_looked())
+    }
+
+    fn has_looked(&self) -> bool {
+        let probed = self.policy.guess || self.probing.outcome().is_some();
+        self.world.is_going_down() || (probed && self.world.has_reported(&self.policy))
+    }
+
+    /// When the next probe begins if nothing happens before.
+    fn probe_at(&self, now: Monotonic) -> Option<Monotonic> {
+        if self.policy.guess || self.world.is_going_down() || self.probing.is_running() {
+            return None;
+        }
+        if self.probing.proof().is_none() {
+            return self.probing.next_at(self.world.has_way_out());
+        }
+        (self.is_settled(now) && self.probing.is_proof_old(now)).then_some(now)
+    }
+
+    fn settled_at(&self) -> Option<Monotonic> {
+        let settles = self.must_settle && !self.policy.once;
+        let settle = if settles {
+            self.policy.settle
+        } else {
+            Duration::ZERO
+        };
+        self.good_since.map(|since| since.after(settle))
+    }
+
+    fn is_settled(&self, now: Monotonic) -> bool {
+        self.settled_at().is_some_and(|at| now >= at)
+    }
+
+    fn evidence(&self) -> Evidence {
+        Evidence {
+            epoch: self.world.epoch,
+            what: self
+                .probing
+                .proof()
+                .map_or_else(|| self.world.guess(), str::to_owned),
+            guess: self.policy.guess,
+        }
+    }
+}

@@ -32,6 +32,8 @@ pub struct Policy {
     pub guess: bool,
     /// How long to wait, in awake time; `None` for ever (R9).
     pub timeout: Option<Duration>,
+    /// One look: the verdict of the first probe, without waiting and without settling (`check`).
+    pub once: bool,
     /// The seed of the back-off's jitter.
     pub seed: u64,
 }
@@ -45,6 +47,7 @@ impl Default for Policy {
             waived: BTreeSet::new(),
             guess: false,
             timeout: None,
+            once: false,
             seed: 0,
         }
     }

@@ -3,4 +3,24 @@
 //! The child does what leaks and blocks (name resolution, TLS, proxies), answers in one line of JSON
 //! and ends; a deadline is a kill. So the gate itself stays small and single-threaded.
 
+pub mod child;
 pub mod protocol;
+
+#[cfg(test)]
+mod black_hole;
+mod connect;
+mod fault;
+mod judge;
+mod names;
+mod prober;
+mod proxy;
+mod roots;
+mod stream;
+mod web;
+mod wire;
+mod words;
+
+pub use prober::{Finished, Prober};
+
+/// The hidden subcommand that [`child::main`] is behind.
+pub const SUBCOMMAND: &str = "__probe";

@@ -1,0 +1,276 @@
+//! The arguments: clap structs with plain values; man pages and completions come from here.
+
+mod man;
+mod texts;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+pub use self::man::write as write_man;
+use crate::exit::Exit;
+use crate::gate::reason::Reason;
+
+/// Lets an unattended upgrade start only when it can succeed, and sees it through.
+#[derive(Debug, Parser)]
+#[command(name = "upgrade-gate", version, about, after_long_help = texts::MAIN)]
+pub struct Cli {
+    /// Say more: events and every look; twice for the libraries too
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say nothing but warnings and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Look for files below this directory instead of /
+    #[arg(long, global = true, value_name = "DIR", hide = true)]
+    pub root: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Wait until the gate opens
+    #[command(after_long_help = texts::WAIT_ONLINE)]
+    WaitOnline(Question),
+    /// Say now whether the gate is open, after a fresh probe
+    #[command(after_long_help = texts::CHECK)]
+    Check(Question),
+    /// Wait, run a command, and run it again if a suspend or the network interrupted it
+    #[command(after_long_help = texts::RUN)]
+    Run(Run),
+    /// Show what every gate on the machine waits for, since when, and why
+    #[command(after_long_help = texts::STATUS)]
+    Status(Status),
+    /// Show the effective configuration and where each value comes from
+    #[command(after_long_help = texts::CONFIG)]
+    Config(Config),
+    /// Print completions for a shell
+    #[command(after_long_help = texts::COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the man page, or write one man page per command into DIR
+    #[command(after_long_help = texts::MAN)]
+    Man {
+        /// An existing directory
+        dir: Option<PathBuf>,
+    },
+    /// One probe, asked on standard input, in a process of its own.
+    #[command(name = "__probe", hide = true)]
+    Probe,
+    /// Prepares a child's process and becomes the command.
+    #[command(name = "__exec", hide = true)]
+    Exec(Words),
+    /// Dies of a signal.
+    #[command(name = "__die", hide = true)]
+    Die(Words),
+}
+
+/// What one gate asks for, as the command line has it; it beats the files.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct GateArgs {
+    /// The profile: its conditions, targets and run settings
+    #[arg(short, long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// What must be reached; repeated: all of them
+    #[arg(short, long = "target", value_name = "TARGET", long_help = texts::TARGET)]
+    pub targets: Vec<String>,
+    /// Give up after this long, in awake time; waits for ever otherwise
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    pub timeout: Option<String>,
+    /// The soft holds that are waived.
+    #[arg(long, value_name = "REASON,…", help = texts::ALLOW, value_delimiter = ',', value_parser = parse_waived)]
+    pub allow: Vec<Reason>,
+    /// How long all must hold after a change before the gate opens; `check` does not settle
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    pub settle: Option<String>,
+    /// Print JSON lines for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wait-online` and `check`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// What is asked for.
+    #[command(flatten)]
+    pub gate: GateArgs,
+    /// Whether 1 and 255 are exited with in place of other codes.
+    #[arg(long, help = texts::EXEC_CONDITION)]
+    pub exec_condition: bool,
+}
+
+/// `run`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// What is asked for.
+    #[command(flatten)]
+    pub gate: GateArgs,
+    /// The command and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `status`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print again at every change, until interrupted
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// `config`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The profile to show
+    #[arg(short, long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The words of a command that upgrade-gate gives to itself.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// Everything after the command's name, untouched.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<OsString>,
+}
+
+/// The shells that completions are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash.
+    Bash,
+    /// zsh.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+/// The other spelling of `wait-online`.
+const WAIT_ONLINE_FLAG: &str = "--wait-online";
+
+/// Parses the whole command line, the program's own name first.
+///
+/// # Errors
+/// Everything that is not a command to carry out: wrong arguments, but also `--help` and `--version`. See [`refuse`].
+pub fn parse(argv: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(respelt(argv))?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// Prints why the arguments are not a command, and says what to exit with.
+///
+/// Whoever asked for `--exec-condition` must not read any other code as "skip the unit", so the flag is
+/// looked for in the raw arguments, which did not parse. A misspelt one counts as well.
+pub fn refuse(error: &clap::Error, argv: &[OsString]) -> u8 {
+    // A closed standard output or error leaves nobody to tell.
+    let _ = error.print();
+    let exit = if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Ok
+    };
+    if asks_exec_condition(argv) {
+        Exit::Fault.with_exec_condition()
+    } else {
+        exit.code()
+    }
+}
+
+/// Writes the completions for `shell`.
+pub fn write_completions(shell: Shell, out: &mut dyn io::Write) -> io::Result<()> {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(
+        shell,
+        &mut without_hidden(&command()),
+        "upgrade-gate",
+        &mut script,
+    );
+    out.write_all(&script)
+}
+
+/// `clap_complete` offers hidden commands too.
+fn without_hidden(command: &clap::Command) -> clap::Command {
+    let visible = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+    clap::Command::new("upgrade-gate")
+        .args(command.get_arguments().filter(|arg| !arg.is_hide_set()))
+        .subcommands(visible)
+        .version(env!("CARGO_PKG_VERSION"))
+}
+
+fn command() -> clap::Command {
+    Cli::command()
+        .arg(wait_online_flag())
+        .after_long_help(texts::main_with_exit_codes())
+}
+
+/// For help and completions only: [`respelt`] has replaced it before clap looks.
+fn wait_online_flag() -> clap::Arg {
+    clap::Arg::new("wait-online-flag")
+        .long("wait-online")
+        .action(ArgAction::SetTrue)
+        .help("The same as the command wait-online, with the same options")
+}
+
+/// With `--wait-online` among our own arguments, the same command line with `wait-online` as the command.
+fn respelt(argv: &[OsString]) -> Vec<OsString> {
+    let mut words = argv.to_vec();
+    let found = own(argv).iter().position(|word| word == WAIT_ONLINE_FLAG);
+    if let Some(at) = found {
+        words.remove(at);
+        words.insert(1.min(words.len()), OsString::from("wait-online"));
+    }
+    words
+}
+
+/// The arguments that are ours: all before `--`.
+fn own(argv: &[OsString]) -> &[OsString] {
+    let end = argv.iter().position(|word| word == "--");
+    &argv[..end.unwrap_or(argv.len())]
+}
+
+fn asks_exec_condition(argv: &[OsString]) -> bool {
+    own(argv)
+        .iter()
+        .any(|word| word.to_string_lossy().starts_with("--exec"))
+}
+
+fn parse_span(written: &str) -> Result<String, String> {
+    if written.trim().is_empty() {
+        return Err("a time span is wanted, as in 90, 10min, \"1h 30min\" or infinity".to_owned());
+    }
+    Ok(written.to_owned())
+}
+
+fn parse_waived(label: &str) -> Result<Reason, String> {
+    Reason::from_label(label)
+        .filter(|reason| reason.is_soft())
+        .ok_or_else(|| format!("what can be waived is {}", soft_labels()))
+}
+
+fn soft_labels() -> String {
+    let soft = Reason::ALL.iter().filter(|reason| reason.is_soft());
+    let labels: Vec<_> = soft.map(|reason| reason.label()).collect();
+    labels.join(", ")
+}
+
+#[cfg(test)]
+#[path = "cli/tests.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+//! What is accepted and what is refused, without starting a process.
+
+use super::*;
+
+fn argv(line: &str) -> Vec<OsString> {
+    std::iter::once("upgrade-gate")
+        .chain(line.split_whitespace())
+        .map(OsString::from)
+        .collect()
+}
+
+fn parsed(line: &str) -> Cli {
+    parse(&argv(line)).unwrap_or_else(|e| panic!("{line}: {e}"))
+}
+
+fn refused(line: &str) -> String {
+    parse(&argv(line)).expect_err(line).to_string()
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    command().debug_assert();
+}
+
+#[test]
+fn both_spellings_of_wait_online_are_the_same() {
+    let options = "--profile p --target tcp://h:1 --target auto --timeout 10min --settle 0 \
+                   --allow metered,recent --json --exec-condition -v";
+    let Command::WaitOnline(word) = parsed(&format!("wait-online {options}")).command else {
+        panic!("not wait-online");
+    };
+    for flag in [
+        format!("--wait-online {options}"),
+        format!("{options} --wait-online"),
+    ] {
+        let Command::WaitOnline(question) = parsed(&flag).command else {
+            panic!("not wait-online: {flag}");
+        };
+        assert_eq!(question, word, "{flag}");
+    }
+    assert_eq!(word.gate.targets, ["tcp://h:1", "auto"]);
+    assert_eq!(word.gate.allow, [Reason::Metered, Reason::Recent]);
+}
+
+#[test]
+fn both_spellings_of_wait_online_fail_alike() {
+    for wrong in ["--nonsense", "--timeout", "surplus", "--allow dns", "-qv"] {
+        let word = refused(&format!("wait-online {wrong}"));
+        assert_eq!(refused(&format!("--wait-online {wrong}")), word, "{wrong}");
+    }
+}
+
+#[test]
+fn a_wrapped_command_keeps_its_own_wait_online() {
+    let Command::Run(run) = parsed("run -- nm --wait-online -v").command else {
+        panic!("not run");
+    };
+    assert_eq!(run.command, ["nm", "--wait-online", "-v"]);
+}
+
+#[test]
+fn a_hold_that_cannot_be_waived_is_answered_with_those_that_can() {
+    for label in ["dns", "nonsense", ""] {
+        let text = refused(&format!("check --allow=metered,{label}"));
+        assert!(
+            text.contains("metered, on_battery, battery_low, recent"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_span_is_refused() {
+    assert!(refused("wait-online --timeout=").contains("10min"));
+}
+
+#[test]
+fn run_wants_a_command_after_two_dashes() {
+    refused("run");
+    refused("run --");
+    refused("run true");
+}
+
+#[test]
+fn exec_condition_is_seen_in_arguments_that_do_not_parse() {
+    let cases = [
+        ("check --exec-condition --nonsense", true),
+        ("check --exec-conditon", true),
+        ("--exec-condition", true),
+        ("check --nonsense", false),
+        ("run -- true --exec-condition", false),
+    ];
+    for (line, asked) in cases {
+        assert_eq!(asks_exec_condition(&argv(line)), asked, "{line}");
+    }
+}
+
+#[test]
+fn no_arguments_at_all_are_refused_not_run() {
+    assert!(parse(&argv("")).is_err());
+    assert!(parse(&[]).is_err());
+    assert!(parse(&[OsString::from("--wait-online")]).is_err());
+}
+
+#[test]
+fn the_man_page_has_every_reason_and_every_code() {
+    let mut out = Vec::new();
+    write_man(None, &mut out).expect("a page");
+    let page = String::from_utf8(out).expect("text");
+    let page = page.replace("\\*(Aq", "'").replace('\\', "");
+    for reason in Reason::ALL {
+        assert!(page.contains(reason.label()), "{reason}");
+    }
+    for row in crate::exit::TABLE {
+        assert!(page.contains(row.meaning), "{}", row.code);
+    }
+}

@@ -1,0 +1,98 @@
+//! The longer texts of `--help` and of the man pages: examples, and the tables made from the code.
+
+use std::fmt::Write as _;
+
+use crate::exit::{Row, TABLE};
+
+pub(super) const MAIN: &str = "\
+Examples:
+  Is now a good time?
+      upgrade-gate check --target https://cache.nixos.org
+  Wait for it, ten minutes at most:
+      upgrade-gate wait-online --timeout 10min
+  Upgrade when it can succeed, and see it through:
+      upgrade-gate run --profile nixos-upgrade -- nixos-rebuild switch --upgrade
+  What is being waited for?
+      upgrade-gate status";
+
+pub(super) const WAIT_ONLINE: &str = "\
+Examples:
+  Wait for a binary cache, for as long as it takes:
+      upgrade-gate wait-online --target nix-cache:https://cache.nixos.org
+  On the train, and meant:
+      upgrade-gate wait-online --allow metered,on_battery
+  In a unit of Type=oneshot, before the work begins; TimeoutStartSec=infinity lets it wait:
+      ExecStartPre=upgrade-gate wait-online --profile nixos-upgrade
+  A finite --timeout in ExecStartPre= fails the unit when it is over. To skip the unit instead:
+      ExecCondition=upgrade-gate wait-online --exec-condition --timeout 10min";
+
+pub(super) const CHECK: &str = "\
+Examples:
+  One verdict for a person, and one for a program:
+      upgrade-gate check --profile nixos-upgrade
+      upgrade-gate check --profile nixos-upgrade --json
+  Skip a unit when it could not succeed now:
+      ExecCondition=upgrade-gate check --exec-condition --profile fwupd-refresh";
+
+pub(super) const RUN: &str = "\
+Examples:
+  By hand:
+      upgrade-gate run --profile nixos-upgrade -- nixos-rebuild switch --upgrade
+  As the command of a unit, with Type=exec and SuccessExitStatus=75:
+      ExecStart=upgrade-gate run --profile fwupd-refresh -- fwupdmgr refresh
+  Only on mains power anyway, but not for this once:
+      upgrade-gate run --allow on_battery,recent -- nixos-rebuild boot";
+
+pub(super) const STATUS: &str = "\
+Examples:
+  What is being waited for, and why:
+      upgrade-gate status
+  Look on:
+      upgrade-gate status --follow
+  For a bar or a monitor:
+      upgrade-gate status --json --follow";
+
+pub(super) const CONFIG: &str = "\
+Examples:
+  Check every file, and show what is in force:
+      upgrade-gate config
+  What `auto` stands for in one profile:
+      upgrade-gate config --profile nixos-upgrade";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  For every user's bash:
+      upgrade-gate completions bash > /usr/share/bash-completion/completions/upgrade-gate";
+
+pub(super) const MAN: &str = "\
+Examples:
+  Read the page:
+      upgrade-gate man | man -l -
+  Install all pages:
+      upgrade-gate man /usr/share/man/man1";
+
+pub(super) const TARGET: &str = "\
+What must be reached; repeated: all of them
+
+nix-cache:URL          a Nix binary cache answers
+https://HOST/PATH      any answer below 500 over verified TLS
+http://HOST/PATH       the answer is 204
+ssh://HOST[:PORT]      the banner is SSH's
+tcp://HOST:PORT        the connection is accepted (weak: captive portals accept too)
+auto                   what the profile's upgrade needs, found out";
+
+pub(super) const ALLOW: &str =
+    "Waive these holds for this once: metered, on_battery, battery_low, recent";
+
+pub(super) const EXEC_CONDITION: &str =
+    "Exit as ExecCondition= needs it: 0 open, 1 not now, 255 for everything else";
+
+/// The main examples and the exit codes, for `--help`.
+pub(super) fn main_with_exit_codes() -> String {
+    let mut text = format!("{MAIN}\n\nExit codes:");
+    for Row { code, meaning, .. } in TABLE {
+        // Writing to a String does not fail.
+        let _ = write!(text, "\n  {code:<5} {meaning}");
+    }
+    text
+}

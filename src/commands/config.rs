@@ -1,0 +1,135 @@
+//! `upgrade-gate config`: the effective configuration, where each value comes from, and what is wrong with it.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::json;
+
+use super::prepare;
+use crate::cli::Config;
+use crate::config::effective::Setting;
+use crate::config::places::Places;
+use crate::config::problem::{Errors, dotted, one_line};
+use crate::config::{self, Chosen, Loaded, Overrides};
+use crate::exit::Exit;
+
+/// Shows the profile in force, or all that is wrong with the configuration.
+pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> io::Result<Exit> {
+    let loaded = match config::load(&Places::below(root)) {
+        Ok(loaded) => loaded,
+        Err(errors) => return refuse(&errors, args.json, out).map(|()| Exit::Config),
+    };
+    match loaded.profile(args.profile.as_deref(), &Overrides::default()) {
+        Ok(chosen) => {
+            let auto = prepare::derive(&chosen.profile, &[], root).lines();
+            show(&loaded, &chosen, &auto, args.json, out).map(|()| Exit::Ok)
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            Ok(Exit::Usage)
+        }
+    }
+}
+
+/// Shows one profile in force.
+///
+/// `auto` is what the entry `auto` resolves to and what could not be derived, one line each.
+pub fn show(
+    loaded: &Loaded,
+    chosen: &Chosen,
+    auto: &[String],
+    json: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if json {
+        write_json(loaded, chosen, auto, out)?;
+    } else {
+        write_toml(loaded, chosen, auto, out)?;
+    }
+    Ok(())
+}
+
+/// Names everything that is wrong.
+pub fn refuse(errors: &Errors, json: bool, out: &mut impl Write) -> io::Result<()> {
+    if json {
+        writeln!(out, "{}", json!(errors))?;
+        return Ok(());
+    }
+    for warning in &errors.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    for error in &errors.errors {
+        writeln!(out, "error: {error}")?;
+    }
+    Ok(())
+}
+
+fn warnings(loaded: &Loaded, chosen: &Chosen) -> impl Iterator<Item = String> {
+    let of_files = loaded.warnings.iter().map(ToString::to_string);
+    of_files.chain(chosen.warning.clone())
+}
+
+/// TOML that can be pasted into a file; everything else is in comments.
+fn write_toml(
+    loaded: &Loaded,
+    chosen: &Chosen,
+    auto: &[String],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    for file in &loaded.files {
+        writeln!(out, "# read {}", one_line(&file.to_string_lossy()))?;
+    }
+    if loaded.files.is_empty() {
+        writeln!(out, "# no configuration file")?;
+    }
+    for warning in warnings(loaded, chosen) {
+        writeln!(out, "# warning: {}", one_line(&warning))?;
+    }
+    writeln!(out, "\n[{}]", dotted(&["profile", &chosen.profile.name]))?;
+    write_settings(&chosen.settings, out)?;
+    for (index, line) in auto.iter().enumerate() {
+        let gap = if index == 0 { "\n" } else { "" };
+        writeln!(out, "{gap}# auto: {}", one_line(line))?;
+    }
+    Ok(())
+}
+
+/// Longer values push their comment to the right, instead of everyone's.
+const WIDEST: usize = 32;
+
+fn write_settings(settings: &[Setting], out: &mut impl Write) -> io::Result<()> {
+    let values: Vec<String> = settings
+        .iter()
+        .map(|setting| setting.value.to_string())
+        .collect();
+    let key_width = settings
+        .iter()
+        .map(|setting| setting.key.len())
+        .max()
+        .unwrap_or(0);
+    let lengths = values.iter().map(|value| value.chars().count());
+    let width = lengths
+        .filter(|length| *length <= WIDEST)
+        .max()
+        .unwrap_or(0);
+    for (Setting { key, origin, .. }, value) in settings.iter().zip(&values) {
+        writeln!(out, "{key:key_width$} = {value:width$}  # {origin}")?;
+    }
+    Ok(())
+}
+
+fn write_json(
+    loaded: &Loaded,
+    chosen: &Chosen,
+    auto: &[String],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let answer = json!({
+        "profile": chosen.profile.name,
+        "files": loaded.files.iter().map(|file| file.to_string_lossy()).collect::<Vec<_>>(),
+        "warnings": warnings(loaded, chosen).collect::<Vec<_>>(),
+        "settings": chosen.settings,
+        "auto": auto,
+    });
+    writeln!(out, "{answer}")
+}

@@ -1,0 +1,109 @@
+//! The commands: what each one does with its arguments.
+
+pub mod config;
+mod prepare;
+mod question;
+mod run;
+pub mod status;
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use self::prepare::Refusal;
+use crate::cli::{self, Cli, Command};
+use crate::exit::Exit;
+use crate::probe;
+use crate::report::journal;
+use crate::run::{child, die};
+
+/// Carries out a whole command line, the program's own name first.
+///
+/// Everything that re-executes `/proc/self/exe` comes back here, in whatever program this library is linked into.
+pub fn main(argv: Vec<OsString>) -> ExitCode {
+    let mut own = argv.iter().skip(1).cloned();
+    match own.next().as_deref().and_then(OsStr::to_str) {
+        Some(probe::SUBCOMMAND) => probe::child::main(),
+        Some(child::SUBCOMMAND) => child::main(own),
+        Some(die::SUBCOMMAND) => die::main(own),
+        _ => carry_out(&argv),
+    }
+}
+
+fn carry_out(argv: &[OsString]) -> ExitCode {
+    let cli = match cli::parse(argv) {
+        Ok(cli) => cli,
+        Err(error) => return cli::refuse(&error, argv).into(),
+    };
+    let exec_condition =
+        matches!(&cli.command, Command::WaitOnline(q) | Command::Check(q) if q.exec_condition);
+    match call(cli) {
+        exit if exec_condition => exit.with_exec_condition().into(),
+        Exit::Signal(number) => die::of_signal(number),
+        exit => exit.code().into(),
+    }
+}
+
+fn call(cli: Cli) -> Exit {
+    let log = journal::start(cli.verbose, cli.quiet);
+    let root = cli.root.unwrap_or_else(|| PathBuf::from("/"));
+    match cli.command {
+        Command::WaitOnline(question) => {
+            wait(question::wait_online(&question, root, log, cli.quiet))
+        }
+        Command::Check(question) => wait(question::check(&question, root, log, cli.quiet)),
+        Command::Run(command) => wait(run::run(command, root, log, cli.quiet)),
+        immediate => answer(&immediate, &root),
+    }
+}
+
+/// Runs a command that waits for the world, on this one thread.
+fn wait(command: impl Future<Output = Result<Exit, Refusal>>) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => Err(Refusal::new(
+            Exit::Fault,
+            format!("cannot wait for anything: {error}"),
+        )),
+    };
+    done.unwrap_or_else(|refusal| {
+        tracing::error!("{refusal}");
+        refusal.exit
+    })
+}
+
+fn answer(command: &Command, root: &Path) -> Exit {
+    let mut out = io::stdout().lock();
+    match command {
+        Command::Status(args) => {
+            let xdg = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+            printed(&status::status(
+                args,
+                &status::gates_dirs(Some(root), xdg),
+                &mut out,
+            ))
+        }
+        Command::Config(args) => {
+            config::config(args, root, &mut out).unwrap_or_else(|error| printed(&Err(error)))
+        }
+        Command::Completions { shell } => printed(&cli::write_completions(*shell, &mut out)),
+        Command::Man { dir } => printed(&cli::write_man(dir.as_deref(), &mut out)),
+        _ => Exit::Fault,
+    }
+}
+
+/// A reader who has seen enough (`| head`) is no fault.
+fn printed(result: &io::Result<()>) -> Exit {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            tracing::error!("{error}");
+            Exit::Fault
+        }
+        _ => Exit::Ok,
+    }
+}

@@ -1,0 +1,179 @@
+//! From arguments and files to what a gate needs: profile, policy, and what is to be probed.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::GateArgs;
+use crate::clock;
+use crate::config::auto::Derived;
+use crate::config::places::Places;
+use crate::config::profile::Profile;
+use crate::config::span::Span;
+use crate::config::target::{Entry, Target, Wanted};
+use crate::config::{self, Overrides};
+use crate::exit::Exit;
+use crate::gate::policy::Policy;
+use crate::probe::protocol::Request;
+
+/// Everything that a gate is made from.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The profile in force.
+    pub profile: Profile,
+    /// What the gate asks for.
+    pub policy: Policy,
+    /// What its probes ask for.
+    pub request: Request,
+    /// What `auto` came to, for people.
+    pub notes: Vec<String>,
+}
+
+/// A command that cannot be carried out: what to exit with, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct Refusal {
+    /// The exit code.
+    pub exit: Exit,
+    text: String,
+}
+
+impl Refusal {
+    /// A refusal with that exit code, for that reason.
+    pub(super) fn new(exit: Exit, why: impl ToString) -> Self {
+        Self {
+            exit,
+            text: why.to_string(),
+        }
+    }
+}
+
+impl Prepared {
+    /// The targets, as they are written.
+    pub(super) fn targets(&self) -> Vec<String> {
+        let all = self.request.wanted.groups.iter().flatten();
+        all.map(ToString::to_string).collect()
+    }
+}
+
+/// Prepares a gate for `command`, which is empty unless it is a run. Warnings are logged.
+pub(super) fn prepare(
+    args: &GateArgs,
+    command: &[OsString],
+    root: &Path,
+) -> Result<Prepared, Refusal> {
+    let overrides = Overrides {
+        targets: entries(&args.targets)?,
+    };
+    let loaded =
+        config::load(&Places::below(root)).map_err(|errors| Refusal::new(Exit::Config, errors))?;
+    let chosen = loaded
+        .profile(args.profile.as_deref(), &overrides)
+        .map_err(|error| Refusal::new(Exit::Usage, error))?;
+    warn(&loaded.warnings);
+    warn(&chosen.warning);
+    let mut profile = chosen.profile;
+    if let Some(settle) = span(args.settle.as_deref())? {
+        profile.settle = settle;
+    }
+    let derived = derive(&profile, command, root);
+    warn(&derived.warnings);
+    let wanted = wanted(&profile.targets, &derived.groups);
+    let guess = wanted.groups.is_empty();
+    if guess && !profile.allow_guess {
+        return Err(Refusal::new(
+            Exit::Unavailable,
+            nothing_to_probe(&profile, &derived),
+        ));
+    }
+    Ok(Prepared {
+        policy: policy(args, &profile, guess)?,
+        request: Request {
+            wanted,
+            ssl_cert_file: derived.ssl_cert_file,
+        },
+        notes: derived.notes,
+        profile,
+    })
+}
+
+/// What `auto` means for this profile; nothing if it is not asked for.
+pub(super) fn derive(profile: &Profile, command: &[OsString], root: &Path) -> Derived {
+    let _ = (profile, command, root);
+    Derived::default()
+}
+
+fn entries(written: &[String]) -> Result<Vec<Entry>, Refusal> {
+    let entries = written
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>();
+    entries.map_err(|error| Refusal::new(Exit::Usage, format!("--target: {error}")))
+}
+
+fn wanted(entries: &[Entry], derived: &[Vec<Target>]) -> Wanted {
+    let groups = entries.iter().flat_map(|entry| match entry {
+        Entry::Auto => derived.to_vec(),
+        Entry::One(target) => vec![vec![target.clone()]],
+        Entry::Any(targets) => vec![targets.clone()],
+    });
+    Wanted {
+        groups: groups.collect(),
+    }
+}
+
+fn policy(args: &GateArgs, profile: &Profile, guess: bool) -> Result<Policy, Refusal> {
+    Ok(Policy {
+        settle: profile.settle,
+        hold_metered: profile.hold_metered,
+        power: profile.power,
+        waived: args.allow.iter().copied().collect(),
+        guess,
+        timeout: span(args.timeout.as_deref())?,
+        once: false,
+        seed: seed(),
+    })
+}
+
+/// A span of the command line; `None` if it is not given or is `infinity`.
+fn span(written: Option<&str>) -> Result<Option<Duration>, Refusal> {
+    let Some(written) = written else {
+        return Ok(None);
+    };
+    match written.parse::<Span>() {
+        Ok(span) => Ok(span.finite()),
+        Err(error) => Err(Refusal::new(Exit::Usage, format!("{written:?}: {error}"))),
+    }
+}
+
+/// Enough to keep machines and processes from marching in step.
+fn seed() -> u64 {
+    let nanos = clock::wall().0.subsec_nanos();
+    u64::from(nanos) << 32 | u64::from(std::process::id())
+}
+
+fn nothing_to_probe(profile: &Profile, derived: &Derived) -> String {
+    let notes = derived.notes.join("; ");
+    let found = if notes.is_empty() {
+        "nothing on this machine tells what it needs".to_owned()
+    } else {
+        notes
+    };
+    format!(
+        "nothing to decide from for profile {}: {found}; give --target, or set targets or allow_guess in upgrade-gate.toml",
+        profile.name
+    )
+}
+
+fn warn(warnings: impl IntoIterator<Item = impl std::fmt::Display>) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// The directory below which the gates' status files and locks are, if this process has one.
+pub(super) fn made(dir: Result<&Path, impl std::fmt::Display>) -> Option<PathBuf> {
+    dir.inspect_err(|error| tracing::info!("{error}"))
+        .ok()
+        .map(Path::to_owned)
+}

@@ -1,0 +1,120 @@
+//! One entry of `targets`, as TOML and as an argument of the command line.
+//!
+//! A plain string is a target or `auto`; a table says what a string cannot: `{ any = […] }`, and
+//! `{ url = "http://…", expect = "…" }` for what the body must begin with.
+
+use std::str::FromStr;
+
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::read::{self, Node, Read};
+use super::target::{Entry, ParseError, Target};
+
+impl FromStr for Entry {
+    type Err = ParseError;
+
+    /// `auto` or one target, as `--target` has it.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        text.parse().map(Self::One)
+    }
+}
+
+/// The list of `targets`, never empty.
+pub(super) fn read_all(node: &Node<'_>) -> Read<Vec<Entry>> {
+    let list = read::array(node, "a list of targets")?;
+    if list.is_empty() {
+        return read::refuse(
+            node,
+            "is empty; name a target, or leave the key out for the default",
+        );
+    }
+    read::each(list, entry)
+}
+
+fn entry(node: &Node<'_>) -> Read<Entry> {
+    match node.get_ref() {
+        DeValue::String(text) if text == "auto" => Ok(Entry::Auto),
+        DeValue::Table(table) if table.contains_key("any") => any(table).map(Entry::Any),
+        _ => target(node).map(Entry::One),
+    }
+}
+
+fn any(table: &DeTable<'_>) -> Read<Vec<Target>> {
+    let [Some(node)] = read::members(table, ["any"])? else {
+        return Ok(Vec::new());
+    };
+    let list = read::array(node, "a list of targets")?;
+    if list.is_empty() {
+        return read::refuse(node, "any is empty; name a target");
+    }
+    read::each(list, target)
+}
+
+fn target(node: &Node<'_>) -> Read<Target> {
+    match node.get_ref() {
+        DeValue::String(text) if text == "auto" => read::refuse(
+            node,
+            "\"auto\" is an entry of its own and cannot stand in any",
+        ),
+        DeValue::String(text) => parse(node, text),
+        DeValue::Table(table) => with_expect(node, table),
+        _ => read::not_a(node, "a target such as \"https://example.org\", or a table"),
+    }
+}
+
+fn parse(node: &Node<'_>, text: &str) -> Read<Target> {
+    text.parse::<Target>()
+        .or_else(|error| read::refuse(node, error.to_string()))
+}
+
+/// `{ url = "http://…", expect = "…" }`.
+fn with_expect(node: &Node<'_>, table: &DeTable<'_>) -> Read<Target> {
+    let [Some(url), Some(expect)] = read::members(table, ["url", "expect"])? else {
+        return read::refuse(
+            node,
+            "must have both url and expect, or be a string, or { any = […] }",
+        );
+    };
+    let Target::Http { url, .. } = parse(url, read::string(url)?)? else {
+        return read::refuse(url, "only an http:// target has an expect");
+    };
+    let body = read::string(expect)?;
+    if body.is_empty() {
+        // Every body begins with nothing, a portal's too.
+        return read::refuse(expect, "expect is empty; write what the body begins with");
+    }
+    let expect = Some(body.to_owned());
+    Ok(Target::Http { url, expect })
+}
+
+/// As it is written in a file.
+pub(super) fn show(entry: &Entry) -> Value {
+    match entry {
+        Entry::Auto => Value::from("auto"),
+        Entry::One(target) => show_target(target),
+        Entry::Any(targets) => {
+            let targets = targets.iter().map(show_target).collect();
+            Value::Table(toml::Table::from_iter([(
+                "any".to_owned(),
+                Value::Array(targets),
+            )]))
+        }
+    }
+}
+
+fn show_target(target: &Target) -> Value {
+    match target {
+        Target::Http {
+            url,
+            expect: Some(expect),
+        } => Value::Table(toml::Table::from_iter([
+            ("url".to_owned(), Value::from(url.as_str())),
+            ("expect".to_owned(), Value::from(expect.as_str())),
+        ])),
+        other => Value::from(other.to_string()),
+    }
+}

@@ -1,0 +1,140 @@
+//! Which files make up the configuration: where they are looked for, and which one masks which.
+//!
+//! As with systemd (systemd-system.conf(5)): a file is known by its name, and of several with one name only that in
+//! the most important directory is read, so that an empty one or a link to /dev/null there masks the others. The
+//! main file comes first, the drop-ins follow in the order of their names, whatever directory they lie in.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::problem::{Problem, line_of};
+
+/// The directories that are searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The least important first.
+    directories: Vec<PathBuf>,
+}
+
+impl Places {
+    /// `/usr/lib`, `/etc` and `/run` below `root`, which is `/` unless one looks into another system or tests.
+    pub fn below(root: &Path) -> Self {
+        let directory = |parent: &str| root.join(parent).join("upgrade-gate");
+        Self {
+            directories: ["usr/lib", "etc", "run"].map(directory).into(),
+        }
+    }
+}
+
+const MAIN: &str = "upgrade-gate.toml";
+const DROP_INS: &str = "upgrade-gate.d";
+
+/// The files to read, in the order in which later ones win.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) files: Vec<PathBuf>,
+    pub(super) errors: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Looks for the files.
+pub(super) fn find(places: &Places) -> Found {
+    let mut found = Found::default();
+    let mut drop_ins = BTreeMap::new();
+    for directory in &places.directories {
+        let folder = directory.join(DROP_INS);
+        match list(&folder) {
+            Ok(paths) => paths
+                .into_iter()
+                .for_each(|path| found.sort(path, &mut drop_ins)),
+            Err(error) => found.errors.push(unreadable(&folder, &error)),
+        }
+    }
+    let mains = places
+        .directories
+        .iter()
+        .rev()
+        .map(|directory| directory.join(MAIN));
+    found.files = mains
+        .into_iter()
+        .find(|path| is_there(path))
+        .into_iter()
+        .collect();
+    found.files.extend(drop_ins.into_values());
+    found
+}
+
+impl Found {
+    fn sort(&mut self, path: PathBuf, drop_ins: &mut BTreeMap<OsString, PathBuf>) {
+        match path.file_name() {
+            Some(name) if is_drop_in(name) => {
+                drop_ins.insert(name.to_owned(), path);
+            }
+            _ => {
+                let message = "is ignored: its name does not end in .toml, or begins with a dot";
+                self.warnings.push(Problem::of_file(&path, message));
+            }
+        }
+    }
+}
+
+/// Hidden files are an editor's, whatever they end in.
+fn is_drop_in(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.ends_with(b".toml") && !name.starts_with(b".")
+}
+
+/// What lies in a folder, in the order of the names; nothing if there is no folder.
+fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// Whether something has this name. What cannot be looked at is there: reading it says why.
+fn is_there(path: &Path) -> bool {
+    !fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// The text of a file; none if it is a link to /dev/null.
+pub(super) fn read(path: &Path) -> Result<Option<String>, Problem> {
+    let real = fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
+    if real == Path::new("/dev/null") {
+        return Ok(None);
+    }
+    let metadata = fs::metadata(&real).map_err(|error| unreadable(path, &error))?;
+    // A named pipe would be waited for until somebody writes.
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() {
+            "a directory"
+        } else {
+            "something else"
+        };
+        return Err(Problem::of_file(
+            path,
+            format!("must be a file, and is {what}"),
+        ));
+    }
+    let bytes = fs::read(&real).map_err(|error| unreadable(path, &error))?;
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let line = line_of(error.as_bytes(), error.utf8_error().valid_up_to());
+        let problem = Problem::of_file(path, "is not UTF-8 text");
+        Problem {
+            line: Some(line),
+            ..problem
+        }
+    })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    Problem::of_file(path, format!("cannot be read: {error}"))
+}

@@ -1,0 +1,3 @@
+//! D-Bus interfaces as they are called: one trait each, cut down to the members used.
+
+pub mod login1;

@@ -1,0 +1,144 @@
+//! The one loop that drives every command: the world's events go into the gate, its actions come out.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::gate::event::Event;
+use crate::gate::policy::Policy;
+use crate::gate::{Action, Gate};
+use crate::probe::protocol::Request;
+use crate::probe::{Finished, Prober};
+use crate::sources::{self, Sources};
+
+/// A gate, its sources and its probes.
+#[derive(Debug)]
+pub struct Engine {
+    gate: Gate,
+    prober: Prober,
+    sources: Sources,
+    addresses: watch::Sender<Vec<IpAddr>>,
+    root: PathBuf,
+    suspends: Option<u64>,
+    /// A probe that has ended, and is not told to the gate before all else that has happened by now.
+    ended: Option<Finished>,
+    actions: VecDeque<Action>,
+}
+
+/// What an [`Engine`] leaves to its caller: the gate's actions, probes aside.
+pub type News = Action;
+
+impl Engine {
+    /// Starts the first probe, then the sources: on a machine that is online the probe's round trip is all
+    /// there is to wait for.
+    ///
+    /// To be called within a tokio runtime of one thread. `root` is `/`, or another root in tests.
+    pub fn start(policy: Policy, request: Request, root: PathBuf) -> Self {
+        let (addresses, known) = watch::channel(Vec::new());
+        let mut engine = Self {
+            gate: Gate::new(policy, clock::now()),
+            prober: Prober::new(request),
+            sources: Sources::none(),
+            addresses,
+            suspends: None,
+            ended: None,
+            root,
+            actions: VecDeque::new(),
+        };
+        engine.step(Event::Tick);
+        engine.sources = sources::start(&engine.root, known);
+        engine
+    }
+
+    /// Begins to wait anew, as [`Gate::begin`] does.
+    pub fn begin(&mut self) {
+        self.gate.begin(clock::now());
+        self.step(Event::Tick);
+    }
+
+    /// The gate, to be asked.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The next thing the gate wants said or done. While it rests it only listens, and this never returns.
+    ///
+    /// Safe to cancel: nothing that was heard is lost.
+    pub async fn next(&mut self) -> News {
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return action;
+            }
+            self.listen().await;
+        }
+    }
+
+    async fn listen(&mut self) {
+        if self.ended.is_some() {
+            self.hear_all().await;
+            self.probed();
+            return;
+        }
+        let look_again = self.gate.look_again(clock::now().monotonic);
+        tokio::select! {
+            biased;
+            event = self.sources.next() => self.step(event),
+            probe = self.prober.finished() => self.ended = Some(probe),
+            () = clock::sleep_until_some(look_again) => self.step(Event::Tick),
+        }
+    }
+
+    /// Takes in what has been told by now, so that no proof opens the gate before a resume that is already known.
+    pub async fn hear_all(&mut self) {
+        // Every source's task runs once, after a look at what the kernel has for it.
+        tokio::task::yield_now().await;
+        while let Some(event) = self.sources.waiting() {
+            self.step(event);
+        }
+    }
+
+    fn probed(&mut self) {
+        if let Some(probe) = self.ended.take() {
+            self.learn(probe.addresses);
+            self.step(Event::Probed(probe.id, probe.outcome));
+        }
+    }
+
+    fn learn(&mut self, addresses: Vec<IpAddr>) {
+        if !addresses.is_empty() {
+            self.addresses.send_if_modified(|known| {
+                let news = *known != addresses;
+                *known = addresses;
+                news
+            });
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        self.count_suspends();
+        self.step_gate(event);
+    }
+
+    /// The kernel's own count tells of a suspend that moved no clock and that no logind spoke of.
+    fn count_suspends(&mut self) {
+        let count = sources::suspend_count::suspend_count(&self.root);
+        if let Some(count) = count.filter(|_| count != self.suspends) {
+            self.suspends = Some(count);
+            self.step_gate(Event::SuspendCount(count));
+        }
+    }
+
+    fn step_gate(&mut self, event: Event) {
+        tracing::trace!(?event);
+        for action in self.gate.step(event, clock::now()) {
+            match action {
+                Action::Probe(id) => self.prober.start(id),
+                Action::Abandon(id) => self.prober.abandon(id),
+                action => self.actions.push_back(action),
+            }
+        }
+    }
+}

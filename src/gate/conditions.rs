@@ -1,0 +1,183 @@
+//! The conditions, in the order in which they are named.
+
+use super::Gate;
+use super::event::{Outcome, Report};
+use super::explain::explain;
+use super::policy::PowerPolicy;
+use super::reason::Reason;
+use super::verdict::Hold;
+
+impl Gate {
+    /// Every condition that is not met, the one to name first.
+    pub(super) fn holds(&self) -> Vec<Hold> {
+        let holds = [
+            self.shutting_down(),
+            self.asleep(),
+            self.connectivity(),
+            self.metered(),
+            self.power(),
+            self.logind(),
+        ];
+        let holds = holds.into_iter().flatten();
+        holds
+            .filter(|hold| !self.policy.waived.contains(&hold.reason))
+            .collect()
+    }
+
+    /// The hold of a gate whose conditions are all met, but not for long enough.
+    pub(super) fn settling(&self) -> Hold {
+        Hold {
+            look_again: self.settled_at(),
+            ..held(
+                Reason::Settling,
+                format!("waiting whether it stays so for {:?}", self.policy.settle),
+            )
+        }
+    }
+
+    fn shutting_down(&self) -> Option<Hold> {
+        let down = self.world.is_shutting_down();
+        down.then(|| held(Reason::ShuttingDown, "logind prepares for shutdown"))
+    }
+
+    fn asleep(&self) -> Option<Hold> {
+        let asleep = self.world.is_asleep();
+        asleep.then(|| {
+            held(
+                Reason::Asleep,
+                "logind prepares for sleep, or has not said that it is over",
+            )
+        })
+    }
+
+    fn connectivity(&self) -> Option<Hold> {
+        if self.world.is_going_down() {
+            return None;
+        }
+        if self.policy.guess {
+            return self.guessed();
+        }
+        let failure = match self.probing.outcome() {
+            Some(Outcome::Reached(_)) => return self.without_way_out_report(),
+            Some(Outcome::Failed(failure)) => Some(failure),
+            None => None,
+        };
+        let hold = explain(failure, &self.world).unwrap_or_else(asking);
+        Some(Hold {
+            look_again: self.next_look(),
+            ..hold
+        })
+    }
+
+    /// Without a target to ask, a way out has to do; unknown is not one.
+    fn guessed(&self) -> Option<Hold> {
+        match &self.world.way_out {
+            None => Some(held(
+                Reason::Unknown,
+                "the kernel has not said yet which way leads out",
+            )),
+            Some(way_out) if way_out.hops.values().any(Option::is_some) => None,
+            Some(_) => explain(None, &self.world),
+        }
+    }
+
+    /// A proof counts once the kernel has been heard: a change of the way out could not be seen before.
+    fn without_way_out_report(&self) -> Option<Hold> {
+        let silent = self.world.way_out.is_none();
+        silent.then(|| {
+            held(
+                Reason::Unknown,
+                "the kernel has not said yet which way leads out",
+            )
+        })
+    }
+
+    fn next_look(&self) -> Option<super::Monotonic> {
+        if self.probing.is_running() {
+            return None;
+        }
+        self.probing.next_at(self.world.has_way_out())
+    }
+
+    fn metered(&self) -> Option<Hold> {
+        if !self.policy.hold_metered {
+            return None;
+        }
+        match &self.world.network_manager {
+            Some(Report::Absent) => None,
+            Some(Report::Known(nm)) => nm.metered.then(|| {
+                held(
+                    Reason::Metered,
+                    "NetworkManager says the connection is metered",
+                )
+            }),
+            Some(Report::Unknown(why)) => Some(held(
+                Reason::Unknown,
+                format!("whether the connection is metered: {why}"),
+            )),
+            None => Some(held(
+                Reason::Unknown,
+                "NetworkManager has not been asked yet",
+            )),
+        }
+    }
+
+    fn power(&self) -> Option<Hold> {
+        if self.policy.power == PowerPolicy::Any {
+            return None;
+        }
+        match &self.world.power {
+            Some(Report::Absent) => None,
+            Some(Report::Known(power)) if !power.on_battery => None,
+            Some(Report::Known(power)) => self.on_battery(power.percentage),
+            Some(Report::Unknown(why)) => {
+                Some(held(Reason::Unknown, format!("the power supply: {why}")))
+            }
+            None => Some(held(
+                Reason::Unknown,
+                "the power supply has not been read yet",
+            )),
+        }
+    }
+
+    fn on_battery(&self, percentage: Option<u8>) -> Option<Hold> {
+        let PowerPolicy::BatteryAtLeast(wanted) = self.policy.power else {
+            return Some(held(Reason::OnBattery, "waiting for mains power"));
+        };
+        match percentage {
+            Some(charge) if charge >= wanted => None,
+            Some(charge) => Some(held(
+                Reason::BatteryLow,
+                format!("the battery has {charge} %, waiting for {wanted} % or mains power"),
+            )),
+            None => Some(held(
+                Reason::Unknown,
+                "on battery, and its charge is not known",
+            )),
+        }
+    }
+
+    fn logind(&self) -> Option<Hold> {
+        match &self.world.logind {
+            Some(Report::Absent | Report::Known(_)) => None,
+            Some(Report::Unknown(why)) => Some(held(
+                Reason::Unknown,
+                format!("whether the machine goes to sleep: {why}"),
+            )),
+            None => Some(held(Reason::Unknown, "logind has not been asked yet")),
+        }
+    }
+}
+
+/// The hold while a probe is under way and nothing is known yet.
+pub(super) fn asking() -> Hold {
+    held(Reason::Unknown, "asking whether the target can be reached")
+}
+
+fn held(reason: Reason, detail: impl Into<String>) -> Hold {
+    Hold {
+        reason,
+        detail: detail.into(),
+        look_again: None,
+    }
+}

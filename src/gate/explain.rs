@@ -1,0 +1,81 @@
+//! Why the targets cannot be reached, in the light of what the sources say. It changes no verdict (R3, R8).
+
+use super::event::{Connectivity, Failure, Ground, NetworkManager, Report};
+use super::reason::Reason;
+use super::verdict::Hold;
+use super::world::World;
+
+/// `NM_STATE_CONNECTING` (nm-dbus-interface.h).
+const CONNECTING: u32 = 40;
+/// `NM_STATE_ASLEEP`, renamed `NM_STATE_DISABLED` in 1.56: asleep, or switched off.
+const DISABLED: u32 = 10;
+
+/// The hold after that failure, or before any probe has ended; `None` if nothing is known against it.
+pub(super) fn explain(failure: Option<&Failure>, world: &World) -> Option<Hold> {
+    let manager = known(world.network_manager.as_ref());
+    let connecting = manager.is_some_and(|nm| nm.state == CONNECTING);
+    let about_the_way =
+        failure.is_none_or(|f| matches!(f.reason, Reason::Dns | Reason::Unreachable));
+    if connecting && about_the_way && (failure.is_some() || !world.has_way_out()) {
+        return Some(hold(
+            Reason::Connecting,
+            "NetworkManager is setting up a connection".into(),
+        ));
+    }
+    if about_the_way && !world.has_way_out() {
+        return Some(no_way_out(failure, world, manager));
+    }
+    failure.map(|failure| failed(failure, manager))
+}
+
+fn no_way_out(failure: Option<&Failure>, world: &World, manager: Option<&NetworkManager>) -> Hold {
+    let ground = world.way_out.as_ref().map(|way_out| way_out.ground);
+    if ground == Some(Ground::Addressed) {
+        let target = failure.map_or("anywhere", |failure| failure.target.as_str());
+        return hold(Reason::NoRoute, format!("no route to {target}"));
+    }
+    let what = match ground {
+        Some(Ground::NoAddress) => "a link is up, but has no address",
+        _ => "no link is up",
+    };
+    let switched_off = manager.is_some_and(|nm| nm.state == DISABLED);
+    let why = if switched_off {
+        "; NetworkManager is asleep or switched off"
+    } else {
+        ""
+    };
+    hold(Reason::NoNetwork, format!("{what}{why}"))
+}
+
+fn failed(failure: &Failure, manager: Option<&NetworkManager>) -> Hold {
+    let seen = manager.filter(|nm| nm.checks).map(|nm| nm.connectivity);
+    let detail = format!("{}: {}", failure.target, failure.detail);
+    if failure.may_be_portal && seen == Some(Connectivity::Portal) {
+        return hold(
+            Reason::Portal,
+            format!("{detail}; NetworkManager sees a captive portal"),
+        );
+    }
+    let guesses = manager.is_some_and(|nm| !nm.checks && nm.connectivity == Connectivity::Full);
+    let note = if guesses {
+        "; NetworkManager's \"full\" is a guess, its check is off"
+    } else {
+        ""
+    };
+    hold(failure.reason, format!("{detail}{note}"))
+}
+
+fn known<T>(report: Option<&Report<T>>) -> Option<&T> {
+    match report {
+        Some(Report::Known(value)) => Some(value),
+        _ => None,
+    }
+}
+
+fn hold(reason: Reason, detail: String) -> Hold {
+    Hold {
+        reason,
+        detail,
+        look_again: None,
+    }
+}

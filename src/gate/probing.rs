@@ -1,0 +1,158 @@
+//! When to probe, and what the probes of this epoch have shown.
+
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::event::{Outcome, ProbeId};
+use super::time::Monotonic;
+
+/// How old a proof may be when the gate opens on it: a hold on `metered` can last for days, and the proof of
+/// last week is not one. Awake time.
+const PROOF_LASTS: Duration = Duration::from_secs(30);
+/// Between probes that bells bring forward: a chattering network must not make a probe storm.
+const BELL_SPACING: Duration = Duration::from_secs(1);
+/// Epochs may begin this often in [`RUSH_WINDOW`] and be probed at once; then they wait for the window's end.
+const RUSH_BURST: u32 = 10;
+const RUSH_WINDOW: Duration = Duration::from_secs(10);
+
+/// The probes of one gate.
+#[derive(Debug)]
+pub(super) struct Probing {
+    backoff: Backoff,
+    /// When the next one is due by the clock.
+    due_at: Monotonic,
+    /// It is due whether or not there is a way out: the first of an epoch, or a bell rang.
+    unconditional: bool,
+    running: Option<ProbeId>,
+    started_at: Option<Monotonic>,
+    /// A bell rang while one was running: its failure is not the last word.
+    rang: bool,
+    last: Option<(Outcome, Monotonic)>,
+    /// A bell has rung since the last one ended.
+    doubted: bool,
+    next_id: u64,
+    rush_began: Monotonic,
+    rushed: u32,
+}
+
+impl Probing {
+    pub(super) fn new(seed: u64, now: Monotonic) -> Self {
+        Self {
+            backoff: Backoff::new(seed, now),
+            due_at: now,
+            unconditional: true,
+            running: None,
+            started_at: None,
+            rang: false,
+            last: None,
+            doubted: false,
+            next_id: 0,
+            rush_began: now,
+            rushed: 0,
+        }
+    }
+
+    /// What the last probe of this epoch found.
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
+        self.last.as_ref().map(|(outcome, _)| outcome)
+    }
+
+    /// What was reached, if the last probe of this epoch reached all.
+    pub(super) fn proof(&self) -> Option<&str> {
+        match self.outcome() {
+            Some(Outcome::Reached(what)) => Some(what),
+            Some(Outcome::Failed(_)) | None => None,
+        }
+    }
+
+    /// Whether that proof needs another look before the gate opens on it: a bell has rung since, or it is
+    /// older than [`PROOF_LASTS`], counted from when its gathering began.
+    pub(super) fn is_proof_old(&self, now: Monotonic) -> bool {
+        let Some((Outcome::Reached(_), began)) = &self.last else {
+            return false;
+        };
+        self.doubted || now.since(*began) > PROOF_LASTS
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Forgets all and probes at once.
+    pub(super) fn start_over(&mut self, now: Monotonic) {
+        self.last = None;
+        self.rang = false;
+        self.backoff.reset(now);
+        self.due_at = now;
+        self.unconditional = true;
+    }
+
+    /// A new epoch: what was found is worth nothing, and it is probed at once, within reason.
+    pub(super) fn new_epoch(&mut self, now: Monotonic) {
+        self.start_over(now);
+        if now.since(self.rush_began) >= RUSH_WINDOW {
+            self.rush_began = now;
+            self.rushed = 0;
+        }
+        self.rushed = self.rushed.saturating_add(1);
+        if self.rushed > RUSH_BURST {
+            self.due_at = self.rush_began.after(RUSH_WINDOW);
+        }
+    }
+
+    /// A bell: look again now, but not more often than bells may ask.
+    pub(super) fn bell(&mut self, now: Monotonic) {
+        if self.running.is_some() {
+            self.rang = true;
+            return;
+        }
+        self.doubted = true;
+        self.bring_forward(now);
+    }
+
+    /// A probe ended; one that was abandoned before says nothing.
+    pub(super) fn ended(&mut self, id: ProbeId, outcome: Outcome, now: Monotonic) {
+        if self.running != Some(id) {
+            return;
+        }
+        self.running = None;
+        self.doubted = false;
+        if let Outcome::Failed(_) = outcome {
+            self.due_at = now.after(self.backoff.next(now));
+            if std::mem::take(&mut self.rang) {
+                self.bring_forward(now);
+            }
+        }
+        self.last = Some((outcome, self.started_at.unwrap_or(now)));
+    }
+
+    /// Forgets the running probe, and says which it was.
+    pub(super) fn drop_running(&mut self) -> Option<ProbeId> {
+        self.running.take()
+    }
+
+    /// When the next probe begins if nothing happens; without a way out only the first of an epoch does.
+    pub(super) fn next_at(&self, has_way_out: bool) -> Option<Monotonic> {
+        (has_way_out || self.unconditional).then_some(self.due_at)
+    }
+
+    /// Begins a probe.
+    pub(super) fn start(&mut self, now: Monotonic) -> ProbeId {
+        let id = ProbeId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        self.running = Some(id);
+        self.started_at = Some(now);
+        self.unconditional = false;
+        self.rang = false;
+        id
+    }
+
+    fn bring_forward(&mut self, now: Monotonic) {
+        let earliest = self
+            .started_at
+            .map_or(now, |t| t.after(BELL_SPACING))
+            .max(now);
+        self.due_at = self.due_at.min(earliest);
+        self.unconditional = true;
+    }
+}

@@ -1,0 +1,6 @@
+//! The rules of the gate, as tables of events, as properties, and as a simulated year.
+
+mod bench;
+mod properties;
+mod rules;
+mod year;

@@ -1,0 +1,230 @@
+//! What the gate knows of the world, and what each event adds to it.
+
+use super::event::{
+    Event, Logind, NetworkManager, Networkd, Outcome, Power, ProbeId, Report, WayOut,
+};
+use super::policy::{Policy, PowerPolicy};
+use super::time::Now;
+
+/// A jump of BOOTTIME − MONOTONIC that only a suspend makes (R2).
+const SUSPEND_JUMP: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// The last word of every source; `None` where one has not spoken yet.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) epoch: u64,
+    pub(super) resumes: u64,
+    pub(super) detours: u64,
+    pub(super) logind: Option<Report<Logind>>,
+    pub(super) network_manager: Option<Report<NetworkManager>>,
+    pub(super) networkd: Option<Report<Networkd>>,
+    pub(super) way_out: Option<WayOut>,
+    pub(super) power: Option<Report<Power>>,
+    going: Logind,
+    suspends: Option<u64>,
+    last: Now,
+}
+
+/// What an event means for the gate.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Evidence gathered so far is worth nothing.
+    pub(super) epoch: bool,
+    /// All must settle before the gate opens.
+    pub(super) unsettling: bool,
+    /// Look again.
+    pub(super) bell: bool,
+    /// A probe ended.
+    pub(super) probed: Option<(ProbeId, Outcome)>,
+}
+
+impl News {
+    const NONE: Self = Self {
+        epoch: false,
+        unsettling: false,
+        bell: false,
+        probed: None,
+    };
+
+    fn epoch() -> Self {
+        Self {
+            epoch: true,
+            unsettling: true,
+            ..Self::NONE
+        }
+    }
+
+    fn bell_if(bell: bool) -> Self {
+        Self { bell, ..Self::NONE }
+    }
+}
+
+impl World {
+    pub(super) fn new(now: Now) -> Self {
+        Self {
+            epoch: 0,
+            resumes: 0,
+            detours: 0,
+            logind: None,
+            network_manager: None,
+            networkd: None,
+            way_out: None,
+            power: None,
+            going: Logind::default(),
+            suspends: None,
+            last: now,
+        }
+    }
+
+    pub(super) fn take(&mut self, event: Event, now: Now) -> News {
+        let slept = self.notice_sleep(now);
+        let mut news = self.learn(event);
+        if slept {
+            // Whatever ended in the same step began before the resume.
+            self.resumed();
+            news = News {
+                probed: news.probed,
+                ..News::epoch()
+            };
+        }
+        news
+    }
+
+    fn notice_sleep(&mut self, now: Now) -> bool {
+        let jump = now.slept().saturating_sub(self.last.slept());
+        self.last = now;
+        jump > SUSPEND_JUMP
+    }
+
+    fn learn(&mut self, event: Event) -> News {
+        match event {
+            Event::Logind(report) => self.learn_logind(report),
+            Event::PrepareForSleep(begins) => self.sleep_signal(begins),
+            Event::PrepareForShutdown(begins) => {
+                self.going.preparing_for_shutdown = begins;
+                News::NONE
+            }
+            Event::SuspendCount(count) => self.learn_suspends(count),
+            Event::NetworkManager(report) => self.learn_network_manager(report),
+            Event::Networkd(report) => {
+                self.networkd = Some(report);
+                News::NONE
+            }
+            Event::WayOut(way_out) => self.learn_way_out(way_out),
+            Event::Power(report) => {
+                self.power = Some(report);
+                News::NONE
+            }
+            Event::Bell(_) => News::bell_if(true),
+            Event::Probed(id, outcome) => News {
+                probed: Some((id, outcome)),
+                ..News::NONE
+            },
+            Event::Tick => News::NONE,
+        }
+    }
+
+    fn learn_logind(&mut self, report: Report<Logind>) -> News {
+        let was_asleep = self.going.preparing_for_sleep;
+        match &report {
+            Report::Known(logind) => self.going = *logind,
+            Report::Absent => self.going = Logind::default(),
+            // What it said last is all there is; the report itself holds the gate.
+            Report::Unknown(_) => {}
+        }
+        self.logind = Some(report);
+        match (was_asleep, self.going.preparing_for_sleep) {
+            (true, false) => self.resumed(),
+            (_, true) => News {
+                unsettling: true,
+                ..News::NONE
+            },
+            (false, false) => News::NONE,
+        }
+    }
+
+    /// A `false` without its `true` is a resume as well: the `true` came before we listened.
+    fn sleep_signal(&mut self, begins: bool) -> News {
+        self.going.preparing_for_sleep = begins;
+        if begins {
+            return News {
+                unsettling: true,
+                ..News::NONE
+            };
+        }
+        self.resumed()
+    }
+
+    fn learn_suspends(&mut self, count: u64) -> News {
+        let before = self.suspends.replace(count);
+        if before.is_some_and(|before| before != count) {
+            return self.resumed();
+        }
+        News::NONE
+    }
+
+    fn resumed(&mut self) -> News {
+        self.epoch += 1;
+        self.resumes += 1;
+        News::epoch()
+    }
+
+    fn learn_network_manager(&mut self, report: Report<NetworkManager>) -> News {
+        let state = |report: &Report<NetworkManager>| match report {
+            Report::Known(nm) => Some((nm.state, nm.connectivity)),
+            _ => None,
+        };
+        let before = self.network_manager.as_ref().and_then(state);
+        let changed = self.network_manager.is_some() && before != state(&report);
+        self.network_manager = Some(report);
+        News::bell_if(changed)
+    }
+
+    fn learn_way_out(&mut self, way_out: WayOut) -> News {
+        let Some(before) = self.way_out.replace(way_out) else {
+            return News::NONE;
+        };
+        let Some(now) = &self.way_out else {
+            return News::NONE;
+        };
+        if now.differs_from(&before) {
+            self.epoch += 1;
+            self.detours += 1;
+            return News::epoch();
+        }
+        News::bell_if(now.ground > before.ground)
+    }
+
+    /// Asleep or on its way there, or to the end.
+    pub(super) fn is_going_down(&self) -> bool {
+        self.going.preparing_for_sleep || self.going.preparing_for_shutdown
+    }
+
+    pub(super) fn is_asleep(&self) -> bool {
+        self.going.preparing_for_sleep
+    }
+
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.going.preparing_for_shutdown
+    }
+
+    /// Unknown counts as yes: it must not forbid a probe.
+    pub(super) fn has_way_out(&self) -> bool {
+        self.way_out.as_ref().is_none_or(WayOut::exists)
+    }
+
+    /// Whether every source that this policy asks has spoken.
+    pub(super) fn has_reported(&self, policy: &Policy) -> bool {
+        let power = policy.power == PowerPolicy::Any || self.power.is_some();
+        let metered = !policy.hold_metered || self.network_manager.is_some();
+        self.logind.is_some() && self.way_out.is_some() && power && metered
+    }
+
+    /// What a guess rests on, for people.
+    pub(super) fn guess(&self) -> String {
+        let hops = self.way_out.iter().flat_map(|w| w.hops.values().flatten());
+        let mut ways: Vec<&str> = hops.map(|hop| hop.interface.as_str()).collect();
+        ways.dedup();
+        format!("a way out through {}", ways.join(", "))
+    }
+}

@@ -1,0 +1,263 @@
+//! What went wrong with one target, as typed evidence, and the label it gets. Pure.
+
+use std::cell::RefCell;
+
+use crate::gate::reason::Reason;
+use crate::gate::time::Wall;
+
+/// One thing that went wrong: what kind, and the particulars for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) kind: Kind,
+    /// A short clause that names host, address or status; no full stop.
+    pub(super) detail: String,
+}
+
+/// The kinds that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A name did not resolve, or not in time.
+    Name,
+    /// No connection came about, or nothing was said on it.
+    Silence,
+    /// The proxy could not be reached or refused.
+    Proxy,
+    /// TLS failed.
+    Certificate(Doubt),
+    /// There are no CA certificates to judge by.
+    Roots,
+    /// A captive portal answered.
+    Portal,
+    /// Somebody answered, but not as the target does.
+    Answer,
+    /// We cannot even ask: the target or the environment is malformed.
+    Malformed,
+}
+
+/// Why TLS failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The certificate is no longer valid.
+    Expired,
+    /// The certificate is not valid yet.
+    NotYetValid,
+    /// It is made out to another name.
+    Name,
+    /// It is issued by somebody unknown.
+    Issuer,
+    /// Anything else: not TLS at all, an alert, a broken chain.
+    Other,
+}
+
+/// What else is known when a label is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Circumstances {
+    /// The machine's own date.
+    pub(super) wall: Wall,
+    /// When this program was built.
+    pub(super) built: Wall,
+    /// The target is asked over `https`, and not through a proxy.
+    pub(super) https: bool,
+    /// Plain http to the same host is answered by somebody else.
+    pub(super) foreign_on_http: bool,
+}
+
+/// A label and whether a portal remains a possible explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Label {
+    pub(super) reason: Reason,
+    pub(super) may_be_portal: bool,
+}
+
+impl Fault {
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { kind, detail }
+    }
+}
+
+/// What it means for a target if its time runs out now.
+#[derive(Debug, Default)]
+pub(super) struct Progress(RefCell<Option<Fault>>);
+
+impl Progress {
+    /// Notes what is being waited for.
+    pub(super) fn now(&self, fault: Fault) {
+        self.0.replace(Some(fault));
+    }
+
+    /// The fault at a deadline.
+    pub(super) fn out_of_time(&self) -> Fault {
+        let waiting = self.0.take();
+        waiting.unwrap_or_else(|| Fault::new(Kind::Silence, "it was not asked in time"))
+    }
+}
+
+impl Kind {
+    /// Whether a captive portal causes this where it intercepts `https`.
+    pub(super) const fn portals_do_this(self) -> bool {
+        matches!(
+            self,
+            Self::Silence | Self::Certificate(Doubt::Name | Doubt::Issuer | Doubt::Other)
+        )
+    }
+}
+
+/// Chooses the label. It explains; it never changes whether a target was reached.
+pub(super) fn label(kind: Kind, around: &Circumstances) -> Label {
+    let suspicious = around.https && kind.portals_do_this();
+    let reason = if suspicious && around.foreign_on_http {
+        Reason::Portal
+    } else {
+        plain_label(kind, around)
+    };
+    Label {
+        reason,
+        may_be_portal: suspicious && !around.foreign_on_http,
+    }
+}
+
+fn plain_label(kind: Kind, around: &Circumstances) -> Reason {
+    match kind {
+        Kind::Name => Reason::Dns,
+        Kind::Silence => Reason::Unreachable,
+        Kind::Proxy => Reason::Proxy,
+        Kind::Certificate(Doubt::Expired | Doubt::NotYetValid) if around.wall < around.built => {
+            Reason::Clock
+        }
+        Kind::Certificate(_) | Kind::Roots => Reason::Tls,
+        Kind::Portal => Reason::Portal,
+        Kind::Answer => Reason::UnexpectedAnswer,
+        Kind::Malformed => Reason::Unknown,
+    }
+}
+
+/// How much a reason explains when several targets fail: 0 explains most.
+///
+/// What concerns the whole network comes first, what concerns one host last: a portal also breaks
+/// names and certificates, a wrong clock every certificate, dead DNS every target.
+pub(super) fn rank(reason: Reason) -> usize {
+    const ORDER: [Reason; 7] = [
+        Reason::Portal,
+        Reason::Clock,
+        Reason::Proxy,
+        Reason::Dns,
+        Reason::Unreachable,
+        Reason::Tls,
+        Reason::UnexpectedAnswer,
+    ];
+    ORDER
+        .iter()
+        .position(|r| *r == reason)
+        .unwrap_or(ORDER.len())
+}
+
+/// When this program was built.
+pub(super) fn built() -> Wall {
+    let seconds = env!("UPGRADE_GATE_BUILD_EPOCH").parse().unwrap_or(0);
+    Wall(std::time::Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn around(https: bool, foreign_on_http: bool) -> Circumstances {
+        Circumstances {
+            wall: Wall(Duration::from_secs(2000)),
+            built: Wall(Duration::from_secs(1000)),
+            https,
+            foreign_on_http,
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_label() {
+        use Doubt::{Expired, Issuer, NotYetValid, Other};
+        let table = [
+            (Kind::Name, Reason::Dns, false),
+            (Kind::Silence, Reason::Unreachable, true),
+            (Kind::Proxy, Reason::Proxy, false),
+            (Kind::Certificate(Expired), Reason::Tls, false),
+            (Kind::Certificate(NotYetValid), Reason::Tls, false),
+            (Kind::Certificate(Doubt::Name), Reason::Tls, true),
+            (Kind::Certificate(Issuer), Reason::Tls, true),
+            (Kind::Certificate(Other), Reason::Tls, true),
+            (Kind::Roots, Reason::Tls, false),
+            (Kind::Portal, Reason::Portal, false),
+            (Kind::Answer, Reason::UnexpectedAnswer, false),
+            (Kind::Malformed, Reason::Unknown, false),
+        ];
+        for (kind, reason, may_be_portal) in table {
+            let expected = Label {
+                reason,
+                may_be_portal,
+            };
+            assert_eq!(label(kind, &around(true, false)), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_answer_on_http_makes_a_doubtful_https_failure_a_portal() {
+        let kinds = [
+            Kind::Silence,
+            Kind::Certificate(Doubt::Name),
+            Kind::Certificate(Doubt::Issuer),
+        ];
+        for kind in kinds {
+            let said = label(kind, &around(true, true));
+            assert_eq!(said.reason, Reason::Portal, "{kind:?}");
+            assert!(!said.may_be_portal);
+        }
+        let expired = Kind::Certificate(Doubt::Expired);
+        assert_eq!(label(expired, &around(true, true)).reason, Reason::Tls);
+    }
+
+    #[test]
+    fn a_silent_host_that_is_not_asked_over_https_is_never_called_a_portal() {
+        let said = label(Kind::Silence, &around(false, true));
+        assert_eq!(said.reason, Reason::Unreachable);
+        assert!(!said.may_be_portal);
+    }
+
+    #[test]
+    fn a_date_before_the_build_makes_validity_a_matter_of_the_clock() {
+        let at = |seconds| Circumstances {
+            wall: Wall(Duration::from_secs(seconds)),
+            ..around(true, false)
+        };
+        for doubt in [Doubt::Expired, Doubt::NotYetValid] {
+            let kind = Kind::Certificate(doubt);
+            assert_eq!(label(kind, &at(0)).reason, Reason::Clock);
+            assert_eq!(label(kind, &at(999)).reason, Reason::Clock);
+            assert_eq!(label(kind, &at(1000)).reason, Reason::Tls);
+        }
+        let issuer = Kind::Certificate(Doubt::Issuer);
+        assert_eq!(label(issuer, &at(0)).reason, Reason::Tls);
+    }
+
+    #[test]
+    fn what_concerns_the_whole_network_explains_more() {
+        let mut reasons = [
+            Reason::UnexpectedAnswer,
+            Reason::Unknown,
+            Reason::Dns,
+            Reason::Portal,
+        ];
+        reasons.sort_by_key(|r| rank(*r));
+        let expected = [
+            Reason::Portal,
+            Reason::Dns,
+            Reason::UnexpectedAnswer,
+            Reason::Unknown,
+        ];
+        assert_eq!(reasons, expected);
+    }
+
+    #[test]
+    fn the_build_date_is_known() {
+        assert!(built() > Wall(Duration::ZERO));
+    }
+}

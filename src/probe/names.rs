@@ -1,0 +1,83 @@
+//! Names to addresses by the system's resolver, remembering every address of a way out.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::fault::{Fault, Kind};
+
+/// Asks the system's resolver, and remembers what the way out is about.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    ways_out: RefCell<BTreeSet<IpAddr>>,
+}
+
+/// What a name is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It will be connected to.
+    WayOut,
+    /// A proxy will be told its address.
+    ForTheProxy,
+}
+
+impl Names {
+    /// Every address of a way out so far, sorted.
+    pub(super) fn ways_out(&self) -> Vec<IpAddr> {
+        self.ways_out.borrow().iter().copied().collect()
+    }
+
+    /// The addresses of `host`, in the resolver's order; never empty.
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+        purpose: Purpose,
+    ) -> Result<Vec<SocketAddr>, Fault> {
+        let found = tokio::net::lookup_host((host, port)).await;
+        let addresses: Vec<_> = found.map_err(|e| unresolved(host, &e))?.collect();
+        if addresses.is_empty() {
+            return Err(Fault::new(Kind::Name, format!("{host} has no address")));
+        }
+        if purpose == Purpose::WayOut {
+            let mut known = self.ways_out.borrow_mut();
+            known.extend(addresses.iter().map(SocketAddr::ip));
+        }
+        Ok(addresses)
+    }
+}
+
+/// What it means if the time runs out while `host` is resolved.
+pub(super) fn still_resolving(host: &str) -> Fault {
+    let detail = format!("{host} does not resolve: the name servers do not answer");
+    Fault::new(Kind::Name, detail)
+}
+
+fn unresolved(host: &str, error: &io::Error) -> Fault {
+    // std puts "failed to lookup address information: " before getaddrinfo's own words.
+    let text = error.to_string();
+    let why = text.rsplit(": ").next().unwrap_or_default();
+    Fault::new(Kind::Name, format!("{host} does not resolve: {why}"))
+}
+
+/// A resolver for the HTTP client that knows only what was resolved before.
+///
+/// So the limit for connecting begins when the name is known, however slow the name servers are.
+#[derive(Debug, Default)]
+pub(super) struct Known(pub(super) HashMap<String, Vec<SocketAddr>>);
+
+impl Resolve for Known {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().trim_start_matches('[').trim_end_matches(']');
+        let found = self.0.get(host).cloned().map(|addresses| {
+            let addresses: Addrs = Box::new(addresses.into_iter());
+            addresses
+        });
+        Box::pin(std::future::ready(
+            found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound).into()),
+        ))
+    }
+}

@@ -1,0 +1,374 @@
+//! The gate's side of a probe: starts the child, reads its answer, kills it at the deadline.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::protocol::{Answer, Request, Verdict};
+use crate::gate::event::{Failure, Outcome, ProbeId};
+use crate::gate::reason::Reason;
+
+/// When a child is killed: its own ten seconds, and a little to start and to answer in.
+const LIMIT: Duration = Duration::from_millis(10_500);
+
+/// How long an answer may be; addresses and one clause are far below.
+const ANSWER_LIMIT: u64 = 64 * 1024;
+
+/// Runs probes as children of this process; dropped, it kills them all.
+///
+/// It must live inside a tokio runtime, and starts no thread.
+#[derive(Debug)]
+pub struct Prober {
+    program: Vec<OsString>,
+    request: Request,
+    limit: Duration,
+    running: JoinSet<Finished>,
+    abandon: Vec<(ProbeId, oneshot::Sender<()>)>,
+}
+
+/// A probe that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Which one.
+    pub id: ProbeId,
+    /// What it found; [`Reason::Unknown`] if the child itself failed.
+    pub outcome: Outcome,
+    /// The addresses the way out is about, sorted; empty if none is known.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Prober {
+    /// Probes by running this program again, as `upgrade-gate __probe`.
+    pub fn new(request: Request) -> Self {
+        Self::with_program(request, ourselves())
+    }
+
+    /// Probes by running `program`, the first word, with the others as its arguments.
+    pub fn with_program(request: Request, program: Vec<OsString>) -> Self {
+        Self {
+            program,
+            request,
+            limit: LIMIT,
+            running: JoinSet::new(),
+            abandon: Vec::new(),
+        }
+    }
+
+    /// Probes once, outside of any gate.
+    pub async fn once(request: Request) -> Finished {
+        let mut prober = Self::new(request);
+        prober.start(ProbeId(0));
+        prober.finished().await
+    }
+
+    /// Starts a probe at once; if it cannot be started, [`Self::finished`] tells.
+    pub fn start(&mut self, id: ProbeId) {
+        let (sender, abandoned) = oneshot::channel();
+        self.abandon.push((id, sender));
+        let child = spawn(&self.program);
+        let (request, limit) = (self.request.clone(), self.limit);
+        self.running.spawn(async move {
+            let answer = match child {
+                Ok(child) => run(child, &request, limit, abandoned).await,
+                Err(error) => Err(format!("the probe cannot be started: {error}")),
+            };
+            finished(id, &request, answer)
+        });
+    }
+
+    /// Kills a probe; nothing more is heard of it.
+    pub fn abandon(&mut self, id: ProbeId) {
+        // Its task sees that the sender is gone.
+        self.forget(id);
+    }
+
+    /// Waits for the next probe that ends; for ever if none runs. Safe to cancel.
+    pub async fn finished(&mut self) -> Finished {
+        loop {
+            match self.running.join_next().await {
+                Some(Ok(finished)) if self.forget(finished.id) => return finished,
+                Some(_) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Whether `id` was still waited for.
+    fn forget(&mut self, id: ProbeId) -> bool {
+        let before = self.abandon.len();
+        self.abandon.retain(|(other, _)| *other != id);
+        self.abandon.len() < before
+    }
+}
+
+/// This very program, even if its file has been replaced or removed meanwhile.
+fn ourselves() -> Vec<OsString> {
+    let running = Path::new("/proc/self/exe");
+    let program = if running.exists() {
+        running.as_os_str().to_owned()
+    } else {
+        std::env::current_exe().map_or_else(|_| "upgrade-gate".into(), OsString::from)
+    };
+    vec![program, super::SUBCOMMAND.into()]
+}
+
+fn spawn(program: &[OsString]) -> io::Result<Child> {
+    let (program, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Command::new(program)
+        .arg0("upgrade-gate")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// Sees a child to its end: by itself, at the deadline, or because nobody waits for it any more.
+async fn run(
+    mut child: Child,
+    request: &Request,
+    limit: Duration,
+    abandoned: oneshot::Receiver<()>,
+) -> Result<Answer, String> {
+    let answer = tokio::select! {
+        answer = timeout(limit, converse(&mut child, request)) => {
+            answer.unwrap_or_else(|_| Err(overdue(limit)))
+        }
+        _ = abandoned => Err("the probe was abandoned".to_owned()),
+    };
+    // It may have ended already; it is reaped either way.
+    let _ = child.kill().await;
+    answer
+}
+
+async fn converse(child: &mut Child, request: &Request) -> Result<Answer, String> {
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    if let Some(mut stdin) = stdin {
+        let text = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+        // A child that does not read may answer all the same.
+        let _ = stdin.write_all(&text).await;
+    }
+    let mut said = Vec::new();
+    if let Some(stdout) = stdout {
+        let mut stdout = stdout.take(ANSWER_LIMIT);
+        let read = stdout.read_to_end(&mut said).await;
+        read.map_err(|error| format!("the probe cannot be listened to: {error}"))?;
+    }
+    if said.is_empty() {
+        return Err(wordless(child.wait().await));
+    }
+    serde_json::from_slice(&said).map_err(|error| format!("the probe answered nonsense: {error}"))
+}
+
+fn wordless(status: io::Result<std::process::ExitStatus>) -> String {
+    match status {
+        Ok(status) => format!("the probe ended without an answer ({status})"),
+        Err(error) => format!("the probe ended without an answer: {error}"),
+    }
+}
+
+fn overdue(limit: Duration) -> String {
+    format!(
+        "the probe was killed after {} s without an answer",
+        limit.as_secs_f32()
+    )
+}
+
+fn finished(id: ProbeId, request: &Request, answer: Result<Answer, String>) -> Finished {
+    match answer {
+        Ok(Answer { addresses, verdict }) => Finished {
+            id,
+            outcome: outcome(verdict),
+            addresses,
+        },
+        Err(detail) => Finished {
+            id,
+            outcome: Outcome::Failed(Failure {
+                reason: Reason::Unknown,
+                target: first_target(request),
+                detail,
+                may_be_portal: false,
+            }),
+            addresses: Vec::new(),
+        },
+    }
+}
+
+fn outcome(verdict: Verdict) -> Outcome {
+    match verdict {
+        Verdict::Reached(targets) => Outcome::Reached(targets.join(", ")),
+        Verdict::Failed {
+            reason,
+            target,
+            detail,
+            may_be_portal,
+        } => Outcome::Failed(Failure {
+            reason: Reason::from_label(&reason).unwrap_or(Reason::Unknown),
+            target,
+            detail,
+            may_be_portal,
+        }),
+    }
+}
+
+fn first_target(request: &Request) -> String {
+    let first = request.wanted.groups.iter().flatten().next();
+    first.map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::target::{Target, Wanted};
+
+    fn prober(script: &str) -> Prober {
+        let target = Target::Tcp {
+            host: "192.0.2.1".to_owned(),
+            port: 1,
+        };
+        let groups = vec![vec![target]];
+        let request = Request {
+            wanted: Wanted { groups },
+            ssl_cert_file: None,
+        };
+        Prober::with_program(request, ["sh", "-c", script].map(OsString::from).to_vec())
+    }
+
+    async fn failure(mut prober: Prober) -> Failure {
+        prober.start(ProbeId(7));
+        let finished = prober.finished().await;
+        assert_eq!(finished.id, ProbeId(7));
+        match finished.outcome {
+            Outcome::Failed(failure) => failure,
+            Outcome::Reached(what) => panic!("reached {what}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_told_with_its_addresses() {
+        let line = r#"{"addresses":["192.0.2.1"],"verdict":{"reached":["a","b"]}}"#;
+        let mut prober = prober(&format!("cat > /dev/null; echo '{line}'"));
+        prober.start(ProbeId(1));
+        let finished = prober.finished().await;
+        assert_eq!(finished.outcome, Outcome::Reached("a, b".to_owned()));
+        assert_eq!(finished.addresses, ["192.0.2.1".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn the_child_is_asked_on_its_standard_input() {
+        let failure = failure(prober("grep -q 192.0.2.1 && exit 3; exit 4")).await;
+        assert!(failure.detail.contains("exit status: 3"), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn a_child_that_dies_or_talks_nonsense_leaves_the_matter_unknown() {
+        let answers = [
+            ("exit 5", "exit status: 5"),
+            ("kill -9 $$", "signal: 9"),
+            ("echo hello", "nonsense"),
+            ("cat /dev/zero", "nonsense"),
+            (r#"echo '{"addresses":[]}'"#, "verdict"),
+        ];
+        for (script, words) in answers {
+            let failure = failure(prober(script)).await;
+            assert_eq!(failure.reason, Reason::Unknown, "{script}");
+            assert!(failure.detail.contains(words), "{script}: {failure:?}");
+            assert_eq!(failure.target, "tcp://192.0.2.1:1");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_a_failure_that_says_so() {
+        let program = vec![OsString::from("/nowhere/upgrade-gate")];
+        let failure = failure(Prober::with_program(Request::default(), program)).await;
+        assert_eq!(failure.reason, Reason::Unknown);
+        assert!(failure.detail.contains("cannot be started"), "{failure:?}");
+        let empty = Prober::with_program(Request::default(), Vec::new());
+        assert!(
+            self::failure(empty)
+                .await
+                .detail
+                .contains("cannot be started")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_hung_child_is_killed_at_the_deadline() {
+        let mut prober = prober("exec sleep 600");
+        prober.limit = Duration::from_millis(20);
+        let failure = failure(prober).await;
+        assert!(failure.detail.contains("killed after"), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_probe_is_reaped_and_never_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let mut prober = prober(&format!("echo $$ >> {}; exec sleep 600", pids.display()));
+        prober.start(ProbeId(1));
+        let pid = written(&pids).await;
+        prober.abandon(ProbeId(1));
+        prober.program = vec!["true".into()];
+        prober.start(ProbeId(2));
+        assert_eq!(prober.finished().await.id, ProbeId(2));
+        gone(&pid).await;
+    }
+
+    #[tokio::test]
+    async fn a_dropped_prober_leaves_no_child() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let mut prober = prober(&format!("echo $$ >> {}; exec sleep 600", pids.display()));
+        prober.start(ProbeId(1));
+        let pid = written(&pids).await;
+        drop(prober);
+        gone(&pid).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_finishes_where_nothing_runs() {
+        let mut prober = prober("exit 0");
+        let waited = timeout(Duration::from_millis(5), prober.finished()).await;
+        assert!(waited.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_wait_loses_no_answer() {
+        let mut prober = prober("cat > /dev/null; exit 6");
+        prober.start(ProbeId(1));
+        let mut cancelled = 0;
+        loop {
+            match timeout(Duration::ZERO, prober.finished()).await {
+                Ok(finished) => break assert_eq!(finished.id, ProbeId(1)),
+                Err(_) => cancelled += 1,
+            }
+        }
+        assert!(cancelled > 0);
+    }
+
+    async fn written(file: &Path) -> String {
+        loop {
+            match std::fs::read_to_string(file) {
+                Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    async fn gone(pid: &str) {
+        let process = Path::new("/proc").join(pid);
+        while process.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! One HTTP request, without redirects: over TLS or not, through a proxy or not.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::{Client, Response, Url, redirect};
+
+use super::connect;
+use super::fault::{Fault, Kind, Progress};
+use super::names::{Known, Names, Purpose, still_resolving};
+use super::proxy::{self, Protocol, Proxy, bare_host};
+use super::roots::Tls;
+use super::words::{lost, place, silent, untrusted};
+
+/// How much of a body is looked at.
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
+
+/// Everything a request needs to know of this machine.
+pub(super) struct Web<'a> {
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) tls: Tls,
+    pub(super) names: &'a Names,
+}
+
+/// An answer's head; its body is still on the wire.
+#[derive(Debug)]
+pub(super) struct Reply {
+    response: Response,
+    /// An HTTP proxy forwarded the request, so that the answer may be its own.
+    pub(super) forwarded: bool,
+}
+
+/// How a URL's host is reached.
+struct Route {
+    proxy: Option<Proxy>,
+    /// The target, for people.
+    place: String,
+    known: Known,
+}
+
+impl Web<'_> {
+    /// Sends `GET url`, and returns the answer's head.
+    pub(super) async fn get(&self, url: &Url, progress: &Progress) -> Result<Reply, Fault> {
+        let route = self.route(url, progress).await?;
+        let client = self.client(url, &route)?;
+        progress.now(silent(&route.place));
+        match client.get(url.clone()).send().await {
+            Ok(response) => Ok(Reply {
+                response,
+                forwarded: route.forwards(url),
+            }),
+            Err(error) => Err(route.explain(&error)),
+        }
+    }
+
+    /// Whether a proxy is taken to `url`, however badly it is configured.
+    pub(super) fn takes_proxy(&self, url: &Url) -> bool {
+        !matches!(proxy::choose(url, self.env), Ok(None))
+    }
+
+    async fn route(&self, url: &Url, progress: &Progress) -> Result<Route, Fault> {
+        let proxy = proxy::choose(url, self.env).map_err(|text| Fault::new(Kind::Proxy, text))?;
+        let target = (bare_host(url), url.port_or_known_default().unwrap_or(80));
+        let mut known = HashMap::new();
+        let mut place_known = place(target.0, target.1, &[]);
+        if let Some(proxy) = &proxy {
+            let way_out = (proxy.host(), proxy.port());
+            let found = self.resolve(way_out, Purpose::WayOut, progress).await?;
+            known.insert(way_out.0.to_owned(), found);
+            place_known = format!("{place_known} through the proxy {}", proxy.shown());
+        }
+        if let Some(purpose) = purpose_of_the_target(proxy.as_ref()) {
+            let found = self.resolve(target, purpose, progress).await?;
+            if purpose == Purpose::WayOut {
+                place_known = place(target.0, target.1, &found);
+            }
+            known.insert(target.0.to_owned(), found);
+        }
+        Ok(Route {
+            proxy,
+            place: place_known,
+            known: Known(known),
+        })
+    }
+
+    async fn resolve(
+        &self,
+        (host, port): (&str, u16),
+        purpose: Purpose,
+        progress: &Progress,
+    ) -> Result<Vec<SocketAddr>, Fault> {
+        progress.now(still_resolving(host));
+        self.names.addresses(host, port, purpose).await
+    }
+
+    fn client(&self, url: &Url, route: &Route) -> Result<Client, Fault> {
+        let proxy_url = route.proxy.as_ref().map(|proxy| &proxy.url);
+        let over_tls = [Some(url), proxy_url]
+            .into_iter()
+            .flatten()
+            .any(|url| url.scheme() == "https");
+        let builder = Client::builder()
+            .tls_backend_preconfigured(self.tls.settings(over_tls)?)
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("upgrade-gate/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(connect::LIMIT)
+            .dns_resolver(Arc::new(Known(route.known.0.clone())))
+            .no_proxy();
+        let builder = match proxy_url {
+            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(malformed)?),
+            None => builder,
+        };
+        builder.build().map_err(malformed)
+    }
+}
+
+/// Why the target's own name is resolved, if it is: a proxy is told the name, save by old SOCKS.
+fn purpose_of_the_target(proxy: Option<&Proxy>) -> Option<Purpose> {
+    match proxy.map(Proxy::protocol) {
+        None => Some(Purpose::WayOut),
+        Some(Protocol::SocksResolvedHere) => Some(Purpose::ForTheProxy),
+        Some(Protocol::Http | Protocol::SocksResolvedThere) => None,
+    }
+}
+
+impl Route {
+    fn forwards(&self, url: &Url) -> bool {
+        let by = self.proxy.as_ref().map(Proxy::protocol);
+        by == Some(Protocol::Http) && url.scheme() == "http"
+    }
+
+    fn explain(&self, error: &reqwest::Error) -> Fault {
+        if let Some(tls) = find::<rustls::Error>(error) {
+            return untrusted(self.tls_peer(error).as_str(), tls);
+        }
+        match &self.proxy {
+            Some(proxy) if error.is_connect() => refused_by(proxy, error),
+            _ => self.unanswered(error),
+        }
+    }
+
+    fn unanswered(&self, error: &reqwest::Error) -> Fault {
+        if error.is_timeout() {
+            let within = connect::LIMIT.as_secs();
+            return silent(&format!("{} within {within} s", self.place));
+        }
+        if let Some(io) = find::<io::Error>(error) {
+            return lost(&self.place, io);
+        }
+        let why = deepest(error).to_string();
+        // hyper's words for what is not HTTP; it keeps the type to itself.
+        let odd = ["invalid ", "message head", "received unexpected"];
+        if odd.iter().any(|words| why.starts_with(words)) {
+            let detail = format!("{} does not speak HTTP: {why}", self.place);
+            return Fault::new(Kind::Answer, detail);
+        }
+        lost(&self.place, &io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Whose certificate was judged: an https proxy has its own.
+    fn tls_peer(&self, error: &reqwest::Error) -> String {
+        let in_tunnel = causes(error).any(|cause| cause.to_string().starts_with("tunnel error"));
+        match &self.proxy {
+            Some(proxy) if in_tunnel => format!("the proxy {}", proxy.shown()),
+            _ => self.place.clone(),
+        }
+    }
+}
+
+fn refused_by(proxy: &Proxy, error: &reqwest::Error) -> Fault {
+    let shown = format!("the proxy {}", proxy.shown());
+    if error.is_timeout() {
+        let within = connect::LIMIT.as_secs();
+        return Fault::new(
+            Kind::Proxy,
+            format!("no answer from {shown} within {within} s"),
+        );
+    }
+    let detail = match find::<io::Error>(error) {
+        Some(io) => lost(&shown, io).detail,
+        None => format!("{shown} refuses: {}", deepest(error)),
+    };
+    Fault::new(Kind::Proxy, detail)
+}
+
+fn malformed(error: reqwest::Error) -> Fault {
+    Fault::new(
+        Kind::Malformed,
+        format!("cannot be asked: {}", error.without_url()),
+    )
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let here = next?;
+        next = here.source();
+        Some(here)
+    })
+}
+
+fn deepest<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    causes(error).last().unwrap_or(error)
+}
+
+/// Finds a cause of type `T`, also inside of I/O errors, whose `source` skips what they wrap.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    causes(error).find_map(|cause| {
+        cause.downcast_ref::<T>().or_else(|| {
+            let wrapped = cause.downcast_ref::<io::Error>()?.get_ref()?;
+            find::<T>(wrapped)
+        })
+    })
+}
+
+impl Reply {
+    pub(super) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// Where a redirect leads, seen from `from`.
+    pub(super) fn location(&self, from: &Url) -> Option<Url> {
+        if !matches!(self.status(), 301 | 302 | 303 | 307 | 308) {
+            return None;
+        }
+        let location = self.response.headers().get(reqwest::header::LOCATION)?;
+        let url = from.join(location.to_str().ok()?).ok()?;
+        matches!(url.scheme(), "http" | "https").then_some(url)
+    }
+
+    /// Whether the body begins with `prefix`; reads no further than it takes to tell.
+    pub(super) async fn begins_with(&mut self, prefix: &[u8]) -> bool {
+        let mut body = Vec::new();
+        while body.len() < prefix.len().min(BODY_LIMIT) && prefix.starts_with(&body) {
+            match self.response.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        body.truncate(BODY_LIMIT);
+        body.starts_with(prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::clock;
+    use crate::probe::black_hole::BlackHole;
+
+    /// Answers one request with 204.
+    fn server() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+        });
+        address
+    }
+
+    async fn status_of(addresses: Vec<SocketAddr>) -> u16 {
+        let names = Names::default();
+        let env = |_: &str| None;
+        let web = Web {
+            env: &env,
+            tls: Tls::new(&env, None),
+            names: &names,
+        };
+        let route = Route {
+            proxy: None,
+            place: String::new(),
+            known: Known(HashMap::from([("x.test".to_owned(), addresses)])),
+        };
+        let url = Url::parse("http://x.test/").unwrap();
+        let client = web.client(&url, &route).unwrap();
+        client.get(url).send().await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn dead_ipv6_delays_ipv4_by_its_head_start_only() {
+        let dead = BlackHole::new("[::1]:0");
+        let before = clock::now().monotonic;
+        assert_eq!(status_of(vec![dead.address, server()]).await, 204);
+        let took = clock::now().monotonic.since(before);
+        // Far below the seconds that a dead address may take, and generous for a busy machine.
+        assert!(took < connect::LIMIT / 2, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn refused_ipv6_gives_way_to_ipv4() {
+        let gone = TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
+        assert_eq!(status_of(vec![gone, server()]).await, 204);
+    }
+
+    #[test]
+    fn a_cause_is_found_inside_of_io_errors() {
+        let tls = rustls::Error::DecryptError;
+        let wrapped = io::Error::other(io::Error::other(tls));
+        assert!(find::<rustls::Error>(&wrapped).is_some());
+        let plain = io::Error::from(io::ErrorKind::TimedOut);
+        assert!(find::<rustls::Error>(&plain).is_none());
+    }
+}

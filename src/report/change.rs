@@ -1,0 +1,193 @@
+//! What is new in a verdict, and who is told.
+
+use super::journal::Log;
+use crate::gate::reason::Reason;
+use crate::gate::verdict::{Hold, Verdict};
+
+/// How much a verdict differs from the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// At most the times: when it is looked at again, the epoch.
+    Times,
+    /// The same reasons, other particulars.
+    Particulars,
+    /// Another reason, or open after held or held after open.
+    Reasons,
+}
+
+/// Compares a verdict with the one before, if there was one.
+pub fn change(before: Option<&Verdict>, after: &Verdict) -> Change {
+    match before {
+        Some(before) if gist(before) != gist(after) => Change::Reasons,
+        Some(before) if particulars(before) != particulars(after) => Change::Particulars,
+        Some(_) => Change::Times,
+        None => Change::Reasons,
+    }
+}
+
+/// The reasons, in order; none for open.
+fn gist(verdict: &Verdict) -> Option<Vec<Reason>> {
+    match verdict {
+        Verdict::Open(_) => None,
+        Verdict::Held(holds) => Some(holds.iter().map(|hold| hold.reason).collect()),
+    }
+}
+
+fn particulars(verdict: &Verdict) -> Vec<&str> {
+    match verdict {
+        Verdict::Open(evidence) => vec![&evidence.what],
+        Verdict::Held(holds) => holds.iter().map(|hold: &Hold| &*hold.detail).collect(),
+    }
+}
+
+/// Where a person or program may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ears {
+    /// Where log lines go.
+    pub log: Log,
+    /// A terminal shows the live line.
+    pub live: bool,
+    /// JSON lines were asked for, in place of log lines on the same screen.
+    pub json: bool,
+}
+
+/// A line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// For everyone.
+    Plain,
+    /// For whoever asked for `--verbose`.
+    Verbose,
+}
+
+/// Who is told of one verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    /// The log, if at all.
+    pub line: Option<Line>,
+    /// A JSON line.
+    pub json: bool,
+    /// The live line.
+    pub live: bool,
+}
+
+/// Decides who is told of `verdict`, given how much is new in it.
+///
+/// Log lines are for changes of the reasons alone: a name that resolves to other addresses at each look
+/// would otherwise fill a week's journal. A live line takes their place while it can be seen.
+pub fn telling(change: Change, verdict: &Verdict, ears: Ears) -> Telling {
+    let held = verdict.hold().is_some();
+    let replaced = ears.log == Log::Stderr && (ears.json || ears.live && held);
+    let news = change > Change::Times;
+    let line = match change {
+        Change::Reasons => Some(Line::Plain),
+        Change::Particulars => Some(Line::Verbose),
+        Change::Times => None,
+    };
+    Telling {
+        line: line.filter(|_| !replaced),
+        json: news && ears.json,
+        live: ears.live && held,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::gate::time::Monotonic;
+    use crate::gate::verdict::Evidence;
+
+    fn held(reason: Reason, detail: &str, look: u64) -> Verdict {
+        Verdict::Held(vec![Hold {
+            reason,
+            detail: detail.to_owned(),
+            look_again: Some(Monotonic(Duration::from_secs(look))),
+        }])
+    }
+
+    fn open() -> Verdict {
+        Verdict::Open(Evidence {
+            epoch: 1,
+            what: "x".to_owned(),
+            guess: false,
+        })
+    }
+
+    const PIPE: Ears = Ears {
+        log: Log::Stderr,
+        live: false,
+        json: false,
+    };
+
+    #[test]
+    fn only_other_reasons_or_particulars_are_news() {
+        let dns = held(Reason::Dns, "a", 1);
+        assert_eq!(change(None, &dns), Change::Reasons);
+        assert_eq!(change(Some(&dns), &dns), Change::Times);
+        assert_eq!(
+            change(Some(&dns), &held(Reason::Dns, "a", 2)),
+            Change::Times
+        );
+        let detail = held(Reason::Dns, "b", 1);
+        assert_eq!(change(Some(&dns), &detail), Change::Particulars);
+        let portal = held(Reason::Portal, "a", 1);
+        assert_eq!(change(Some(&dns), &portal), Change::Reasons);
+        assert_eq!(change(Some(&dns), &open()), Change::Reasons);
+        assert_eq!(change(Some(&open()), &dns), Change::Reasons);
+    }
+
+    #[test]
+    fn a_second_hold_is_news() {
+        let both = Verdict::Held(
+            [Reason::Dns, Reason::Metered]
+                .into_iter()
+                .map(|reason| Hold {
+                    reason,
+                    detail: String::new(),
+                    look_again: None,
+                })
+                .collect(),
+        );
+        assert_eq!(
+            change(Some(&held(Reason::Dns, "", 1)), &both),
+            Change::Reasons
+        );
+    }
+
+    #[test]
+    fn a_pipe_gets_one_line_for_each_change_of_the_reasons() {
+        let dns = held(Reason::Dns, "a", 1);
+        let line = |change| telling(change, &dns, PIPE).line;
+        assert_eq!(line(Change::Reasons), Some(Line::Plain));
+        assert_eq!(line(Change::Particulars), Some(Line::Verbose));
+        assert_eq!(line(Change::Times), None);
+        assert!(!telling(Change::Times, &dns, PIPE).live);
+    }
+
+    #[test]
+    fn a_terminal_gets_the_live_line_instead_and_a_line_when_it_opens() {
+        let terminal = Ears { live: true, ..PIPE };
+        let dns = telling(Change::Reasons, &held(Reason::Dns, "a", 1), terminal);
+        assert!(dns.live && dns.line.is_none());
+        assert!(telling(Change::Times, &held(Reason::Dns, "a", 1), terminal).live);
+        let opened = telling(Change::Reasons, &open(), terminal);
+        assert!(opened.line.is_some() && !opened.live);
+    }
+
+    #[test]
+    fn json_takes_the_place_of_lines_on_stderr_but_not_in_the_journal() {
+        let dns = held(Reason::Dns, "a", 1);
+        let on_stderr = Ears { json: true, ..PIPE };
+        let told = telling(Change::Reasons, &dns, on_stderr);
+        assert!(told.json && told.line.is_none());
+        let in_journal = Ears {
+            log: Log::Journal,
+            ..on_stderr
+        };
+        let told = telling(Change::Reasons, &dns, in_journal);
+        assert!(told.json && told.line.is_some());
+        assert!(!telling(Change::Times, &dns, in_journal).json);
+    }
+}

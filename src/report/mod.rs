@@ -1,0 +1,358 @@
+//! What people and programs are told: the sentence, the JSON, the journal's fields, STATUS=, the status file.
+
+pub mod change;
+pub mod journal;
+pub mod json;
+pub mod live;
+pub mod notify;
+pub mod sentence;
+pub mod span;
+pub mod status_file;
+
+mod log;
+
+use std::future::pending;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use self::change::{Change, Ears, Line, Telling};
+use self::journal::Log;
+use self::json::{Event, usec};
+use self::live::Live;
+use self::notify::Notify;
+use self::sentence::{lasting, sentence};
+use self::status_file::{Gate, StatusFile};
+use crate::clock;
+use crate::exit::Exit;
+use crate::gate::time::{Monotonic, Now};
+use crate::gate::verdict::Verdict;
+
+/// The command a gate belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `wait-online`.
+    WaitOnline,
+    /// `check`: its verdict is an answer, on standard output.
+    Check,
+    /// `run`: standard output is the command's.
+    Run,
+}
+
+impl Kind {
+    /// The command as it is typed.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::WaitOnline => "wait-online",
+            Self::Check => "check",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// Who reports, and to whom.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The command.
+    pub kind: Kind,
+    /// The profile's name.
+    pub profile: String,
+    /// The targets, as they are written, once `auto` is resolved.
+    pub targets: Vec<String>,
+    /// How long is waited at most, in awake time; `None` for ever.
+    pub timeout: Option<Duration>,
+    /// `--json`.
+    pub json: bool,
+    /// `--quiet`.
+    pub quiet: bool,
+    /// Where log lines go: what [`journal::start`] said.
+    pub log: Log,
+    /// When the gate began.
+    pub started: Now,
+    /// Where the status files are; none if there is no place for them.
+    pub gates_dir: Option<PathBuf>,
+}
+
+/// How an attempt is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// The command succeeded.
+    Succeeded,
+    /// It ended with a verdict of its own, or has done its work.
+    Final,
+    /// It failed by itself.
+    Failed,
+    /// A suspend or the network interrupted it.
+    Interrupted,
+}
+
+impl Judged {
+    /// The label in JSON.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Final => "final",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// The end of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptEnd {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// How it is judged.
+    pub judged: Judged,
+    /// The command's exit code, if it exited.
+    pub exit_status: Option<i32>,
+    /// The signal that killed it, if one did.
+    pub signal: Option<i32>,
+    /// How long it ran, in awake time.
+    pub took: Duration,
+    /// Why it is judged so: `the machine slept for 8h`. Lower case, no full stop.
+    pub why: String,
+}
+
+/// The end of a wait or a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// All waiting, in awake time.
+    pub waited: Duration,
+    /// How often the command was run.
+    pub attempts: u32,
+    /// What is exited with.
+    pub exit: Exit,
+    /// Why it ends so. Lower case, no full stop.
+    pub why: String,
+}
+
+/// Tells everyone who is to know of one gate. Dropping it takes the live line and the status file away.
+#[derive(Debug)]
+pub struct Reporter {
+    setup: Setup,
+    verdict: Option<Verdict>,
+    waiting_since: Monotonic,
+    live: Live,
+    notify: Notify,
+    file: Option<StatusFile>,
+    gate: Gate,
+}
+
+impl Reporter {
+    /// Begins to report. With a wait ahead, systemd is asked for as much time.
+    pub fn new(setup: Setup) -> Self {
+        let mut notify = Notify::default();
+        if setup.kind != Kind::Check {
+            notify.extend(setup.timeout);
+        }
+        let possible = !setup.quiet && !setup.json && setup.kind != Kind::Check;
+        Self {
+            verdict: None,
+            waiting_since: setup.started.monotonic,
+            live: Live::new(possible && live::is_possible()),
+            notify,
+            file: file(&setup),
+            gate: gate(&setup),
+            setup,
+        }
+    }
+
+    /// Tells a verdict, as far as it is new. Of `check`'s verdict only STATUS= tells: its place is [`Self::answer`].
+    pub fn verdict(&mut self, verdict: &Verdict, now: Now) {
+        if self.setup.kind == Kind::Check {
+            return self.notify.status(&lasting(verdict));
+        }
+        let change = change::change(self.verdict.as_ref(), verdict);
+        let telling = change::telling(change, verdict, self.ears());
+        let looked_at = self.verdict.as_ref().map(look_again) != Some(look_again(verdict));
+        self.verdict = Some(verdict.clone());
+        self.log(telling, verdict, now);
+        if telling.json {
+            self.json(Event::verdict(verdict, self.waited(now), now.monotonic));
+        }
+        if change > Change::Times || looked_at {
+            self.note(change, verdict);
+        }
+        if telling.live {
+            self.redraw(now);
+        }
+    }
+
+    /// Waits until the live line is to be drawn again: for ever where there is none.
+    pub async fn ticked(&self) {
+        match self.live.tick() {
+            Some(span) => tokio::time::sleep(span).await,
+            None => pending().await,
+        }
+    }
+
+    /// Draws the live line as it reads now.
+    pub fn redraw(&mut self, now: Now) {
+        if let Some(verdict @ Verdict::Held(_)) = &self.verdict {
+            let text = sentence(verdict, self.waited(now), now.monotonic);
+            self.live.show(&text);
+        }
+    }
+
+    /// Tells that the command is started; the live line makes room for its output.
+    pub fn attempt_started(&mut self, attempt: u32) {
+        self.live.clear();
+        self.json(Event::AttemptStarted { attempt });
+        self.running(attempt, true);
+        self.notify.status(&format!("running: attempt {attempt}"));
+    }
+
+    /// Tells how the command ended. What is waited for now is a new wait, and told anew.
+    pub fn attempt_ended(&mut self, end: &AttemptEnd, now: Now) {
+        self.verdict = None;
+        self.waiting_since = now.monotonic;
+        if !self.json_replaces_lines() {
+            log::attempt_ended(&self.setup, end);
+        }
+        self.json(Event::AttemptEnded {
+            attempt: end.attempt,
+            outcome: end.judged.label(),
+            exit_status: end.exit_status,
+            signal: end.signal,
+            took_usec: usec(end.took),
+            detail: &end.why,
+        });
+        self.running(end.attempt, false);
+        self.notify.status(&sentence::one_line(&log::ended(end)));
+    }
+
+    /// Tells how it all came out, as the last thing.
+    pub fn summary(&mut self, summary: &Summary) {
+        self.live.clear();
+        if !self.json_replaces_lines() {
+            log::summary(&self.setup, self.verdict.as_ref(), summary);
+        }
+        self.json(Event::Summary {
+            attempts: summary.attempts,
+            exit_status: summary.exit.code(),
+            waited_usec: usec(summary.waited),
+            detail: &summary.why,
+        });
+        self.notify.status(&sentence::one_line(&summary.why));
+    }
+
+    /// Prints the verdict as the answer to `check`.
+    pub fn answer(&mut self, verdict: &Verdict, now: Now) -> io::Result<()> {
+        let waited = self.waited(now);
+        let text = if self.setup.json {
+            Event::verdict(verdict, waited, now.monotonic).line(&self.setup.profile, clock::wall())
+        } else {
+            sentence(verdict, waited, now.monotonic)
+        };
+        writeln!(io::stdout().lock(), "{text}")
+    }
+
+    fn ears(&self) -> Ears {
+        Ears {
+            log: self.setup.log,
+            live: self.live.is_possible(),
+            json: self.setup.json,
+        }
+    }
+
+    /// The same twice on one screen helps nobody; the journal has no screen.
+    fn json_replaces_lines(&self) -> bool {
+        self.setup.json && self.setup.log == Log::Stderr
+    }
+
+    fn waited(&self, now: Now) -> Duration {
+        now.monotonic.since(self.waiting_since)
+    }
+
+    fn log(&mut self, telling: Telling, verdict: &Verdict, now: Now) {
+        if !telling.live {
+            self.live.clear();
+        }
+        let waited = self.waited(now);
+        match telling.line {
+            Some(Line::Plain) => log::verdict(&self.setup, verdict, waited, now.monotonic),
+            Some(Line::Verbose) => debug!("{}", sentence(verdict, waited, now.monotonic)),
+            None => {}
+        }
+    }
+
+    /// A JSON line, to where nothing else is printed. A reader who went away is not told.
+    fn json(&self, event: Event<'_>) {
+        if !self.setup.json {
+            return;
+        }
+        let line = event.line(&self.setup.profile, clock::wall());
+        let _ = match self.setup.kind {
+            Kind::Run => writeln!(io::stderr().lock(), "{line}"),
+            Kind::WaitOnline | Kind::Check => writeln!(io::stdout().lock(), "{line}"),
+        };
+    }
+
+    /// STATUS= and the status file.
+    fn note(&mut self, change: Change, verdict: &Verdict) {
+        let said = lasting(verdict);
+        self.notify.status(&said);
+        if change == Change::Reasons {
+            self.gate.since_usec_realtime = usec(clock::wall().0);
+        }
+        json::label(verdict).clone_into(&mut self.gate.verdict);
+        self.gate.reason = verdict.hold().map(|hold| hold.reason.label().to_owned());
+        self.gate.sentence = said;
+        self.gate.look_again_usec_monotonic = look_again(verdict).map(|at| usec(at.0));
+        self.write_file();
+    }
+
+    fn running(&mut self, attempt: u32, running: bool) {
+        self.gate.attempt = attempt;
+        self.gate.running = running;
+        self.write_file();
+    }
+
+    /// Says once that it cannot, and then does without.
+    fn write_file(&mut self) {
+        let Some(file) = &mut self.file else { return };
+        if let Err(error) = file.write(&self.gate) {
+            warn!(
+                "cannot write the status file {}: {error}; status will not show this gate",
+                file.path().display()
+            );
+            self.file = None;
+        }
+    }
+}
+
+fn look_again(verdict: &Verdict) -> Option<Monotonic> {
+    verdict.hold().and_then(|hold| hold.look_again)
+}
+
+fn file(setup: &Setup) -> Option<StatusFile> {
+    if setup.kind == Kind::Check {
+        return None;
+    }
+    let Some(dir) = &setup.gates_dir else {
+        info!("there is no runtime directory for a status file: status will not show this gate");
+        return None;
+    };
+    let started = usec(setup.started.boottime.0);
+    Some(StatusFile::new(dir, std::process::id(), started))
+}
+
+fn gate(setup: &Setup) -> Gate {
+    Gate {
+        version: json::VERSION,
+        pid: std::process::id(),
+        unit: status_file::unit(),
+        command: setup.kind.label().to_owned(),
+        profile: setup.profile.clone(),
+        started_usec_realtime: usec(clock::wall().0),
+        ..Gate::default()
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

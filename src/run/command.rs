@@ -1,0 +1,237 @@
+//! The running command: started as if directly, waited for, and ended if it must be.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+use super::child;
+use super::judge::Ending;
+use super::signals;
+use crate::clock;
+use crate::gate::time::Monotonic;
+
+/// How long the command may take to end after [`Running::terminate`]: systemd's `DefaultTimeoutStopSec=`.
+const KILL_AFTER: Duration = Duration::from_secs(90);
+
+/// What the command is to find of SIGPIPE.
+///
+/// Rust's runtime ignores SIGPIPE before `main`, and what stood there before is lost. A shell leaves it at the
+/// default; systemd ignores it (`IgnoreSIGPIPE=yes`, the default), and so do, in turn, the scripts it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sigpipe {
+    /// It kills.
+    Default,
+    /// It is ignored.
+    Ignored,
+}
+
+impl Sigpipe {
+    /// What a process found at its start: ignored if it, or the script that started it, is the process that
+    /// systemd executed (`$SYSTEMD_EXEC_PID`, systemd ≥ 248). `IgnoreSIGPIPE=no` cannot be seen.
+    pub fn found_at_start(exec_pid: Option<&OsStr>, process: u32, parent: u32) -> Self {
+        let executed: Option<u32> = exec_pid.and_then(|pid| pid.to_str()?.parse().ok());
+        match executed {
+            Some(pid) if pid == process || pid == parent => Self::Ignored,
+            _ => Self::Default,
+        }
+    }
+
+    /// What this very process found.
+    pub fn of_process() -> Self {
+        let exec_pid = std::env::var_os("SYSTEMD_EXEC_PID");
+        Self::found_at_start(
+            exec_pid.as_deref(),
+            std::process::id(),
+            std::os::unix::process::parent_id(),
+        )
+    }
+
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        [Self::Default, Self::Ignored]
+            .into_iter()
+            .find(|it| it.word() == word)
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+/// How commands are started.
+#[derive(Clone, Debug)]
+pub struct Launcher {
+    /// The program that knows `__exec`.
+    pub ourselves: PathBuf,
+    /// What the command is to find of SIGPIPE.
+    pub sigpipe: Sigpipe,
+}
+
+/// The command could not even be tried: there is no starting ourselves. A command that is missing is no such
+/// error, but an ending with 127.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {program} to become the command: {source}", program = program.display())]
+pub struct StartError {
+    program: PathBuf,
+    source: io::Error,
+}
+
+/// A command that runs. Dropped before its end, it gets SIGTERM.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    pid: Option<Pid>,
+    kill_at: Option<Monotonic>,
+}
+
+/// The path of our own program, good even after its file was replaced or collected.
+pub fn ourselves() -> PathBuf {
+    let link = Path::new("/proc/self/exe");
+    if link.exists() {
+        return link.to_owned();
+    }
+    std::env::current_exe().unwrap_or_else(|_| link.to_owned())
+}
+
+impl Launcher {
+    /// As this process was started itself.
+    pub fn of_process() -> Self {
+        Self {
+            ourselves: ourselves(),
+            sigpipe: Sigpipe::of_process(),
+        }
+    }
+
+    /// Starts `argv` with our terminal, stdin, environment, process group, and ignored and blocked signals.
+    ///
+    /// To be called within tokio's runtime, by the thread that lives as long as the process: the command gets
+    /// SIGTERM when that thread ends. What the command has started in turn does not: under systemd the control
+    /// group takes care of it. Variables that name the main process (`LISTEN_PID`) keep naming us.
+    pub fn start(&self, argv: &[OsString]) -> Result<Running, StartError> {
+        let child = Command::new(&self.ourselves)
+            .arg0("upgrade-gate")
+            .arg(child::SUBCOMMAND)
+            .arg(std::process::id().to_string())
+            .arg(self.sigpipe.word())
+            .args(argv)
+            .spawn()
+            .map_err(|source| StartError {
+                program: self.ourselves.clone(),
+                source,
+            })?;
+        let pid = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .map(Pid::from_raw);
+        Ok(Running {
+            child,
+            pid,
+            kill_at: None,
+        })
+    }
+}
+
+impl Running {
+    /// The command's process id, until it has ended.
+    pub fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    /// Waits for the command to end. Cancel-safe: may be dropped and called again.
+    pub async fn ending(&mut self) -> io::Result<Ending> {
+        if let Some(deadline) = self.kill_at {
+            tokio::select! {
+                biased;
+                ended = self.child.wait() => return self.ended(ended),
+                () = clock::sleep_until(deadline) => self.send(Signal::SIGKILL),
+            }
+            self.kill_at = None;
+        }
+        let ended = self.child.wait().await;
+        self.ended(ended)
+    }
+
+    /// Asks the command to end with SIGTERM; [`Self::ending`] sends SIGKILL if it has not after 90 s of awake time.
+    pub fn terminate(&mut self) {
+        self.send(Signal::SIGTERM);
+        self.kill_at = Some(clock::now().monotonic.after(KILL_AFTER));
+    }
+
+    /// Passes on a signal that we got, unless the terminal has sent it to the command already.
+    pub fn pass_on(&self, signal: Signal) {
+        let delivered = self
+            .pid
+            .is_some_and(|pid| signals::terminal_sent_it_to_both(signal, pid));
+        if !delivered {
+            self.send(signal);
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        // The process id is ours until it is waited for, and then it is forgotten: it cannot be another's.
+        if let Some(Err(error)) = self.pid.map(|pid| kill(pid, signal)) {
+            tracing::warn!("cannot send {signal} to the command: {error}");
+        }
+    }
+
+    fn ended(&mut self, ended: io::Result<ExitStatus>) -> io::Result<Ending> {
+        self.pid = None;
+        ended.map(ending_of)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.send(Signal::SIGTERM);
+    }
+}
+
+fn ending_of(status: ExitStatus) -> Ending {
+    match (status.code(), status.signal()) {
+        (_, Some(signal)) => Ending::Killed(signal),
+        // wait(2) hands out eight bits.
+        (code, None) => Ending::Exited(
+            code.and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(u8::MAX),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sigpipe_is_ignored_below_systemd_and_at_its_default_below_a_shell() {
+        let found = |exec_pid: &str| Sigpipe::found_at_start(Some(OsStr::new(exec_pid)), 20, 10);
+        assert_eq!(found("20"), Sigpipe::Ignored, "the unit's process");
+        assert_eq!(
+            found("10"),
+            Sigpipe::Ignored,
+            "started by the unit's script"
+        );
+        assert_eq!(found("5"), Sigpipe::Default, "a terminal below a unit");
+        assert_eq!(found("x"), Sigpipe::Default);
+        assert_eq!(Sigpipe::found_at_start(None, 20, 10), Sigpipe::Default);
+    }
+
+    #[test]
+    fn a_status_is_a_code_or_a_signal() {
+        assert_eq!(ending_of(ExitStatus::from_raw(4 << 8)), Ending::Exited(4));
+        assert_eq!(ending_of(ExitStatus::from_raw(15)), Ending::Killed(15));
+        assert_eq!(
+            ending_of(ExitStatus::from_raw(11 | 0x80)),
+            Ending::Killed(11),
+            "with a core dump"
+        );
+    }
+}

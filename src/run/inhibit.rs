@@ -1,0 +1,129 @@
+//! What logind is asked to inhibit during an attempt, and that a refusal is no obstacle.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::time::Duration;
+
+use crate::config::profile::Inhibit;
+
+/// How long logind may think about it: polkit can hang, and the upgrade is not to wait for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The words of `org.freedesktop.login1.Manager.Inhibit`, but for the mode, which depends on systemd's version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The operations, separated by colons.
+    pub what: String,
+    /// Who asks.
+    pub who: &'static str,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Request {
+    /// What to ask for; `None` if the profile inhibits nothing.
+    pub fn new(inhibit: &[Inhibit], profile: &str, command: &[OsString]) -> Option<Self> {
+        let operations: BTreeSet<Inhibit> = inhibit.iter().copied().collect();
+        let what: Vec<&str> = operations.into_iter().map(operation).collect();
+        (!what.is_empty()).then(|| Self {
+            what: what.join(":"),
+            who: "upgrade-gate",
+            why: why(profile, command),
+        })
+    }
+}
+
+/// Takes the lock with `inhibit`, the call to logind; the lock lasts as long as what is returned.
+///
+/// A refusal (polkit, no logind, a container) or no answer in 10 s is one line, and the upgrade runs without.
+pub async fn take<L, E: Display>(
+    request: Request,
+    inhibit: impl AsyncFnOnce(Request) -> Result<L, E>,
+) -> Option<L> {
+    take_within(PATIENCE, request, inhibit).await
+}
+
+async fn take_within<L, E: Display>(
+    patience: Duration,
+    request: Request,
+    inhibit: impl AsyncFnOnce(Request) -> Result<L, E>,
+) -> Option<L> {
+    let what = request.what.clone();
+    let refused = match tokio::time::timeout(patience, inhibit(request)).await {
+        Ok(Ok(lock)) => return Some(lock),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("logind did not answer within {} s", patience.as_secs()),
+    };
+    tracing::warn!("running without an inhibitor lock on {what}: {refused}");
+    None
+}
+
+const fn operation(inhibit: Inhibit) -> &'static str {
+    match inhibit {
+        Inhibit::Shutdown => "shutdown",
+        // LidSwitchIgnoreInhibited=yes is logind's default: a lock on sleep alone does not stop the lid.
+        Inhibit::Sleep => "sleep:handle-lid-switch",
+    }
+}
+
+fn why(profile: &str, command: &[OsString]) -> String {
+    let program = command
+        .first()
+        .map_or("its command".into(), |name| name.to_string_lossy());
+    format!("{profile}: {program} is running")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(inhibit: &[Inhibit]) -> Option<Request> {
+        Request::new(
+            inhibit,
+            "nixos-upgrade",
+            &["nixos-rebuild".into(), "switch".into()],
+        )
+    }
+
+    #[test]
+    fn a_profile_that_inhibits_nothing_asks_for_nothing() {
+        assert_eq!(request(&[]), None);
+    }
+
+    #[test]
+    fn a_lock_on_sleep_takes_the_lid_with_it() {
+        let asked = request(&[Inhibit::Sleep, Inhibit::Shutdown, Inhibit::Sleep]).unwrap();
+        assert_eq!(asked.what, "shutdown:sleep:handle-lid-switch");
+    }
+
+    #[test]
+    fn the_request_names_the_profile_and_the_command() {
+        let asked = request(&[Inhibit::Shutdown]).unwrap();
+        assert_eq!(asked.who, "upgrade-gate");
+        assert_eq!(asked.why, "nixos-upgrade: nixos-rebuild is running");
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_granted_is_handed_on() {
+        let asked = request(&[Inhibit::Shutdown]).unwrap();
+        let lock = take(asked, async |request| Ok::<_, String>(request.what)).await;
+        assert_eq!(lock.as_deref(), Some("shutdown"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_no_obstacle() {
+        let asked = request(&[Inhibit::Shutdown]).unwrap();
+        assert_eq!(
+            take(asked, async |_| Err::<(), _>("access denied")).await,
+            None
+        );
+    }
+
+    #[tokio::test]
+    async fn a_logind_that_hangs_is_no_obstacle() {
+        let asked = request(&[Inhibit::Shutdown]).unwrap();
+        let hung = async |_| std::future::pending::<Result<(), &str>>().await;
+        assert_eq!(take_within(Duration::ZERO, asked, hung).await, None);
+    }
+}

@@ -1,0 +1,353 @@
+//! What an ended attempt means. Pure: facts in, judgement out.
+
+use std::fmt;
+
+/// How the command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It exited with this code.
+    Exited(u8),
+    /// This signal killed it.
+    Killed(i32),
+}
+
+/// All that a judgement is made from.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent observations")]
+pub struct Facts<'a> {
+    /// How the command ended.
+    pub ending: Ending,
+    /// The profile's `final_exit_status`.
+    pub final_exit_status: &'a [u8],
+    /// Something in `final_if_changed` changed during the attempt.
+    pub changed: bool,
+    /// The machine slept during the attempt.
+    pub slept: bool,
+    /// The way out was lost or changed during the attempt.
+    pub way_out_lost: bool,
+    /// What the probe after the attempt found; `None` if there was none, or it found nothing out.
+    pub reachable_after: Option<bool>,
+    /// `attempt_timeout` passed, and so we ended the command.
+    pub timed_out: bool,
+    /// The signal by which we were told to stop while the command ran.
+    pub told_to_stop: Option<i32>,
+}
+
+/// What comes of the attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// The command did its work.
+    Succeeded,
+    /// The command has spoken, or has changed the machine: its ending is ours, and it is not run again.
+    Final(Ending),
+    /// It failed by itself: its ending is ours, and it is not run again blindly.
+    Failed(Ending),
+    /// It was kept from its work: back to the gate.
+    Interrupted(Interruption),
+    /// We were told to stop: we die of this signal too.
+    Stopped(i32),
+}
+
+/// By what an attempt was interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// `attempt_timeout`.
+    TimedOut,
+    /// A suspend.
+    Slept,
+    /// The way out was lost.
+    WayOutLost,
+    /// A target cannot be reached right after.
+    Unreachable,
+}
+
+impl fmt::Display for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "it took longer than attempt_timeout",
+            Self::Slept => "the machine slept meanwhile",
+            Self::WayOutLost => "the way out was lost meanwhile",
+            Self::Unreachable => "a target cannot be reached right after it",
+        })
+    }
+}
+
+/// Judges an ended attempt; the first rule that fits wins.
+///
+/// 1. Told to stop: stopped, whatever the command made of it.
+/// 2. Exit 0: succeeded. After `attempt_timeout` only if something changed, for some commands answer
+///    our SIGTERM with a polite 0 and their work undone.
+/// 3. A final exit status, or something in `final_if_changed` changed: final. The switch has happened, and
+///    switching restarts NetworkManager, which must not look like an interruption.
+/// 4. Timed out, slept, or lost the way out; or exited while a target is out of reach: interrupted.
+/// 5. Failed. An unknown reachability is no excuse: nothing is repeated blindly.
+pub fn judge(facts: &Facts<'_>) -> Judgement {
+    if let Some(signal) = facts.told_to_stop {
+        return Judgement::Stopped(signal);
+    }
+    if facts.ending == Ending::Exited(0) && (facts.changed || !facts.timed_out) {
+        return Judgement::Succeeded;
+    }
+    if facts.changed || is_final(facts) {
+        return Judgement::Final(facts.ending);
+    }
+    interruption(facts).map_or(Judgement::Failed(facts.ending), Judgement::Interrupted)
+}
+
+/// Whether the judgement hangs on a probe that was not made: only then is it worth its traffic.
+pub fn needs_probe(facts: &Facts<'_>) -> bool {
+    let with = |reachable| {
+        judge(&Facts {
+            reachable_after: Some(reachable),
+            ..*facts
+        })
+    };
+    facts.reachable_after.is_none() && with(true) != with(false)
+}
+
+fn is_final(facts: &Facts<'_>) -> bool {
+    matches!(facts.ending, Ending::Exited(code) if facts.final_exit_status.contains(&code))
+}
+
+fn interruption(facts: &Facts<'_>) -> Option<Interruption> {
+    // A signal from someone else (the kernel's out-of-memory killer, a person) is not the network's doing.
+    let exited = matches!(facts.ending, Ending::Exited(_));
+    match facts {
+        Facts {
+            timed_out: true, ..
+        } => Some(Interruption::TimedOut),
+        Facts { slept: true, .. } => Some(Interruption::Slept),
+        Facts {
+            way_out_lost: true, ..
+        } => Some(Interruption::WayOutLost),
+        Facts {
+            reachable_after: Some(false),
+            ..
+        } if exited => Some(Interruption::Unreachable),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Ending::{Exited, Killed};
+    use proptest::prelude::*;
+
+    const CALM: Facts<'static> = Facts {
+        ending: Exited(1),
+        final_exit_status: &[4, 100],
+        changed: false,
+        slept: false,
+        way_out_lost: false,
+        reachable_after: Some(true),
+        timed_out: false,
+        told_to_stop: None,
+    };
+
+    #[test]
+    fn success_needs_no_excuse_and_no_probe() {
+        let facts = Facts {
+            ending: Exited(0),
+            slept: true,
+            way_out_lost: true,
+            reachable_after: None,
+            ..CALM
+        };
+        assert_eq!(judge(&facts), Judgement::Succeeded);
+        assert!(!needs_probe(&facts));
+    }
+
+    #[test]
+    fn a_failure_with_the_network_as_it_was_is_the_commands_own() {
+        assert_eq!(judge(&CALM), Judgement::Failed(Exited(1)));
+    }
+
+    #[test]
+    fn a_final_exit_status_stays_final_though_the_machine_slept() {
+        let facts = Facts {
+            ending: Exited(100),
+            slept: true,
+            ..CALM
+        };
+        assert_eq!(judge(&facts), Judgement::Final(Exited(100)));
+    }
+
+    #[test]
+    fn a_switch_that_restarted_the_network_is_not_an_interruption() {
+        let facts = Facts {
+            changed: true,
+            way_out_lost: true,
+            reachable_after: None,
+            ..CALM
+        };
+        assert_eq!(judge(&facts), Judgement::Final(Exited(1)));
+        assert!(!needs_probe(&facts));
+    }
+
+    #[test]
+    fn a_failure_after_a_suspend_or_a_lost_network_is_an_interruption() {
+        let table = [
+            (
+                Facts {
+                    slept: true,
+                    ..CALM
+                },
+                Interruption::Slept,
+            ),
+            (
+                Facts {
+                    way_out_lost: true,
+                    ..CALM
+                },
+                Interruption::WayOutLost,
+            ),
+            (
+                Facts {
+                    reachable_after: Some(false),
+                    ..CALM
+                },
+                Interruption::Unreachable,
+            ),
+            (
+                Facts {
+                    slept: true,
+                    way_out_lost: true,
+                    ..CALM
+                },
+                Interruption::Slept,
+            ),
+        ];
+        for (facts, why) in table {
+            assert_eq!(judge(&facts), Judgement::Interrupted(why), "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_probed_after_before_it_is_believed() {
+        let unprobed = Facts {
+            reachable_after: None,
+            ..CALM
+        };
+        assert!(needs_probe(&unprobed));
+        assert!(!needs_probe(&Facts {
+            slept: true,
+            ..unprobed
+        }));
+        assert!(!needs_probe(&CALM), "it was made already");
+    }
+
+    #[test]
+    fn a_probe_that_found_nothing_out_excuses_nothing() {
+        let facts = Facts {
+            reachable_after: None,
+            ..CALM
+        };
+        assert_eq!(judge(&facts), Judgement::Failed(Exited(1)));
+    }
+
+    #[test]
+    fn a_foreign_signal_is_a_failure_unless_the_machine_slept_or_lost_its_way_out() {
+        let killed = Facts {
+            ending: Killed(9),
+            reachable_after: Some(false),
+            ..CALM
+        };
+        assert_eq!(judge(&killed), Judgement::Failed(Killed(9)));
+        assert!(!needs_probe(&Facts {
+            reachable_after: None,
+            ..killed
+        }));
+        let slept = Facts {
+            slept: true,
+            ..killed
+        };
+        assert_eq!(judge(&slept), Judgement::Interrupted(Interruption::Slept));
+    }
+
+    #[test]
+    fn an_attempt_that_timed_out_is_interrupted_however_politely_it_ended() {
+        for ending in [Exited(0), Exited(1), Killed(15), Killed(9)] {
+            let facts = Facts {
+                ending,
+                timed_out: true,
+                ..CALM
+            };
+            assert_eq!(
+                judge(&facts),
+                Judgement::Interrupted(Interruption::TimedOut)
+            );
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_timed_out_after_the_switch_is_not_repeated() {
+        let facts = Facts {
+            ending: Killed(15),
+            timed_out: true,
+            changed: true,
+            ..CALM
+        };
+        assert_eq!(judge(&facts), Judgement::Final(Killed(15)));
+        let done = Facts {
+            ending: Exited(0),
+            ..facts
+        };
+        assert_eq!(judge(&done), Judgement::Succeeded);
+    }
+
+    #[test]
+    fn being_told_to_stop_ends_it_whatever_else_happened() {
+        for ending in [Exited(0), Exited(1), Exited(100), Killed(15)] {
+            let facts = Facts {
+                ending,
+                slept: true,
+                changed: true,
+                timed_out: true,
+                told_to_stop: Some(15),
+                ..CALM
+            };
+            assert_eq!(judge(&facts), Judgement::Stopped(15));
+            assert!(!needs_probe(&Facts {
+                reachable_after: None,
+                ..facts
+            }));
+        }
+    }
+
+    prop_compose! {
+        fn any_facts()(
+            ending in prop_oneof![any::<u8>().prop_map(Exited), (1..65).prop_map(Killed)],
+            flags: [bool; 4],
+            reachable_after: Option<bool>,
+            told_to_stop in prop::option::of(1..65),
+        ) -> Facts<'static> {
+            let [changed, slept, way_out_lost, timed_out] = flags;
+            Facts { ending, final_exit_status: &[4, 100], changed, slept, way_out_lost, reachable_after, timed_out, told_to_stop }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn only_an_attempt_without_effect_is_ever_repeated(facts in any_facts()) {
+            if let Judgement::Interrupted(_) = judge(&facts) {
+                prop_assert!(!facts.changed && facts.told_to_stop.is_none());
+                prop_assert!(facts.timed_out || facts.ending != Exited(0));
+            }
+        }
+
+        #[test]
+        fn a_probe_that_is_not_needed_changes_nothing(facts in any_facts(), reachable: Option<bool>) {
+            let unprobed = Facts { reachable_after: None, ..facts };
+            if !needs_probe(&unprobed) {
+                let probed = Facts { reachable_after: reachable, ..facts };
+                prop_assert_eq!(judge(&unprobed), judge(&probed));
+            }
+        }
+
+        #[test]
+        fn the_same_facts_give_the_same_judgement(facts in any_facts()) {
+            prop_assert_eq!(judge(&facts), judge(&facts));
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The wrapped command: its attempts, its signals, its lock, and what counts as interrupted.
+//!
+//! [`runner`] joins the parts with the gate. Only [`command`], [`child`], [`die`], [`signals`], [`lock`],
+//! [`stamp`] and [`changed`] touch the system, each in one thin place.
+
+pub mod backoff;
+pub mod changed;
+pub mod child;
+pub mod command;
+pub mod die;
+pub mod holder;
+pub mod inhibit;
+pub mod judge;
+pub mod lock;
+pub mod runner;
+pub mod signals;
+pub mod stamp;

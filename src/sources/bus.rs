@@ -1,0 +1,110 @@
+//! The system bus, followed for as long as anyone listens: what logind, NetworkManager,
+//! systemd-networkd and UPower say, as the gate's events.
+//!
+//! No service is ever started by this, and no bus, service or reply is waited for without a deadline.
+//! Where there is no bus, its socket's folder is watched; nothing is polled.
+
+mod address;
+mod arrival;
+mod backoff;
+pub(in crate::sources) mod follower;
+mod messages;
+mod outlet;
+pub(in crate::sources) mod properties;
+mod session;
+
+use tokio::sync::mpsc;
+
+pub use self::address::{BusAddress, ConnectError};
+use self::arrival::Arrival;
+use self::backoff::Backoff;
+pub use self::outlet::Sysfs;
+use self::outlet::{Outlet, Unheard};
+use crate::clock;
+use crate::gate::event::{Event, Power, Report};
+use crate::gate::time::Monotonic;
+
+/// Tells `events` what the services on the bus say; ends when its receiver is gone.
+///
+/// The first report of each service follows at once, or within five seconds of silence. logind's
+/// signals are passed on as they come, each of them; of the others' only what is news. The events must
+/// be taken: the bus is not read further while `events` is full.
+pub async fn watch<F: Fn() -> Report<Power>>(
+    address: BusAddress,
+    events: mpsc::Sender<Event>,
+    sysfs: Sysfs<F>,
+) {
+    let mut outlet = Outlet::new(events, sysfs);
+    let mut road = Road {
+        address,
+        backoff: Backoff::new(),
+        been_there: false,
+    };
+    while road.visit(&mut outlet).await.is_ok() {}
+}
+
+/// The way to the bus.
+struct Road {
+    address: BusAddress,
+    backoff: Backoff,
+    been_there: bool,
+}
+
+impl Road {
+    /// Follows the services while the bus is there; returns when it is time to look for it again.
+    async fn visit<F: Fn() -> Report<Power>>(
+        &mut self,
+        outlet: &mut Outlet<F>,
+    ) -> Result<(), Unheard> {
+        let report = match self.address.connect().await {
+            Ok(connection) => {
+                self.been_there = true;
+                session::run(connection, outlet, &mut self.backoff).await?
+            }
+            Err(ConnectError::NoBus(_)) => Report::Absent,
+            Err(error) => {
+                self.been_there = true;
+                Report::Unknown(error.to_string())
+            }
+        };
+        outlet.report_all(&report).await?;
+        let retry = clock::now().monotonic.after(self.backoff.next());
+        while self.wait(retry, outlet).await? {}
+        Ok(())
+    }
+
+    /// Waits for something to change; whether that was something else, so that it is to be called again.
+    async fn wait<F: Fn() -> Report<Power>>(
+        &self,
+        retry: Monotonic,
+        outlet: &mut Outlet<F>,
+    ) -> Result<bool, Unheard> {
+        // The watch comes before the look at the socket, so that a bus coming in between is seen.
+        let arrival = self
+            .address
+            .socket()
+            .and_then(|socket| Arrival::of(socket).ok());
+        tokio::select! {
+            () = clock::sleep_until(retry), if self.may_be_there(arrival.is_some()) => Ok(false),
+            () = arrived(arrival.as_ref()) => Ok(!self.may_be_there(true)),
+            () = outlet.sysfs_rings() => outlet.power().await.map(|()| true),
+            () = outlet.unheard() => Err(Unheard),
+        }
+    }
+
+    /// Whether it is worth the while to try again without having been told of a change.
+    fn may_be_there(&self, watched: bool) -> bool {
+        match self.address.socket() {
+            Some(socket) => !watched || socket.exists(),
+            None => self.been_there,
+        }
+    }
+}
+
+/// Waits for a change on the way to the socket; for ever, if nothing is watched.
+async fn arrived(arrival: Option<&Arrival>) {
+    match arrival {
+        Some(arrival) if arrival.changed().await.is_ok() => {}
+        _ => std::future::pending().await,
+    }
+}

@@ -1,0 +1,26 @@
+//! How tokio waits for a descriptor that another crate owns; apart because every source here needs it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Any owner of a descriptor, as tokio wants it.
+#[derive(Debug)]
+pub(super) struct Fd<T>(pub(super) T);
+
+impl<T: AsFd> AsRawFd for Fd<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+/// Hands a descriptor to tokio's reactor, for reading. Needs a tokio runtime with I/O.
+#[allow(
+    deprecated,
+    reason = "tokio's other way is unsafe, for owners whose descriptor may change; these keep theirs until they are dropped"
+)]
+pub(super) fn readable<T: AsFd>(owner: T) -> io::Result<AsyncFd<Fd<T>>> {
+    AsyncFd::with_interest(Fd(owner), Interest::READABLE)
+}

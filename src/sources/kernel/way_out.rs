@@ -1,0 +1,238 @@
+//! Computes the way out and the ground from the kernel's answers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Result;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
+
+use super::message::{
+    Link, RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, Route,
+    all_addresses, all_links, link, route, route_to, usable_address,
+};
+use super::queries::{Answer, Queries};
+use crate::gate::event::{Ground, Hop, WayOut};
+use crate::sources::resolv_conf::{self, NameServer};
+
+/// Stand-ins for "anywhere", of which nothing is ever sent a packet: the AS112 service (RFC 7534).
+///
+/// These prefixes are globally reachable by registry (RFC 6890), and nobody's own. Documentation
+/// prefixes, the usual choice, are what firewalls and routing daemons send to a black hole, and the
+/// benchmark prefix 198.18.0.0/15 is where tunnelling proxies put their made-up addresses.
+pub const ANYWHERE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(192, 175, 48, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 1)),
+];
+
+/// What is said where the kernel cannot be asked: unknown must not forbid a probe, so there is ground,
+/// and no address without a hop.
+pub(super) fn unknown() -> WayOut {
+    WayOut {
+        hops: BTreeMap::new(),
+        known: false,
+        ground: Ground::Addressed,
+    }
+}
+
+/// Asks for the way out to `addresses`, or to the name servers and anywhere if there are none.
+///
+/// Routes are read before links: what a route leads through is then either among the links or gone.
+pub(super) async fn read(
+    queries: &mut Queries,
+    resolv_conf: &Path,
+    addresses: &[IpAddr],
+) -> Result<WayOut> {
+    let mut routes = Vec::new();
+    for (address, scope) in destinations(addresses, resolv_conf) {
+        let found = ask(queries, address, scope.as_deref()).await?;
+        routes.push((address, found));
+    }
+    let links = links(queries).await?;
+    let addressed = queries
+        .all(RTM_GETADDR, &all_addresses(), |message| {
+            usable_address(message.payload).filter(|_| message.kind == RTM_NEWADDR)
+        })
+        .await?;
+    Ok(WayOut {
+        hops: hops(routes, &links),
+        known: !addresses.is_empty(),
+        ground: ground(&links, &addressed),
+    })
+}
+
+// Every destination with the interface its scope names.
+fn destinations(addresses: &[IpAddr], resolv_conf: &Path) -> Vec<(IpAddr, Option<String>)> {
+    if !addresses.is_empty() {
+        return addresses.iter().map(|address| (*address, None)).collect();
+    }
+    let content = resolv_conf::read(resolv_conf).unwrap_or_default();
+    let servers = resolv_conf::name_servers(&content);
+    let anywhere = ANYWHERE.map(|address| (address, None));
+    servers
+        .filter(|server| !server.address.to_canonical().is_loopback())
+        .map(|NameServer { address, scope }| (address, scope))
+        .chain(anywhere)
+        .collect()
+}
+
+async fn ask(queries: &mut Queries, address: IpAddr, scope: Option<&str>) -> Result<Option<Route>> {
+    let Ok(through) = scope.map(interface_index).transpose() else {
+        // The scope's interface is not there, and so nor is a way.
+        return Ok(None);
+    };
+    let address = address.to_canonical();
+    let body = route_to(address, through);
+    let mut found = None;
+    let answer = queries
+        .one(RTM_GETROUTE, &body, |message| {
+            found = route(message.payload).filter(|_| message.kind == RTM_NEWROUTE);
+        })
+        .await?;
+    match answer {
+        Answer::Refused(errno) if cannot_be_asked(address, errno) => Err(errno.into()),
+        Answer::Refused(_) => Ok(None),
+        Answer::Given | Answer::Torn => Ok(found),
+    }
+}
+
+// A scope is an interface's name, or its index.
+fn interface_index(scope: &str) -> Result<u32> {
+    scope
+        .parse()
+        .or_else(|_| if_nametoindex(scope).map_err(Into::into))
+}
+
+// A refusal is a routing decision (unreachable, prohibit, blackhole, no such family), but for those that
+// say that such a question is not answered at all; a kernel without IPv6 says so of IPv6 only.
+fn cannot_be_asked(address: IpAddr, errno: Errno) -> bool {
+    match errno {
+        Errno::EPERM | Errno::ENOMEM | Errno::ENOBUFS | Errno::ENOSYS => true,
+        Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT => address.is_ipv4(),
+        _ => false,
+    }
+}
+
+type Links = HashMap<u32, Link>;
+
+async fn links(queries: &mut Queries) -> Result<Links> {
+    let links = queries
+        .all(RTM_GETLINK, &all_links(), |message| {
+            link(message.payload).filter(|_| message.kind == RTM_NEWLINK)
+        })
+        .await?;
+    Ok(links.into_iter().map(|link| (link.index, link)).collect())
+}
+
+// The same address may be asked for in several scopes: a way is a way.
+fn hops(routes: Vec<(IpAddr, Option<Route>)>, links: &Links) -> BTreeMap<IpAddr, Option<Hop>> {
+    let mut hops = BTreeMap::new();
+    for (address, route) in routes {
+        let hop: &mut Option<Hop> = hops.entry(address).or_default();
+        *hop = hop.take().or_else(|| hop_of(&route?, links));
+    }
+    hops
+}
+
+// A route stays for a while when the cable is out, but nothing passes.
+fn hop_of(route: &Route, links: &Links) -> Option<Hop> {
+    let link = links.get(&route.interface).filter(|link| link.passes)?;
+    Some(Hop {
+        interface: link.name.clone(),
+        gateway: route.gateway,
+    })
+}
+
+fn ground(links: &Links, addressed: &[u32]) -> Ground {
+    let passes = |link: &&Link| link.passes && !link.loopback;
+    let mut passing = links.values().filter(passes).peekable();
+    if passing.peek().is_none() {
+        Ground::NoLink
+    } else if passing.any(|link| addressed.contains(&link.index)) {
+        Ground::Addressed
+    } else {
+        Ground::NoAddress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, passes: bool) -> (u32, Link) {
+        let link = Link {
+            index,
+            name: format!("eth{index}"),
+            passes,
+            loopback: index == 1,
+        };
+        (index, link)
+    }
+
+    fn through(interface: u32) -> Route {
+        Route {
+            interface,
+            gateway: None,
+        }
+    }
+
+    #[test]
+    fn loopback_alone_is_no_ground() {
+        assert_eq!(ground(&Links::from([link(1, true)]), &[1]), Ground::NoLink);
+    }
+
+    #[test]
+    fn an_address_counts_on_a_link_that_lets_packets_pass() {
+        let links = Links::from([link(2, true), link(3, false)]);
+        assert_eq!(ground(&links, &[]), Ground::NoAddress);
+        assert_eq!(ground(&links, &[3]), Ground::NoAddress);
+        assert_eq!(ground(&links, &[2]), Ground::Addressed);
+    }
+
+    #[test]
+    fn a_route_through_a_cable_that_is_out_is_no_way() {
+        let links = Links::from([link(2, true), link(3, false)]);
+        let [inside, outside] = ANYWHERE;
+        let routes = vec![(inside, Some(through(2))), (outside, Some(through(3)))];
+        let hops = hops(routes, &links);
+        assert_eq!(hops[&inside].as_ref().unwrap().interface, "eth2");
+        assert_eq!(hops[&outside], None);
+    }
+
+    #[test]
+    fn an_address_reached_in_one_of_its_scopes_is_reached() {
+        let links = Links::from([link(2, true)]);
+        let address = ANYWHERE[1];
+        for routes in [[None, Some(through(2))], [Some(through(2)), None]] {
+            let routes = routes.map(|route| (address, route));
+            assert!(hops(routes.to_vec(), &links)[&address].is_some());
+        }
+    }
+
+    #[test]
+    fn the_targets_addresses_take_the_name_servers_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        let content = "nameserver 127.0.0.53\nnameserver fe80::1%wlan0\n";
+        std::fs::write(&path, content).unwrap();
+        let scoped = ("fe80::1".parse().unwrap(), Some("wlan0".to_owned()));
+        let [v4, v6] = ANYWHERE.map(|address| (address, None));
+        assert_eq!(destinations(&[], &path), [scoped, v4.clone(), v6]);
+        assert_eq!(destinations(&[ANYWHERE[0]], &path), [v4]);
+    }
+
+    #[test]
+    fn a_kernel_without_ipv6_can_still_be_asked() {
+        let [v4, v6] = ANYWHERE;
+        assert!(!cannot_be_asked(v6, Errno::EOPNOTSUPP));
+        assert!(cannot_be_asked(v4, Errno::EOPNOTSUPP));
+        assert!(!cannot_be_asked(v4, Errno::ENETUNREACH));
+    }
+
+    #[test]
+    fn unknown_forbids_no_probe() {
+        assert_eq!(unknown().ground, Ground::Addressed);
+        assert!(unknown().hops.is_empty() && !unknown().known);
+    }
+}

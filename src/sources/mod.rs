@@ -1,0 +1,90 @@
+//! Where the gate learns of the world: each source turns what it hears into events.
+
+pub mod bus;
+pub mod clock_step;
+mod fd;
+pub mod kernel;
+mod logind;
+mod netlink;
+mod network_manager;
+mod networkd;
+mod power;
+pub mod power_supply;
+mod resolv_conf;
+pub mod suspend_count;
+pub mod uevent;
+mod upower;
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+use self::bus::{BusAddress, Sysfs};
+use self::uevent::PowerBell;
+use crate::gate::event::Event;
+
+/// How many events may wait to be heard. The sources say each thing once, so this is never short for long.
+const ROOM: usize = 64;
+
+/// All sources at work; they end when this is dropped.
+#[derive(Debug)]
+pub struct Sources {
+    events: mpsc::Receiver<Event>,
+    /// Held, not asked: the tasks end when it is dropped.
+    _tasks: JoinSet<()>,
+}
+
+impl Sources {
+    /// No source at all: nothing is ever heard.
+    pub fn none() -> Self {
+        Self {
+            events: mpsc::channel(1).1,
+            _tasks: JoinSet::new(),
+        }
+    }
+
+    /// Waits for the next event; for ever if no source is left. Safe to cancel.
+    pub async fn next(&mut self) -> Event {
+        match self.events.recv().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// An event that has been told already.
+    pub fn waiting(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+}
+
+/// Starts all sources. `addresses` are those that the way out is about. Within tokio's runtime.
+pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
+    let (tell, events) = mpsc::channel(ROOM);
+    let mut tasks = JoinSet::new();
+    let bell = Arc::new(Notify::new());
+    let supplies = root.to_owned();
+    let sysfs = Sysfs {
+        read: move || power_supply::read(&supplies),
+        bell: Arc::clone(&bell),
+    };
+    tasks.spawn(kernel::watch(addresses, tell.clone()));
+    tasks.spawn(clock_step::watch(tell.clone()));
+    tasks.spawn(ring(bell));
+    tasks.spawn(bus::watch(BusAddress::system(), tell, sysfs));
+    Sources {
+        events,
+        _tasks: tasks,
+    }
+}
+
+/// Rings when a power supply changes.
+async fn ring(bell: Arc<Notify>) {
+    let mut supplies = PowerBell::listen();
+    loop {
+        supplies.changed().await;
+        bell.notify_one();
+    }
+}

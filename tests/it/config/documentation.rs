@@ -1,0 +1,53 @@
+//! docs/configuration.md against the code: nothing is typed twice unchecked.
+
+use upgrade_gate::config::keys::{KEYS, Key};
+use upgrade_gate::config::profile::{BUILT_IN, Profile};
+
+use super::Root;
+
+const PAGE: &str = include_str!("../../../docs/configuration.md");
+
+/// Whether the page has the rows; the message can be pasted into it.
+fn has(rows: impl Iterator<Item = String>) {
+    let rows: String = rows.collect();
+    assert!(
+        PAGE.contains(&format!("|\n{rows}\n")),
+        "docs/configuration.md should have:\n{rows}"
+    );
+}
+
+#[test]
+fn the_documentation_has_every_key_as_the_code_has_it() {
+    let defaults = Profile::built_in("default");
+    has(KEYS.iter().map(|key| {
+        let default = key.show(&defaults);
+        format!(
+            "| `{}` | {} | `{default}` | {} |\n",
+            key.name, key.kind, key.meaning
+        )
+    }));
+}
+
+#[test]
+fn the_documentation_has_what_is_built_in() {
+    let differs = |name: &'static str, key: &'static Key| {
+        let value = key.show(&Profile::built_in(name));
+        let row = format!("| `{name}` | `{}` | `{value}` |\n", key.name);
+        (value != key.show(&Profile::built_in("default"))).then_some(row)
+    };
+    has(BUILT_IN
+        .iter()
+        .flat_map(|name| KEYS.iter().filter_map(move |key| differs(name, key))));
+}
+
+#[test]
+fn the_example_is_right() {
+    let example = PAGE
+        .split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    Root::with(example).load().unwrap();
+}

@@ -1,0 +1,443 @@
+//! The kernel source against the real kernel: on loopback as anyone, in network namespaces as root.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use upgrade_gate::gate::event::{Bell, Event, Ground, Hop, WayOut};
+use upgrade_gate::sources::kernel::{ANYWHERE, Settings, watch_with, way_out};
+
+const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
+const TARGET6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 7, 0, 0, 0, 0, 7));
+
+/// Long enough for a machine under load; nothing waits for it to pass.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn loopback_is_reached_over_lo() {
+    let localhost = IpAddr::from([127, 0, 0, 1]);
+    let seen = way_out(&[localhost]).await;
+    assert!(seen.known);
+    let hop = seen.hops[&localhost].clone();
+    let lo = Hop {
+        interface: "lo".to_owned(),
+        gateway: None,
+    };
+    assert_eq!(hop, Some(lo));
+}
+
+#[tokio::test]
+async fn a_v4_address_in_v6_clothes_is_asked_for_as_v4() {
+    let clothed: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
+    assert!(way_out(&[clothed]).await.hops[&clothed].is_some());
+}
+
+#[tokio::test]
+async fn without_addresses_anywhere_stands_in() {
+    let seen = way_out(&[]).await;
+    assert!(!seen.known);
+    assert!(
+        ANYWHERE
+            .iter()
+            .all(|address| seen.hops.contains_key(address))
+    );
+}
+
+#[tokio::test]
+async fn other_addresses_are_looked_at_anew() {
+    let mut world = World::watch(Settings::default(), &[IpAddr::from([127, 0, 0, 1])]);
+    assert_eq!(world.way_out().await.hops.len(), 1);
+    world
+        .addresses
+        .send(vec![
+            "127.0.0.2".parse().unwrap(),
+            "127.0.0.3".parse().unwrap(),
+        ])
+        .unwrap();
+    assert_eq!(world.way_out().await.hops.len(), 2);
+}
+
+#[tokio::test]
+async fn a_new_name_server_rings_and_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        resolv_conf: folder.path().join("resolv.conf"),
+        ..Settings::default()
+    };
+    let path = settings.resolv_conf.clone();
+    let mut world = World::watch(settings, &[]);
+    assert_eq!(world.way_out().await.hops.len(), ANYWHERE.len());
+    // Written whole and then moved: a reader never meets it empty.
+    let new = folder.path().join("new");
+    std::fs::write(&new, "nameserver 198.51.100.53\n").unwrap();
+    std::fs::rename(&new, &path).unwrap();
+    let (first, second) = (world.event().await, world.event().await);
+    assert!(matches!(first, Event::Bell(Bell::ResolvConf)), "{first:?}");
+    let server: IpAddr = "198.51.100.53".parse().unwrap();
+    assert!(
+        matches!(&second, Event::WayOut(seen) if seen.hops.contains_key(&server)),
+        "{second:?}"
+    );
+}
+
+/// Declares a test that runs in a network namespace of its own: the test binary runs itself again there.
+macro_rules! in_a_namespace {
+    ($(async fn $name:ident() $body:block)*) => {$(
+        #[test]
+        #[ignore = "needs root and iproute2"]
+        fn $name() {
+            if enter(concat!("kernel::", stringify!($name))) {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async $body);
+            }
+        }
+    )*};
+}
+
+const INSIDE: &str = "UPGRADE_GATE_TEST_NAMESPACE";
+
+/// Whether this is the run inside; outside, starts it and waits for its success.
+fn enter(name: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let output = Command::new("unshare")
+        .args(["--net", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let erred = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{erred}"
+    );
+    false
+}
+
+/// Runs `ip`, a batch of commands at once.
+fn ip(commands: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = folder.path().join("batch");
+    std::fs::write(&batch, commands).unwrap();
+    let output = Command::new("ip")
+        .arg("-batch")
+        .arg(&batch)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{commands}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A cable (`eth0`, whose other end is `far0`) with an address and a default route of each family.
+fn online() {
+    ip("link set lo up
+        link add eth0 type veth peer name far0
+        link set far0 up
+        link set eth0 up
+        address add 192.0.2.2/24 dev eth0
+        address add 2001:db8:1::2/64 dev eth0 nodad
+        route add default via 192.0.2.1
+        -6 route add default via 2001:db8:1::1 metric 1024");
+}
+
+/// A second, better cable (`eth1`).
+fn second_cable() {
+    ip("link add eth1 type veth peer name far1
+        link set far1 up
+        link set eth1 up
+        address add 198.51.100.2/24 dev eth1");
+}
+
+struct World {
+    addresses: watch::Sender<Vec<IpAddr>>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl World {
+    fn watch(settings: Settings, addresses: &[IpAddr]) -> Self {
+        let (addresses, receiver) = watch::channel(addresses.to_vec());
+        let (sender, events) = mpsc::channel(64);
+        tokio::spawn(watch_with(settings, receiver, sender));
+        Self { addresses, events }
+    }
+
+    fn of_targets() -> Self {
+        Self::watch(Settings::default(), &[TARGET, TARGET6])
+    }
+
+    async fn event(&mut self) -> Event {
+        tokio::time::timeout(DEADLINE, self.events.recv())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    async fn way_out(&mut self) -> WayOut {
+        match self.event().await {
+            Event::WayOut(way_out) => way_out,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The hop to the target, of the first way out in which it is another than `last`.
+    async fn next_hop(&mut self, last: Option<&Hop>) -> Option<Hop> {
+        loop {
+            let hop = self.way_out().await.hops[&TARGET].clone();
+            if hop.as_ref() != last {
+                return hop;
+            }
+        }
+    }
+
+    /// Nothing was said until now, for the very next thing is this change of the gateway.
+    async fn nothing_but_a_new_gateway(&mut self) {
+        ip("route replace default via 192.0.2.99");
+        let seen = self.way_out().await;
+        assert_eq!(seen.hops[&TARGET], Some(hop("eth0", "192.0.2.99")));
+    }
+}
+
+fn hop(interface: &str, gateway: &str) -> Hop {
+    Hop {
+        interface: interface.to_owned(),
+        gateway: Some(gateway.parse().unwrap()),
+    }
+}
+
+fn settings(receive_buffer: u32) -> Settings {
+    Settings {
+        receive_buffer: Some(receive_buffer),
+        ..Settings::default()
+    }
+}
+
+in_a_namespace! {
+    async fn both_families_have_their_hop() {
+        online();
+        let seen = way_out(&[TARGET, TARGET6]).await;
+        assert_eq!(seen.hops[&TARGET], Some(hop("eth0", "192.0.2.1")));
+        assert_eq!(seen.hops[&TARGET6], Some(hop("eth0", "2001:db8:1::1")));
+        assert_eq!(seen.ground, Ground::Addressed);
+    }
+
+    async fn a_namespace_without_a_network_has_no_ground_and_no_way() {
+        let seen = way_out(&[TARGET, TARGET6]).await;
+        assert_eq!((seen.ground, seen.known), (Ground::NoLink, true));
+        assert!(seen.hops.values().all(Option::is_none));
+    }
+
+    async fn a_link_without_an_address_is_called_so() {
+        ip("link add eth0 type veth peer name far0
+            link set far0 up
+            link set eth0 up");
+        assert_eq!(way_out(&[]).await.ground, Ground::NoAddress);
+    }
+
+    async fn routes_that_lead_nowhere_are_no_way() {
+        online();
+        for kind in ["unreachable", "prohibit", "blackhole", "throw"] {
+            ip(&format!("route replace {kind} 203.0.113.7/32
+                         -6 route replace {kind} 2001:db8:7::7/128"));
+            let seen = way_out(&[TARGET]).await;
+            // Past `throw` the search goes on, but the main table is where the default route is too.
+            assert_eq!(seen.hops[&TARGET], None, "{kind}");
+            assert_eq!(way_out(&[TARGET6]).await.hops[&TARGET6], None, "{kind}");
+        }
+    }
+
+    async fn a_gateway_of_the_other_family_is_named() {
+        online();
+        ip("route replace 203.0.113.0/24 via inet6 2001:db8:1::1 dev eth0");
+        let seen = way_out(&[TARGET]).await;
+        assert_eq!(seen.hops[&TARGET], Some(hop("eth0", "2001:db8:1::1")));
+    }
+
+    async fn a_link_local_name_server_is_asked_for_on_its_interface() {
+        online();
+        second_cable();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        std::fs::write(&path, "nameserver fe80::53%eth1\n").unwrap();
+        let conf = Settings { resolv_conf: path, ..Settings::default() };
+        let seen = World::watch(conf, &[]).way_out().await;
+        let server: IpAddr = "fe80::53".parse().unwrap();
+        assert_eq!(seen.hops[&server].as_ref().unwrap().interface, "eth1");
+        assert_eq!(seen.hops[&ANYWHERE[0]], Some(hop("eth0", "192.0.2.1")));
+    }
+
+    async fn a_name_server_on_an_interface_that_is_gone_has_no_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        std::fs::write(&path, "nameserver fe80::53%wlan0\n").unwrap();
+        let conf = Settings { resolv_conf: path, ..Settings::default() };
+        let seen = World::watch(conf, &[]).way_out().await;
+        assert_eq!(seen.hops[&"fe80::53".parse::<IpAddr>().unwrap()], None);
+    }
+
+    async fn a_cable_taken_out_and_put_back_is_seen() {
+        online();
+        let mut world = World::of_targets();
+        let first = world.next_hop(None).await;
+        assert_eq!(first, Some(hop("eth0", "192.0.2.1")));
+        ip("link set far0 down");
+        assert_eq!(world.next_hop(first.as_ref()).await, None);
+        ip("link set far0 up");
+        assert_eq!(world.next_hop(None).await, first);
+    }
+
+    async fn a_cable_taken_out_leaves_no_ground() {
+        online();
+        let mut world = World::of_targets();
+        assert_eq!(world.way_out().await.ground, Ground::Addressed);
+        ip("link set far0 down");
+        assert_eq!(world.way_out().await.ground, Ground::NoLink);
+    }
+
+    async fn a_default_route_removed_and_added_is_seen() {
+        online();
+        let mut world = World::of_targets();
+        let first = world.next_hop(None).await;
+        ip("route del default");
+        let without = world.way_out().await;
+        assert_eq!((without.hops[&TARGET].clone(), without.ground), (None, Ground::Addressed));
+        ip("route add default via 192.0.2.1");
+        assert_eq!(world.next_hop(None).await, first);
+    }
+
+    async fn a_new_gateway_is_seen() {
+        online();
+        let mut world = World::of_targets();
+        world.way_out().await;
+        world.nothing_but_a_new_gateway().await;
+    }
+
+    async fn a_rule_that_leads_elsewhere_is_seen() {
+        online();
+        second_cable();
+        ip("route add default via 198.51.100.1 table 100");
+        let mut world = World::of_targets();
+        let first = world.next_hop(None).await;
+        ip("rule add to 203.0.113.0/24 table 100");
+        let second = world.next_hop(first.as_ref()).await;
+        assert_eq!(second, Some(hop("eth1", "198.51.100.1")));
+        ip("rule del to 203.0.113.0/24 table 100");
+        assert_eq!(world.next_hop(second.as_ref()).await, first);
+    }
+
+    async fn a_link_set_down_gives_way_to_the_next_without_ipv6_telling() {
+        std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").unwrap();
+        std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
+        ip("link add eth0 type veth peer name far0
+            link set far0 up
+            link set eth0 up
+            address add 192.0.2.2/24 dev eth0
+            route add default via 192.0.2.1");
+        second_cable();
+        ip("route add default via 198.51.100.1 metric 600");
+        let mut world = World::watch(Settings::default(), &[TARGET]);
+        assert_eq!(world.way_out().await.hops[&TARGET], Some(hop("eth0", "192.0.2.1")));
+        ip("link set eth0 down");
+        // The kernel tells of the link before it drops the route, so there may be no way for a moment.
+        let expected = Some(hop("eth1", "198.51.100.1"));
+        while world.way_out().await.hops[&TARGET] != expected {}
+    }
+
+    async fn a_renewed_route_says_nothing() {
+        online();
+        let mut world = World::of_targets();
+        world.way_out().await;
+        for lifetime in [1800, 1799, 1798] {
+            ip(&format!("-6 route replace default via 2001:db8:1::1 metric 1024 expires {lifetime}
+                         route replace default via 192.0.2.1
+                         address replace 2001:db8:1::2/64 dev eth0 valid_lft {lifetime} preferred_lft {lifetime} nodad"));
+        }
+        world.nothing_but_a_new_gateway().await;
+    }
+
+    async fn a_renamed_interface_is_another_hop() {
+        online();
+        let mut world = World::of_targets();
+        world.way_out().await;
+        ip("link property add dev eth0 altname cable
+            link set eth0 name eth7");
+        assert_eq!(world.way_out().await.hops[&TARGET].as_ref().unwrap().interface, "eth7");
+    }
+
+    async fn containers_that_come_and_go_say_nothing() {
+        online();
+        let mut world = World::of_targets();
+        world.way_out().await;
+        tokio::task::spawn_blocking(come_and_go).await.unwrap();
+        world.nothing_but_a_new_gateway().await;
+    }
+
+    async fn a_flood_that_overruns_the_socket_is_read_again() {
+        online();
+        let mut world = World::watch(settings(2048), &[TARGET, TARGET6]);
+        world.way_out().await;
+        // Nobody reads meanwhile: one thread runs both, so the socket overruns for certain.
+        come_and_go();
+        ip("route replace default via 192.0.2.98");
+        let seen = world.way_out().await;
+        assert_eq!(seen.hops[&TARGET], Some(hop("eth0", "192.0.2.98")));
+        // And it still hears.
+        world.nothing_but_a_new_gateway().await;
+    }
+
+    async fn a_change_in_the_midst_of_a_flood_is_seen() {
+        online();
+        let mut world = World::of_targets();
+        world.way_out().await;
+        let flood = tokio::task::spawn_blocking(come_and_go);
+        world.nothing_but_a_new_gateway().await;
+        flood.await.unwrap();
+    }
+}
+
+/// Ten rounds of forty containers: each has a pair of links, an address and a route.
+fn come_and_go() {
+    for _ in 0..10 {
+        let round: String = (1..=40).map(container).collect();
+        ip(&round);
+        let gone: String = (1..=40)
+            .map(|number| format!("link set host{number} down\n"))
+            .collect();
+        ip(&gone);
+        ip("link del group 7");
+    }
+}
+
+fn container(number: u32) -> String {
+    format!(
+        "link add host{number} group 7 type veth peer name guest{number}
+         link set guest{number} up
+         link set host{number} up
+         address add 10.9.{number}.1/24 dev host{number}\n"
+    )
+}
+
+/// The cost of a look, printed; run it with `--ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement, not a test"]
+async fn measure_a_look() {
+    for count in [1_u8, 20] {
+        let addresses: Vec<IpAddr> = (1..=count)
+            .map(|last| IpAddr::from([203, 0, 113, last]))
+            .collect();
+        let begun = upgrade_gate::clock::now().monotonic;
+        for _ in 0..1000 {
+            way_out(&addresses).await;
+        }
+        let spent = upgrade_gate::clock::now().monotonic.since(begun);
+        println!("{count} addresses: {} µs a look", spent.as_micros() / 1000);
+    }
+    assert!(Path::new("/proc/self/net/route").exists());
+}

@@ -1,0 +1,10 @@
+//! What several tests need: real servers on loopback scripted by a closure, a private bus, and fakes of the services on it.
+//!
+//! An example includes this folder by `#[path]`; the files say which crates they need. Each ends when it is dropped.
+
+pub mod bus;
+pub mod fake;
+pub mod fakes;
+pub mod http;
+pub mod proxy;
+pub mod tls;
