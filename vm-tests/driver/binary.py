@@ -3,10 +3,10 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from .arch import Arch, host
+from .cache import work_folder
 from .image import die_with_parent, run
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -96,8 +96,7 @@ def guest_sysroot(arch: Arch, cache: Path) -> Path:
 
 def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: list[str], variant: str,
               folders: list[str]) -> Path:
-    work = Path(tempfile.mkdtemp(prefix="build-", dir=cache))
-    try:
+    with work_folder(cache) as work:
         keys = ",".join(map(str, sorted(Path("/usr/share/keyrings").glob("debian-archive-*-automatic.gpg"))))
         signed = f"[signed-by={keys}] " if keys else ""
         source = work / "apt.list"
@@ -109,8 +108,6 @@ def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: lis
         for folder in folders:
             (work / "root" / folder).mkdir()
         (work / "root").rename(final)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return final
 
 

@@ -4,10 +4,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from .arch import ARCHES, Arch
+from .cache import drop_others, work_folder
 
 RELEASE = "trixie"
 MIRROR = os.environ.get("DEBIAN_MIRROR", "")
@@ -34,7 +34,7 @@ def recipe_hash(arch: Arch, *files: Path) -> str:
 
 
 class Images:
-    """The cache of guests; one builder at a time holds its lock (see lab.Cache)."""
+    """The cache of guests; one builder at a time holds its lock (see lab.open_cache)."""
 
     def __init__(self, cache: Path, say) -> None:
         self.cache = cache
@@ -45,19 +45,16 @@ class Images:
         final = self.cache / f"guest-{arch.name}-{recipe_hash(arch)}"
         if final.is_dir():
             return final
-        work = Path(tempfile.mkdtemp(prefix="build-", dir=self.cache))
-        try:
-            unpacked = self._root(arch)
-            self.say(f"making the {arch.name} guest's image")
-            root = work / "root"
+        unpacked = self._root(arch)
+        self.say(f"making the {arch.name} guest's image")
+        with work_folder(self.cache) as work:
+            root, made = work / "root", work / "guest"
+            made.mkdir()
             run(["cp", "-a", "--reflink=auto", str(unpacked), str(root)])
             run([str(guest_dir() / "configure"), str(root)])
-            self._finish(arch, root, work)
-            shutil.rmtree(root)
-            work.rename(final)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        self._drop_old(f"guest-{arch.name}-", final)
+            self._finish(arch, root, made)
+            made.rename(final)
+        drop_others(self.cache, f"guest-{arch.name}-", final)
         return final
 
     def _root(self, arch: Arch) -> Path:
@@ -66,17 +63,14 @@ class Images:
         if final.is_dir():
             return final
         self.say(f"unpacking Debian {RELEASE} for {arch.name}, once, some minutes")
-        work = Path(tempfile.mkdtemp(prefix="build-", dir=self.cache))
-        try:
+        with work_folder(self.cache) as work:
             root = work / "root"
             if arch.name == "x86_64":
                 self._debootstrap(arch, root, "minbase")
             else:
-                self._foreign(arch, root, work)
+                self._foreign(arch, root)
             root.rename(final)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        self._drop_old(f"root-{arch.name}-", final)
+        drop_others(self.cache, f"root-{arch.name}-", final)
         return final
 
     def _debootstrap(self, arch: Arch, root: Path, variant: str) -> None:
@@ -93,7 +87,7 @@ class Images:
         run(["nice", "-n", "15", "unshare", "--mount", "--pid", "--fork", "--kill-child", *command],
             env={**os.environ, "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive"})
 
-    def _foreign(self, arch: Arch, root: Path, work: Path) -> None:
+    def _foreign(self, arch: Arch, root: Path) -> None:
         """What maintainer scripts leave in /etc and /var is the same everywhere: no foreign code need run here."""
         configured = self._root(ARCHES["x86_64"])
         self._debootstrap(arch, root, "extract")
@@ -140,11 +134,6 @@ class Images:
         (stage / "modules/order").write_text("\n".join(names) + "\n")
         (work / "initrd").write_bytes(newc(stage))
         shutil.rmtree(stage)
-
-    def _drop_old(self, prefix: str, keep: Path) -> None:
-        for path in self.cache.glob(f"{prefix}*"):
-            if path != keep:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def module_order(modules: Path, wanted: list[str]) -> list[str]:

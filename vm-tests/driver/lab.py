@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import binary, scenario
 from .arch import ARCHES, Arch, host, missing_tools, other
+from .cache import remove_abandoned
 from .image import Images
 from .machine import Machine
 from .qemu import PAYLOAD_MB, Guest, anonymous_file, kvm_works
@@ -224,8 +225,7 @@ def open_cache() -> Path:
     except BlockingIOError:
         say("another run holds the cache: waiting for it")
         fcntl.flock(lock, fcntl.LOCK_EX)
-    for left in cache.glob("build-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    remove_abandoned(cache)
     return cache
 
 

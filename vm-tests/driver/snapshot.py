@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from .cache import drop_others, work_folder
 from .qemu import PAYLOAD_MB, Guest, Qemu, anonymous_file, copy_sparse
 
 
@@ -37,15 +36,12 @@ def snapshot_of(guest: Guest, cache: Path, say) -> Snapshot:
     final = cache / f"booted-{guest.arch.name}-{key(guest)}"
     if not final.is_dir():
         say(f"booting the {guest.arch.name} guest once, to go on from later ({guest.accel})")
-        work = Path(tempfile.mkdtemp(prefix="build-", dir=cache))
-        try:
-            boot_and_save(guest, work)
-            work.rename(final)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        for path in cache.glob(f"booted-{guest.arch.name}-*"):
-            if path != final:
-                shutil.rmtree(path, ignore_errors=True)
+        with work_folder(cache) as work:
+            saved = work / "booted"
+            saved.mkdir()
+            boot_and_save(guest, saved)
+            saved.rename(final)
+        drop_others(cache, f"booted-{guest.arch.name}-", final)
     return Snapshot(final)
 
 

@@ -12,12 +12,15 @@ laptop.succeed("mkdir -p /run/systemd/system/suspend.target.wants; ln -s ../job.
                "systemctl daemon-reload")
 
 
+resumes = 0
+
+
 def sleep_for(span):
     """A real suspend; the rest of the time is put on the clock, as no test waits for a week."""
-    before = laptop.succeed("systemctl show -P ExecMainStartTimestampMonotonic job")
+    global resumes
+    resumes += 1
     suspend(laptop, 2)
-    laptop.wait_until_succeeds(f"test $(systemctl show -P ExecMainStartTimestampMonotonic job) != {before}", timeout=60)
-    finished(laptop, "job.service")
+    finished(laptop, "job.service", times=resumes)
     laptop.succeed(f"date -s '{span}'")
 
 
