@@ -15,6 +15,7 @@ class Arch:
     console: str
     machine: tuple[str, ...]
     native_cpu: str = "max"
+    kernel_args: str = ""
 
     @property
     def qemu(self) -> str:
@@ -34,7 +35,9 @@ ARCHES = {
         rust="x86_64-unknown-linux-gnu",
         console="ttyS0",
         # without disable_s3=0 the firmware offers no S3, and suspend is only s2idle
-        machine=("-machine", "q35,hpet=off", "-global", "ICH9-LPC.disable_s3=0"),
+        machine=("-machine", "q35", "-global", "ICH9-LPC.disable_s3=0"),
+        # the emulated TSC stands still after S3, and time with it
+        kernel_args="tsc=unstable clocksource=hpet",
     ),
     "aarch64": Arch(
         name="aarch64",

@@ -29,7 +29,7 @@ class Guest:
     accel: str
 
     def append(self, machine_id: str) -> str:
-        return f"console={self.arch.console} {KERNEL_ARGS} systemd.machine_id={machine_id}"
+        return f"console={self.arch.console} {KERNEL_ARGS} {self.arch.kernel_args} systemd.machine_id={machine_id}"
 
 
 def anonymous_file(folder: Path, size: int) -> int:
