@@ -18,7 +18,7 @@ with subtest("offline: one waits, the other is skipped, none fails"):
 
 with subtest("online: the one that waits runs, the other does at its next time"):
     static_address(laptop)
-    laptop.wait_until_succeeds("test -e /run/lab/waits.runs", timeout=60)
+    laptop.wait_until_succeeds("test -s /run/lab/waits.runs", timeout=60)
     laptop.succeed("systemctl start skips")
     finished(laptop, "waits.service")
     never_failed(laptop, "skips.service")
