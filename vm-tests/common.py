@@ -163,8 +163,14 @@ def access_point(machine):
     write(machine, "/run/lab/hostapd.conf",
           f"interface=ap0\ndriver=nl80211\nssid={WIFI}\nchannel=1\nhw_mode=g\nwpa=2\nwpa_key_mgmt=WPA-PSK\n"
           f"rsn_pairwise=CCMP\nwpa_passphrase={WIFI_KEY}\n")
-    background(machine, "lab-hostapd", "hostapd /run/lab/hostapd.conf", "ap")
+    radio(machine)
     internet(machine, "ap", "ap0")
+
+
+def radio(machine):
+    """The access point transmits; being in the machine it falls silent with a suspend, until it is told again."""
+    machine.succeed("systemctl stop lab-hostapd.service 2> /dev/null || true")
+    background(machine, "lab-hostapd", "hostapd /run/lab/hostapd.conf", "ap")
 
 
 def wifi(machine):
