@@ -85,10 +85,9 @@ def runs(machine, name):
 
 
 def timer(machine, name, seconds):
-    """NAME.timer elapses once on the calendar, `seconds` from now."""
-    at = int(machine.succeed("date +%s")) + seconds
-    unit(machine, f"{name}.timer", f"[Timer]\nOnCalendar=@{at}\nAccuracySec=1us\n")
-    machine.succeed(f"systemctl start {name}.timer")
+    """NAME.timer elapses once on the calendar, `seconds` from now; a time that is past when it starts would never come."""
+    machine.succeed(f"printf '[Timer]\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $(($(date +%s) + {seconds})) "
+                    f"> /run/systemd/system/{name}.timer; systemctl start {name}.timer")
 
 
 def journal(machine, name):
