@@ -1,0 +1,207 @@
+"""What the scenarios share. It is put before each of them, here and in NixOS's test driver, and knows neither.
+
+Facts it relies on, true of both: a root shell with `upgrade-gate`, `curl`, `dnsmasq`, `hostapd`, `iw`, `ip`, `nmcli`,
+`busybox`, `python3`, `nix`, `openssl` and `sshd` in PATH; units in /run/systemd/system are read, and those in `boot_units(m)` at boot too;
+an RTC that wakes the machine; eth1 at 192.168.1.N for the Nth machine, which NetworkManager leaves alone.
+"""
+
+import shlex
+import time
+
+WIFI, WIFI_KEY = "lab", "correct horse"
+# the Internet: beyond the access point, by a route, by a name
+ROUTER, CACHE = "10.77.0.1", "10.88.0.1"
+TARGET = "nix-cache:http://cache.test"
+
+
+def write(machine, path, text):
+    machine.succeed(f"mkdir -p $(dirname {path}); printf %s {shlex.quote(text)} > {path}")
+
+
+def unit(machine, name, text):
+    """A new unit until the next boot; systemd finds it without a daemon-reload, as long as it has not looked for it before."""
+    write(machine, f"/run/systemd/system/{name}", text)
+
+
+def boot_units(machine):
+    """The folder of units that are there at the next boot; NixOS's own is read-only."""
+    return machine.succeed("test -e /etc/NIXOS && echo /etc/systemd-mutable/system || echo /etc/systemd/system").strip()
+
+
+def environment(machine):
+    """A unit's [Service] lines that make it find what the root shell finds."""
+    return f"Environment=PATH={found(machine)[2]}\nEnvironment=HOME=/root"
+
+
+def gate(machine):
+    return found(machine)[0]
+
+
+def shell(machine):
+    return found(machine)[1]
+
+
+FOUND = {}
+
+
+def found(machine):
+    """The paths of upgrade-gate and of a shell, and the PATH."""
+    if machine.name not in FOUND:
+        FOUND[machine.name] = machine.succeed('command -v upgrade-gate; command -v sh; echo "$PATH"').split("\n")
+    return FOUND[machine.name]
+
+
+def profile(machine, name="lab", **settings):
+    """A profile whose target is the lab's cache unless told otherwise."""
+    settings = {"targets": [TARGET], **settings}
+    lines = [f"[profile.{name}]"] + [f"{key} = {toml(value)}" for key, value in settings.items()]
+    write(machine, f"/run/upgrade-gate/upgrade-gate.d/{name}.toml", "\n".join(lines) + "\n")
+
+
+def toml(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def service(machine, name, command, gated="lab", extra=""):
+    """A unit NAME.service that runs `command` in a shell, gated by a profile or (None) not at all."""
+    before = f"{gate(machine)} run --profile {gated} -- " if gated else ""
+    kind = "Type=exec\nSuccessExitStatus=75" if gated else "Type=oneshot"
+    write(machine, f"/run/lab/{name}.sh", command + "\n")
+    unit(machine, f"{name}.service",
+         f"[Service]\n{kind}\n{environment(machine)}\n{extra}\nExecStart={before}{shell(machine)} -eu /run/lab/{name}.sh\n")
+
+
+def upgrade(name):
+    """A stand-in for an upgrade: wants the cache, and leaves a line for each time it got it."""
+    return f"curl -fsS --max-time 10 http://cache.test/nix-cache-info >&2\necho run >> /run/lab/{name}.runs"
+
+
+def runs(machine, name):
+    return int(machine.succeed(f"touch /run/lab/{name}.runs; wc -l < /run/lab/{name}.runs"))
+
+
+def timer(machine, name, seconds):
+    """NAME.timer elapses once on the calendar, `seconds` from now; a time that is past when it starts would never come."""
+    machine.succeed(f"printf '[Timer]\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $(($(date +%s) + {seconds})) "
+                    f"> /run/systemd/system/{name}.timer; systemctl start {name}.timer")
+
+
+def journal(machine, name):
+    return machine.succeed(f"journalctl --no-pager -o cat -u {name}")
+
+
+def held(machine, reason, name="lab", timeout=60):
+    """Waits until a gate of the profile says it is held for `reason`."""
+    machine.wait_until_succeeds(f"upgrade-gate status --json | grep -E '\"reason\" *: *\"{reason}\"'", timeout=timeout)
+
+
+def endings(name):
+    """A command that counts how often the unit ended well; its properties are gone once systemd has unloaded it."""
+    return f"$(journalctl --no-pager -o cat -u {name} | grep -c 'Deactivated successfully')"
+
+
+def finished(machine, name, times=1, timeout=90):
+    """Waits until the unit has ended so many times, and says that it never failed."""
+    machine.wait_until_succeeds(f"test {endings(name)} -ge {times}", timeout=timeout)
+    never_failed(machine, name)
+
+
+def never_failed(machine, name):
+    machine.fail(f"journalctl --no-pager -o cat -u {name} | grep -E 'Failed with result|Scheduled restart job'")
+
+
+def suspend(machine, seconds):
+    """A real suspend, ended by the machine's own clock."""
+    count = "/sys/power/suspend_stats/success"
+    before = int(machine.succeed(f"cat {count}"))
+    # a unit and not this shell, which shall not be in the middle of an answer when the machine stops
+    machine.succeed(f"echo 0 > /sys/class/rtc/rtc0/wakealarm; echo +{seconds} > /sys/class/rtc/rtc0/wakealarm; "
+                    "systemctl suspend")
+    machine.wait_until_succeeds(f"test $(cat {count}) -gt {before}", timeout=120)
+
+
+def background(machine, name, command, netns=None):
+    """A process that stays, seen by no gate."""
+    where = f"-p NetworkNamespacePath=/run/netns/{netns} " if netns else ""
+    machine.succeed(f'systemd-run --quiet --collect --unit={name} -E PATH="$PATH" -E HOME=/root {where}'
+                    f"{shell(machine)} -c {shlex.quote('exec ' + command)}")
+
+
+def internet(machine, netns, device):
+    """In `netns`: a router on `device` with DHCP and DNS, and behind it a binary cache."""
+    machine.succeed(
+        f"ip -n {netns} addr add {ROUTER}/24 dev {device}; ip -n {netns} link set {device} up; "
+        f"ip -n {netns} link set lo up; ip -n {netns} addr add {CACHE}/32 dev lo; "
+        "mkdir -p /run/lab/www; printf 'StoreDir: /nix/store\\nWantMassQuery: 1\\n' > /run/lab/www/nix-cache-info")
+    names(machine, netns, device)
+    background(machine, "lab-cache", f"busybox httpd -f -p {CACHE}:80 -h /run/lab/www", netns)
+    machine.wait_until_succeeds(f"ip netns exec {netns} curl -fsS http://{CACHE}/nix-cache-info", timeout=60)
+
+
+def names(machine, netns, device, answer=f"--address=/cache.test/{CACHE}", unit="lab-dns"):
+    """DHCP and DNS on `device`."""
+    background(machine, unit, "dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root --group=root "
+               f"{answer} --interface={device} --except-interface=lo --bind-interfaces --pid-file= "
+               "--dhcp-range=10.77.0.10,10.77.0.99,1h --dhcp-leasefile=/run/lab/leases --dhcp-authoritative", netns)
+
+
+def alone(machine):
+    """Takes away the cards that the test framework gave the machine: they would be a way out."""
+    machine.succeed("for card in /sys/class/net/eth*; do ip link set ${card##*/} down; done")
+
+
+def access_point(machine):
+    """Wi-Fi in the air: the second radio is an access point in a namespace of its own."""
+    alone(machine)
+    machine.succeed("modprobe mac80211_hwsim radios=2; ip netns add ap; mkdir -p /run/lab; udevadm settle")
+    machine.succeed("iw phy $(cat /sys/class/net/wlan1/phy80211/name) set netns name ap; ip -n ap link set wlan1 name ap0")
+    write(machine, "/run/lab/hostapd.conf",
+          f"interface=ap0\ndriver=nl80211\nssid={WIFI}\nchannel=1\nhw_mode=g\nwpa=2\nwpa_key_mgmt=WPA-PSK\n"
+          f"rsn_pairwise=CCMP\nwpa_passphrase={WIFI_KEY}\n")
+    radio(machine)
+    internet(machine, "ap", "ap0")
+
+
+def radio(machine):
+    """The access point transmits; being in the machine it falls silent with a suspend, until it is told again."""
+    machine.succeed("systemctl stop lab-hostapd.service 2> /dev/null || true")
+    background(machine, "lab-hostapd", "hostapd /run/lab/hostapd.conf", "ap")
+
+
+def wifi(machine):
+    """Joins the access point, and is on the Internet when it returns."""
+    machine.wait_for_unit("NetworkManager.service")
+    machine.succeed(f"nmcli connection add type wifi con-name {WIFI} ifname wlan0 ssid {WIFI} wifi-sec.key-mgmt wpa-psk "
+                    f"wifi-sec.psk '{WIFI_KEY}' ipv6.method disabled connection.autoconnect-retries 0")
+    online(machine)
+
+
+def online(machine, timeout=120):
+    machine.wait_until_succeeds("curl -fsS --max-time 5 http://cache.test/nix-cache-info", timeout=timeout)
+
+
+def cable(machine):
+    """A cable wan0 to a router in the namespace `isp`; nobody has configured our end yet."""
+    alone(machine)
+    machine.succeed("ip netns add isp; mkdir -p /run/lab; ip link add wan0 type veth peer name isp0 netns isp")
+    internet(machine, "isp", "isp0")
+
+
+def plug(machine):
+    machine.succeed("ip -n isp link set isp0 up")
+
+
+def unplug(machine):
+    machine.succeed("ip -n isp link set isp0 down")
+
+
+def static_address(machine):
+    """Our end of the cable as a person would set it by hand."""
+    machine.succeed("ip link set wan0 up; ip addr replace 10.77.0.2/24 dev wan0; "
+                    f"ip route replace default via {ROUTER} dev wan0", f"rm -f /etc/resolv.conf; echo nameserver {ROUTER} > /etc/resolv.conf")
+
+

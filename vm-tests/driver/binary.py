@@ -1,0 +1,123 @@
+"""The upgrade-gate under test, for each architecture: given, or built here."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .arch import Arch, host
+from .cache import work_folder
+from .image import die_with_parent, run
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+# its Rust has the standard library of both architectures; what is older does not build the dependencies
+CROSS_RELEASE = "forky"
+GUEST_RELEASE = "trixie"
+MIRROR = os.environ.get("DEBIAN_MIRROR", "")
+
+
+def get(arch: Arch, given: dict[str, Path], cache: Path, say) -> Path:
+    """The path of an upgrade-gate for `arch`."""
+    if arch.name in given:
+        return given[arch.name]
+    say(f"building upgrade-gate for {arch.name}")
+    return native() if arch.name == host() else cross(arch, cache, say)
+
+
+def native() -> Path:
+    cargo(["cargo", "build", "--release", "--locked"], cwd=PROJECT)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
+    return target / "release/upgrade-gate"
+
+
+def cargo(command: list[str], **options) -> None:
+    done = subprocess.run(die_with_parent(["nice", "-n", "15", *command]), stdout=subprocess.DEVNULL, **options)
+    if done.returncode:
+        raise RuntimeError(f"`{' '.join(command)}` failed with {done.returncode}")
+
+
+def cross(arch: Arch, cache: Path, say) -> Path:
+    """Built in a chroot with a foreign standard library, linked against the guest's own C library."""
+    chroot = toolchain(arch, cache, say)
+    sysroot = guest_sysroot(arch, cache)
+    work = cache / f"cross-{arch.name}"
+    work.mkdir(exist_ok=True)
+    vendor(work)
+    triple = f"{arch.name}-linux-gnu"
+    variable = arch.rust.upper().replace("-", "_")
+    script = f"""
+        mount -t proc proc {chroot}/proc && mount --bind {PROJECT} {chroot}/src && mount --bind {work} {chroot}/work &&
+        mount --bind {sysroot} {chroot}/sysroot &&
+        exec chroot {chroot} env -i PATH=/usr/bin:/bin HOME=/work CARGO_HOME=/work/cargo CARGO_TARGET_DIR=/work/target \
+            CARGO_TARGET_{variable}_LINKER={triple}-gcc CC_{arch.rust.replace('-', '_')}={triple}-gcc \
+            CARGO_TARGET_{variable}_RUSTFLAGS='-Clink-arg=--sysroot=/sysroot -Clink-arg=-B/sysroot/usr/lib/{triple} -Clink-arg=-L/sysroot/usr/lib/{triple}' \
+            sh -c 'cd /src && exec cargo build --release --offline --locked --target {arch.rust}'
+    """
+    # mounts and processes live in namespaces of their own, and end with them
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script]
+    cargo(command)
+    binary = work / "target" / arch.rust / "release/upgrade-gate"
+    refuse_newer_symbols(binary, sysroot, triple)
+    return binary
+
+
+def vendor(work: Path) -> None:
+    """The dependencies' sources, fetched outside the chroot, where the registry's settings are."""
+    (work / "cargo").mkdir(exist_ok=True)
+    lock = (PROJECT / "Cargo.lock").read_bytes()
+    mark = work / "vendored.lock"
+    if not mark.exists() or mark.read_bytes() != lock:
+        shutil.rmtree(work / "vendor", ignore_errors=True)
+        run(["cargo", "vendor", "--locked", str(work / "vendor")], cwd=PROJECT)
+        mark.write_bytes(lock)
+    (work / "cargo/config.toml").write_text(
+        '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "/work/vendor"\n')
+
+
+def toolchain(arch: Arch, cache: Path, say) -> Path:
+    final = cache / f"toolchain-{arch.name}"
+    if final.is_dir():
+        return final
+    say(f"making the cross toolchain for {arch.name}: Debian {CROSS_RELEASE}, once, some minutes")
+    native_name = "amd64" if host() == "x86_64" else "arm64"
+    foreign = arch.debian
+    packages = ["rustc", "cargo", "gcc", "libc6-dev", "libstd-rust-dev", "ca-certificates", f"gcc-{arch.name.replace('_', '-')}-linux-gnu",
+                f"libc6-dev:{foreign}", f"libstd-rust-dev:{foreign}"]
+    return bootstrap(cache, final, CROSS_RELEASE, f"{native_name},{foreign}", packages, "minbase",
+                     [f"{d}" for d in ("src", "work", "sysroot")])
+
+
+def guest_sysroot(arch: Arch, cache: Path) -> Path:
+    final = cache / f"sysroot-{arch.name}"
+    if final.is_dir():
+        return final
+    return bootstrap(cache, final, GUEST_RELEASE, arch.debian, ["libc6", "libc6-dev", "libgcc-14-dev"], "extract", [])
+
+
+def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: list[str], variant: str,
+              folders: list[str]) -> Path:
+    with work_folder(cache) as work:
+        keys = ",".join(map(str, sorted(Path("/usr/share/keyrings").glob("debian-archive-*-automatic.gpg"))))
+        signed = f"[signed-by={keys}] " if keys else ""
+        source = work / "apt.list"
+        source.write_text(f"deb {signed}{MIRROR} {release} main\n")
+        run(["nice", "-n", "15", "unshare", "--mount", "--pid", "--fork", "--kill-child", "mmdebstrap",
+             f"--variant={variant}", f"--architectures={arches}", "--skip=check/qemu",
+             '--aptopt=Acquire::Check-Valid-Until "false"', f"--include={','.join(packages)}",
+             release, str(work / "root"), str(source)])
+        for folder in folders:
+            (work / "root" / folder).mkdir()
+        (work / "root").rename(final)
+    return final
+
+
+def refuse_newer_symbols(binary: Path, sysroot: Path, triple: str) -> None:
+    """A binary that wants a newer C library than the guest's would only fail there, and say little."""
+    def versions(text: str) -> set[tuple[int, ...]]:
+        import re
+        return {tuple(map(int, v.split("."))) for v in re.findall(r"GLIBC_(\d+(?:\.\d+)+)", text)}
+
+    wanted = versions(subprocess.check_output(["readelf", "-V", str(binary)], text=True))
+    there = versions(subprocess.check_output(["readelf", "-V", str(sysroot / f"usr/lib/{triple}/libc.so.6")], text=True))
+    if max(wanted) > max(there):
+        raise RuntimeError(f"{binary} wants GLIBC {max(wanted)}, the guest has {max(there)}")

@@ -1,0 +1,177 @@
+"""Builds a guest's files (kernel, initramfs, root image) once per recipe, atomically."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .arch import ARCHES, Arch
+from .cache import drop_others, work_folder
+
+RELEASE = "trixie"
+MIRROR = os.environ.get("DEBIAN_MIRROR", "")
+# needed before the root is there, or at every boot: loaded in stage 1, so that udev need not find them
+EARLY_MODULES = ["crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "overlay", "virtio_console", "virtio_net",
+                 "virtio_rng"]
+
+
+def guest_dir() -> Path:
+    return Path(__file__).resolve().parent.parent / "guest"
+
+
+def die_with_parent(command: list[str]) -> list[str]:
+    """`command`, ended by the kernel when we end, however we end."""
+    return ["setpriv", "--pdeathsig", "KILL", *command]
+
+
+def recipe_hash(arch: Arch, *files: Path) -> str:
+    """A name for what the given files (by default: all that is in guest/, and this one) make of `arch`."""
+    digest = hashlib.sha256(f"{RELEASE} {MIRROR} {arch.debian}".encode())
+    for path in files or (*sorted(guest_dir().iterdir()), Path(__file__)):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+class Images:
+    """The cache of guests; one builder at a time holds its lock (see lab.open_cache)."""
+
+    def __init__(self, cache: Path, say) -> None:
+        self.cache = cache
+        self.say = say
+
+    def get(self, arch: Arch) -> Path:
+        """The folder with `vmlinuz`, `initrd` and `root.img` of a guest of `arch`, built if need be."""
+        final = self.cache / f"guest-{arch.name}-{recipe_hash(arch)}"
+        if final.is_dir():
+            return final
+        unpacked = self._root(arch)
+        self.say(f"making the {arch.name} guest's image")
+        with work_folder(self.cache) as work:
+            root, made = work / "root", work / "guest"
+            made.mkdir()
+            run(["cp", "-a", "--reflink=auto", str(unpacked), str(root)])
+            run([str(guest_dir() / "configure"), str(root)])
+            self._finish(arch, root, made)
+            made.rename(final)
+        drop_others(self.cache, f"guest-{arch.name}-", final)
+        return final
+
+    def _root(self, arch: Arch) -> Path:
+        """A Debian root of `arch`: installed by apt for x86_64, put together for a foreign one."""
+        final = self.cache / f"root-{arch.name}-{recipe_hash(arch, guest_dir() / 'packages')}"
+        if final.is_dir():
+            return final
+        self.say(f"unpacking Debian {RELEASE} for {arch.name}, once, some minutes")
+        with work_folder(self.cache) as work:
+            root = work / "root"
+            if arch.name == "x86_64":
+                self._debootstrap(arch, root, "minbase")
+            else:
+                self._foreign(arch, root)
+            root.rename(final)
+        drop_others(self.cache, f"root-{arch.name}-", final)
+        return final
+
+    def _debootstrap(self, arch: Arch, root: Path, variant: str) -> None:
+        packages = (guest_dir() / "packages").read_text().replace("@ARCH@", arch.debian).split("\n")
+        names = ",".join(p for p in packages if p and not p.startswith("#"))
+        keys = ",".join(str(key) for key in sorted(Path("/usr/share/keyrings").glob(f"debian-archive-{RELEASE}-*.gpg")))
+        signed = f"[signed-by={keys}] " if keys else ""
+        source = root.parent / "apt.list"
+        source.write_text(f"deb {signed}{MIRROR} {RELEASE} main\n")
+        excludes = [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "locale", "doc", "i18n")]
+        command = ["mmdebstrap", f"--variant={variant}", f"--architectures={arch.debian}", f"--include={names}",
+                   "--skip=check/qemu", *excludes, RELEASE, str(root), str(source)]
+        # in a mount and a PID namespace of its own: nothing stays mounted or running when it is killed
+        run(["nice", "-n", "15", "unshare", "--mount", "--pid", "--fork", "--kill-child", *command],
+            env={**os.environ, "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive"})
+
+    def _foreign(self, arch: Arch, root: Path) -> None:
+        """What maintainer scripts leave in /etc and /var is the same everywhere: no foreign code need run here."""
+        configured = self._root(ARCHES["x86_64"])
+        self._debootstrap(arch, root, "extract")
+        for name in ("etc", "var"):
+            shutil.rmtree(root / name)
+            run(["cp", "-a", str(configured / name), str(root / name)])
+        (root / "etc/ld.so.cache").unlink(missing_ok=True)
+        for link in ("bin", "sbin", "lib"):
+            if not (root / link).is_symlink():
+                run(["cp", "-a", f"{root / link}/.", str(root / "usr" / link)]) if (root / link).is_dir() else None
+                shutil.rmtree(root / link, ignore_errors=True)
+                (root / link).symlink_to(f"usr/{link}")
+        # compiled by python3's maintainer script, the same for all architectures
+        for compiled in (configured / "usr/lib").glob("python3*/**/__pycache__"):
+            target = root / compiled.relative_to(configured)
+            if target.parent.is_dir() and not target.exists():
+                shutil.copytree(compiled, target)
+        for path in ("usr/lib/dbus-1.0/dbus-daemon-launch-helper",):
+            run(["chown", "--reference", str(configured / path), str(root / path)])
+            run(["chmod", "--reference", str(configured / path), str(root / path)])
+
+    def _finish(self, arch: Arch, root: Path, work: Path) -> None:
+        modules = next((root / "usr/lib/modules").iterdir())
+        run(["depmod", "-b", str(root / "usr" if not (root / "lib").is_symlink() else root), modules.name])
+        shutil.copy(next((root / "boot").glob("vmlinuz-*")), work / "vmlinuz")
+        self._initramfs(root, modules, work)
+        size = int(subprocess.check_output(["du", "-sm", "--apparent-size", str(root)]).split()[0]) * 5 // 4 + 64
+        run(["nice", "-n", "15", "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0",
+             "-d", str(root), str(work / "root.img"), f"{size}M"])
+
+    def _initramfs(self, root: Path, modules: Path, work: Path) -> None:
+        stage = work / "stage1"
+        for name in ("bin", "dev", "proc", "sys", "lower", "state", "root", "modules"):
+            (stage / name).mkdir(parents=True)
+        shutil.copy(root / "usr/bin/busybox", stage / "bin/busybox")
+        shutil.copy(guest_dir() / "init", stage / "init")
+        order = module_order(modules, EARLY_MODULES)
+        for module in order:
+            packed = modules / module
+            name = packed.name.removesuffix(".xz")
+            opener = ["xz", "-dc", str(packed)] if packed.suffix == ".xz" else ["cat", str(packed)]
+            (stage / "modules" / name).write_bytes(subprocess.check_output(opener))
+        names = [Path(m).name.removesuffix(".xz") for m in order]
+        (stage / "modules/order").write_text("\n".join(names) + "\n")
+        (work / "initrd").write_bytes(newc(stage))
+        shutil.rmtree(stage)
+
+
+def module_order(modules: Path, wanted: list[str]) -> list[str]:
+    """The files of `wanted` and what they need, each after its needs; what is built in is left out."""
+    needs: dict[str, tuple[str, list[str]]] = {}
+    for line in (modules / "modules.dep").read_text().splitlines():
+        path, _, rest = line.partition(":")
+        name = Path(path).name.split(".")[0].replace("-", "_")
+        needs[name] = (path, rest.split())
+    order: list[str] = []
+    for name in wanted:
+        path, deps = needs.get(name, ("", []))
+        # modules.dep lists the nearest need first
+        order += [p for p in [*reversed(deps), path] if p and p not in order]
+    return order
+
+
+def newc(tree: Path) -> bytes:
+    """`tree` as an uncompressed cpio archive, which the kernel unpacks fastest."""
+    out = bytearray()
+
+    def entry(name: str, mode: int, data: bytes) -> None:
+        fields = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        out.extend(b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0")
+        out.extend(b"\0" * (-len(out) % 4))
+        out.extend(data + b"\0" * (-len(data) % 4))
+
+    for path in sorted(tree.rglob("*")):
+        name = str(path.relative_to(tree))
+        entry(name, 0o40755, b"") if path.is_dir() else entry(name, 0o100755, path.read_bytes())
+    entry("TRAILER!!!", 0, b"")
+    return bytes(out)
+
+
+def run(command: list[str], **options) -> None:
+    """Runs `command` to its end; its output is shown only if it fails."""
+    done = subprocess.run(die_with_parent(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", **options)
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-25:])
+        raise RuntimeError(f"`{' '.join(command)[:200]}` failed with {done.returncode}:\n{tail}")

@@ -1,0 +1,264 @@
+"""The lab's command line: which scenarios, on which architectures, and what became of them."""
+
+import argparse
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import tarfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import binary, scenario
+from .arch import ARCHES, Arch, host, missing_tools, other
+from .cache import remove_abandoned
+from .image import Images
+from .machine import Machine
+from .qemu import PAYLOAD_MB, Guest, anonymous_file, kvm_works
+from .scenario import Scenario
+from .snapshot import Snapshot, snapshot_of
+
+HERE = Path(__file__).resolve().parent.parent
+COMMON = HERE / "common.py"
+
+
+class Skip(Exception):
+    """A scenario that cannot run here, and why."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario on an architecture: for a mixed one, that of the machines that are not `on other`."""
+
+    scenario: Scenario
+    arch: Arch
+
+    @property
+    def where(self) -> str:
+        return f"{self.arch.name}+{other(self.arch).name}" if self.scenario.mixed else self.arch.name
+
+    def arches(self) -> set[str]:
+        return {(other(self.arch) if node.other else self.arch).name for node in self.scenario.nodes}
+
+
+class Lab:
+    """Guests, binaries and saved machines, each made when first wanted."""
+
+    def __init__(self, cache: Path, options: argparse.Namespace) -> None:
+        self.cache, self.options = cache, options
+        self.images = Images(cache, say)
+        self.guests: dict[str, tuple[Guest, Snapshot | None]] = {}
+        self.payloads: dict[str, int] = {}
+
+    def guest(self, arch: Arch) -> tuple[Guest, Snapshot | None]:
+        if arch.name not in self.guests:
+            missing = missing_tools(arch)
+            if missing:
+                raise Skip(f"this machine lacks {', '.join(missing)}")
+            files = self.images.get(arch)
+            accel = self.options.accel or ("kvm" if kvm_works(files, arch) else "tcg")
+            guest = Guest(arch, files, accel)
+            saved = None if self.options.cold else snapshot_of(guest, self.cache, say)
+            self.guests[arch.name] = guest, saved
+        return self.guests[arch.name]
+
+    def payload(self, arch: Arch) -> int:
+        """A disk with a tar archive of what is tested, for /usr/local of the guest."""
+        if arch.name not in self.payloads:
+            path = binary.get(arch, self.options.binary, self.cache, say)
+            fd = anonymous_file(self.cache, 0)
+            with os.fdopen(os.dup(fd), "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+                tar.add(path, "bin/upgrade-gate")
+            os.ftruncate(fd, PAYLOAD_MB << 20)
+            self.payloads[arch.name] = fd
+        return self.payloads[arch.name]
+
+    def prepare(self, case: Case) -> None:
+        for name in sorted(case.arches()):
+            self.guest(ARCHES[name])
+            self.payload(ARCHES[name])
+
+    def machines(self, case: Case, log) -> list[Machine]:
+        # machines of one run share a cable; other runs on this host have other ports
+        port = 20000 + os.getpid() % 20000
+        result = []
+        for number, node in enumerate(case.scenario.nodes, start=1):
+            arch = other(case.arch) if node.other else case.arch
+            guest, saved = self.guest(arch)
+            result.append(Machine(node.name, number, guest, saved, network=node.network,
+                                  payload=self.payload(arch), lan_port=port, folder=self.cache, log=log))
+        return result
+
+
+class Log:
+    """What the driver did, with times; kept for a scenario that failed."""
+
+    def __init__(self, verbose: bool) -> None:
+        self.verbose, self.begin, self.lines = verbose, time.monotonic(), []
+
+    def __call__(self, message: str) -> None:
+        line = f"[{time.monotonic() - self.begin:7.2f}] {message}"
+        self.lines.append(line)
+        if self.verbose:
+            print(line, flush=True)
+
+
+def run_case(lab: Lab, case: Case, log: Log) -> None:
+    """Runs one scenario to its end, or raises what went wrong; no machine outlives it."""
+    machines = lab.machines(case, log)
+
+    @contextmanager
+    def subtest(name: str):
+        log(f"subtest: {name}")
+        try:
+            yield
+        except Exception as error:
+            raise Exception(f"{name}: {error}") from error
+
+    symbols = {machine.name: machine for machine in machines}
+    symbols |= {"machines": machines, "subtest": subtest, "log": log,
+                "start_all": lambda: [machine.start() for machine in machines],
+                "join_all": lambda: [machine.wait_for_shutdown() for machine in machines]}
+    if len(machines) == 1:
+        symbols["machine"] = machines[0]
+    script = COMMON.read_text() + case.scenario.path.read_text()
+    try:
+        signal.alarm(lab.options.limit or case.scenario.limit)
+        exec(compile(script, str(case.scenario.path), "exec"), symbols)
+        signal.alarm(0)
+        if lab.options.keep:
+            keep_logs(lab, case, machines, log)
+    except Exception as error:
+        signal.alarm(0)
+        log(f"failed: {error}")
+        keep_logs(lab, case, machines, log)
+        raise
+    finally:
+        signal.alarm(0)
+        for machine in machines:
+            machine.release()
+
+
+def logs_of(lab: Lab, case: Case) -> Path:
+    return lab.cache / "logs" / f"{case.scenario.name}-{case.where}"
+
+
+def keep_logs(lab: Lab, case: Case, machines: list[Machine], log: Log) -> None:
+    folder = logs_of(lab, case)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for machine in machines:
+        (folder / f"{machine.name}.serial").write_bytes(machine.serial_log())
+        (folder / f"{machine.name}.journal").write_text(machine.journal())
+    (folder / "driver").write_text("\n".join(log.lines) + "\n")
+
+
+def judge(lab: Lab, case: Case) -> str:
+    """Runs `case`, prints its line, and returns `passed`, `failed` or `skipped`."""
+    title = f"{case.scenario.name} ({case.where})"
+    begin = time.monotonic()
+    try:
+        lab.prepare(case)
+        begin = time.monotonic()
+        log = Log(lab.options.verbose)
+        run_case(lab, case, log)
+    except Skip as why:
+        print(f"skip  {title}: {why}", flush=True)
+        return "skipped"
+    except Exception as error:
+        print(f"FAIL  {title:<44} {time.monotonic() - begin:6.1f} s  {error}\n      logs: {logs_of(lab, case)}", flush=True)
+        return "failed"
+    if not lab.options.keep:
+        shutil.rmtree(logs_of(lab, case), ignore_errors=True)
+    print(f"ok    {title:<44} {time.monotonic() - begin:6.1f} s", flush=True)
+    return "passed"
+
+
+def say(message: str) -> None:
+    print(f"...   {message}", file=sys.stderr, flush=True)
+
+
+def cases(scenarios: list[Scenario], arch: str | None) -> list[Case]:
+    result = []
+    for name in ARCHES:
+        result += [Case(s, ARCHES[name]) for s in scenarios if not s.mixed and arch in (None, name)]
+    for name in ARCHES:
+        result += [Case(s, ARCHES[name]) for s in scenarios if s.mixed and arch in (None, "mixed")]
+    return result
+
+
+def arguments(argv: list[str], known: dict[str, Path]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="vm-tests/run", description="Runs the scenarios in Debian guests under QEMU.")
+    parser.add_argument("scenario", nargs="*", help="names of scenarios; all if none is given")
+    parser.add_argument("--arch", choices=[*ARCHES, "mixed"], help="only on this architecture; everywhere if not given")
+    parser.add_argument("--list", action="store_true", help="name the scenarios and their stories")
+    parser.add_argument("--keep", action="store_true", help="keep the logs of scenarios that pass, too")
+    parser.add_argument("--binary", action="append", default=[], metavar="ARCH=PATH",
+                        help="an upgrade-gate for ARCH; without it one is built")
+    parser.add_argument("--accel", choices=["kvm", "tcg"], help="what QEMU shall use; found out if not given")
+    parser.add_argument("--cold", action="store_true", help="boot each machine instead of going on from a saved one")
+    parser.add_argument("--limit", type=int, metavar="SECONDS", help="end a scenario after so long; else as its file says")
+    parser.add_argument("--verbose", "-v", action="store_true", help="print what the driver does")
+    options = parser.parse_args(argv)
+    unknown = [name for name in options.scenario if name not in known]
+    if unknown:
+        parser.error(f"no scenario {unknown[0]!r}; there are {', '.join(known)}")
+    pairs = [entry.partition("=") for entry in options.binary]
+    for name, _, path in pairs:
+        if name not in ARCHES or not os.access(path, os.X_OK):
+            parser.error(f"--binary wants ARCH=PATH of a program, not {name}={path}")
+    options.binary = {name: Path(path) for name, _, path in pairs}
+    return options
+
+
+def open_cache() -> Path:
+    """The cache folder, locked: a second run waits for the first; what a killed one left half-built goes."""
+    base = os.environ.get("UPGRADE_GATE_VM_CACHE")
+    cache = Path(base) if base else HERE / ".cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = os.open(cache / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another run holds the cache: waiting for it")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    remove_abandoned(cache)
+    return cache
+
+
+class Interrupted(BaseException):
+    """We were asked to end."""
+
+
+def on_signal(number, _frame):
+    raise Interrupted(signal.Signals(number).name)
+
+
+def on_alarm(_number, _frame):
+    raise TimeoutError("the scenario's time limit is over")
+
+
+def main(argv: list[str]) -> int:
+    known = {path.stem: path for path in sorted((HERE / "scenarios").glob("*.py"))}
+    options = arguments(argv, known)
+    scenarios = [scenario.read(known[name]) for name in options.scenario or known]
+    if options.list:
+        for one in scenarios:
+            print(f"{one.name:24} {'mixed  ' if one.mixed else ''}{one.story}")
+        return 0
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    signal.signal(signal.SIGALRM, on_alarm)
+    lab = Lab(open_cache(), options)
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    try:
+        for case in cases(scenarios, options.arch):
+            counts[judge(lab, case)] += 1
+    except Interrupted as why:
+        print(f"interrupted by {why}", file=sys.stderr)
+        return 130
+    print(", ".join(f"{number} {what}" for what, number in counts.items()))
+    return 1 if counts["failed"] or not counts["passed"] else 0

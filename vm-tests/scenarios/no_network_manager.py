@@ -1,0 +1,23 @@
+"""Neither NetworkManager nor networkd: what the kernel and the gate's own probe say is enough, across a resume too."""
+# machine: laptop
+
+cable(laptop)
+profile(laptop)
+service(laptop, "job", upgrade("job"))
+
+with subtest("held without a network, opened by the kernel's word"):
+    laptop.succeed("systemctl start --no-block job")
+    held(laptop, "(no_network|no_route)")
+    static_address(laptop)
+    finished(laptop, "job.service")
+    assert runs(laptop, "job") == 1
+
+with subtest("the way out is gone at the resume and comes back later"):
+    laptop.succeed(f"ip route del default via {ROUTER}")
+    timer(laptop, "job", 6)
+    suspend(laptop, 8)
+    held(laptop, "(no_network|no_route)")
+    assert runs(laptop, "job") == 1
+    laptop.succeed(f"ip route add default via {ROUTER}")
+    finished(laptop, "job.service", times=2)
+    assert runs(laptop, "job") == 2

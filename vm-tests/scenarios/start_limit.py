@@ -1,0 +1,30 @@
+"""A long outage with the pasted 100/5/20 restart hack and with systemd's default limit: what the arithmetic says happens ungated; gated, no restart at all."""
+# machine: laptop
+# limit: 600 s
+
+cable(laptop)
+profile(laptop)
+hack = "Restart=on-failure\nRestartSec={}\n[Unit]\nStartLimitIntervalSec={}\nStartLimitBurst={}\n[Service]"
+service(laptop, "hack", upgrade("hack"), gated=None, extra=hack.format(20, 100, 5))
+service(laptop, "default", upgrade("default"), gated=None, extra=hack.format("100ms", 10, 5))
+service(laptop, "gated", upgrade("gated"), extra=hack.format(20, 100, 5))
+
+laptop.succeed("systemctl start --no-block hack gated")
+with subtest("the default limit ends it after five quick attempts"):
+    # an attempt of this one must not take the 1.9 s that would put it past the limit
+    write(laptop, "/run/lab/default.sh", "exit 1\n")
+    laptop.execute("systemctl start default")
+    laptop.wait_until_succeeds("test $(systemctl show -P Result default) = start-limit-hit", timeout=60)
+    assert laptop.get_unit_property("default.service", "NRestarts") == "5"
+
+with subtest("the hack is never ended: past its window it still restarts"):
+    laptop.wait_until_succeeds("test $(systemctl show -P NRestarts hack) -ge 6", timeout=240)
+    assert laptop.get_unit_property("hack.service", "Result") != "start-limit-hit"
+
+with subtest("the gated one has not even begun, and its counter is untouched"):
+    assert laptop.get_unit_property("gated.service", "NRestarts") == "0"
+    assert laptop.get_unit_property("gated.service", "ActiveState") == "active"
+    static_address(laptop)
+    finished(laptop, "gated.service")
+    assert runs(laptop, "gated") == 1
+    assert laptop.get_unit_property("gated.service", "NRestarts") == "0"
