@@ -95,8 +95,11 @@ impl Engine {
     /// Takes in what has been told by now, and looks at the clocks, so that no proof opens the gate before a
     /// resume that is already known.
     pub async fn hear_all(&mut self) {
-        // Every source's task runs once, after a look at what the kernel has for it.
-        tokio::task::yield_now().await;
+        // Each turn looks at what the kernel has for us and lets every woken task run: from the socket through the
+        // bus connection and its source to here it takes a few.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
         while let Some(event) = self.sources.waiting() {
             self.step(event);
         }

@@ -8,6 +8,7 @@ pub mod dbus;
 pub mod dirs;
 pub mod engine;
 pub mod exit;
+mod fd;
 pub mod gate;
 pub mod probe;
 pub mod report;

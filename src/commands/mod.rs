@@ -6,14 +6,14 @@ mod question;
 mod run;
 pub mod status;
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use self::prepare::Refusal;
+use self::prepare::{Refusal, Setting};
 use crate::cli::{self, Cli, Command};
+use crate::dirs::Dirs;
 use crate::exit::Exit;
 use crate::probe;
 use crate::report::journal;
@@ -47,15 +47,16 @@ fn carry_out(argv: &[OsString]) -> ExitCode {
 }
 
 fn call(cli: Cli) -> Exit {
-    let log = journal::start(cli.verbose, cli.quiet);
-    let root = cli.root.unwrap_or_else(|| PathBuf::from("/"));
+    let setting = Setting {
+        root: cli.root.unwrap_or_else(|| PathBuf::from("/")),
+        log: journal::start(cli.verbose, cli.quiet),
+        quiet: cli.quiet,
+    };
     match cli.command {
-        Command::WaitOnline(question) => {
-            wait(question::wait_online(&question, root, log, cli.quiet))
-        }
-        Command::Check(question) => wait(question::check(&question, root, log, cli.quiet)),
-        Command::Run(command) => wait(run::run(command, root, log, cli.quiet)),
-        immediate => answer(&immediate, &root),
+        Command::WaitOnline(question) => wait(question::wait_online(&question, &setting)),
+        Command::Check(question) => wait(question::check(&question, &setting)),
+        Command::Run(command) => wait(run::run(command, &setting)),
+        immediate => answer(&immediate, &setting.root),
     }
 }
 
@@ -81,14 +82,8 @@ fn answer(command: &Command, root: &Path) -> Exit {
     let mut out = io::stdout().lock();
     match command {
         Command::Status(args) => {
-            let xdg = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-            // With the machine's own root, a user's own gates are looked for as well.
-            let other = (root != Path::new("/")).then_some(root);
-            printed(&status::status(
-                args,
-                &status::gates_dirs(other, xdg),
-                &mut out,
-            ))
+            let dirs = status::gates_dirs(root, &Dirs::of_process(root));
+            printed(&status::status(args, &dirs, &mut out))
         }
         Command::Config(args) => {
             config::config(args, root, &mut out).unwrap_or_else(|error| printed(&Err(error)))

@@ -11,10 +11,21 @@ use crate::config::profile::Profile;
 use crate::config::span::Span;
 use crate::config::target::{Entry, Target, Wanted};
 use crate::config::{self, Overrides};
-use crate::dirs::Dirs;
 use crate::exit::Exit;
 use crate::gate::policy::Policy;
 use crate::probe::protocol::Request;
+use crate::report::journal::Log;
+
+/// What all commands are told alike.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    /// `/`, or another root.
+    pub root: PathBuf,
+    /// Where log lines go.
+    pub log: Log,
+    /// `--quiet`.
+    pub quiet: bool,
+}
 
 /// Everything that a gate is made from.
 #[derive(Debug)]
@@ -25,8 +36,6 @@ pub(super) struct Prepared {
     pub policy: Policy,
     /// What its probes ask for.
     pub request: Request,
-    /// Where its state is kept.
-    pub dirs: Dirs,
 }
 
 /// A command that cannot be carried out: what to exit with, and why.
@@ -94,7 +103,6 @@ pub(super) fn prepare(
             ssl_cert_file: derived.ssl_cert_file,
         },
         profile,
-        dirs: Dirs::of_process(root),
     })
 }
 

@@ -1,31 +1,25 @@
 //! `wait-online` and `check`: the gate's verdict as an exit code.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::prepare::{Prepared, Refusal, made, prepare};
+use super::prepare::{Prepared, Refusal, Setting, made, prepare};
 use crate::cli::Question;
 use crate::clock;
+use crate::dirs::Dirs;
 use crate::engine::{Engine, News};
 use crate::exit::Exit;
 use crate::gate::policy::Policy;
 use crate::gate::verdict::Verdict;
-use crate::report::journal::Log;
 use crate::report::{Kind, Reporter, Setup, Summary, sentence};
 
 /// How long `check` looks at most: one probe, and a bus that hangs beside it.
 const LOOK: Duration = Duration::from_secs(15);
 
 /// Waits until the gate opens.
-pub(super) async fn wait_online(
-    question: &Question,
-    root: PathBuf,
-    log: Log,
-    quiet: bool,
-) -> Result<Exit, Refusal> {
-    let prepared = prepare(&question.gate, &[], &root)?;
-    let mut reporter = reporter(Kind::WaitOnline, &prepared, question.gate.json, quiet, log);
-    let mut engine = Engine::start(prepared.policy, prepared.request, root);
+pub(super) async fn wait_online(question: &Question, setting: &Setting) -> Result<Exit, Refusal> {
+    let prepared = prepare(&question.gate, &[], &setting.root)?;
+    let mut reporter = reporter(Kind::WaitOnline, &prepared, question.gate.json, setting);
+    let mut engine = Engine::start(prepared.policy, prepared.request, setting.root.clone());
     let began = clock::now().monotonic;
     let verdict = until_decided(&mut engine, &mut reporter).await;
     reporter.verdict(&verdict, clock::now());
@@ -40,14 +34,9 @@ pub(super) async fn wait_online(
 }
 
 /// Takes one look, and prints the verdict.
-pub(super) async fn check(
-    question: &Question,
-    root: PathBuf,
-    log: Log,
-    quiet: bool,
-) -> Result<Exit, Refusal> {
-    let prepared = prepare(&question.gate, &[], &root)?;
-    let mut reporter = reporter(Kind::Check, &prepared, question.gate.json, quiet, log);
+pub(super) async fn check(question: &Question, setting: &Setting) -> Result<Exit, Refusal> {
+    let prepared = prepare(&question.gate, &[], &setting.root)?;
+    let mut reporter = reporter(Kind::Check, &prepared, question.gate.json, setting);
     let timeout = prepared
         .policy
         .timeout
@@ -57,7 +46,7 @@ pub(super) async fn check(
         timeout: Some(timeout),
         ..prepared.policy
     };
-    let mut engine = Engine::start(policy, prepared.request, root);
+    let mut engine = Engine::start(policy, prepared.request, setting.root.clone());
     let verdict = until_decided(&mut engine, &mut reporter).await;
     reporter.answer(&verdict, clock::now()).map_err(|error| {
         Refusal::new(Exit::Fault, &format!("cannot print the verdict: {error}"))
@@ -92,18 +81,12 @@ fn exit(verdict: &Verdict) -> Exit {
 }
 
 /// The reporter of a gate.
-pub(super) fn reporter(
-    kind: Kind,
-    prepared: &Prepared,
-    json: bool,
-    quiet: bool,
-    log: Log,
-) -> Reporter {
+pub(super) fn reporter(kind: Kind, prepared: &Prepared, json: bool, setting: &Setting) -> Reporter {
     let gates_dir = match kind {
         // Its verdict is gone before anybody could look for it.
         Kind::Check => None,
         Kind::WaitOnline | Kind::Run => {
-            made(prepared.dirs.usable_runtime()).map(|dir| dir.join("gates"))
+            made(Dirs::of_process(&setting.root).usable_runtime()).map(|dir| dir.join("gates"))
         }
     };
     Reporter::new(Setup {
@@ -112,8 +95,8 @@ pub(super) fn reporter(
         targets: prepared.targets(),
         timeout: prepared.policy.timeout,
         json,
-        quiet,
-        log,
+        quiet: setting.quiet,
+        log: setting.log,
         started: clock::now(),
         gates_dir,
     })

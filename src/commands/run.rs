@@ -1,25 +1,23 @@
 //! `run`: joins the gate with the command.
 
-use std::path::PathBuf;
-
-use super::prepare::{Refusal, made, prepare};
+use super::prepare::{Refusal, Setting, made, prepare};
 use super::question::reporter;
 use crate::cli::Run;
+use crate::dirs::Dirs;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
 use crate::report::Kind;
-use crate::report::journal::Log;
 use crate::run::runner::{Plan, Runner};
 use crate::run::signals::{Ignored, Signals};
 
 /// Waits for the gate, runs the command, and runs it again if it was interrupted.
-pub(super) async fn run(run: Run, root: PathBuf, log: Log, quiet: bool) -> Result<Exit, Refusal> {
-    let prepared = prepare(&run.gate, &run.command, &root)?;
+pub(super) async fn run(run: Run, setting: &Setting) -> Result<Exit, Refusal> {
+    let prepared = prepare(&run.gate, &run.command, &setting.root)?;
     let signals = Signals::install(Ignored::read())
         .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot take the signals: {error}")))?;
-    let reporter = reporter(Kind::Run, &prepared, run.gate.json, quiet, log);
-    let dirs = prepared.dirs;
+    let dirs = Dirs::of_process(&setting.root);
+    let reporter = reporter(Kind::Run, &prepared, run.gate.json, setting);
     let plan = Plan {
         command: run.command,
         request: prepared.request.clone(),
@@ -30,6 +28,6 @@ pub(super) async fn run(run: Run, root: PathBuf, log: Log, quiet: bool) -> Resul
         seed: prepared.policy.seed,
         profile: prepared.profile,
     };
-    let engine = Engine::start(prepared.policy, prepared.request, root);
+    let engine = Engine::start(prepared.policy, prepared.request, setting.root.clone());
     Ok(Runner::new(plan, engine, reporter, signals).run().await)
 }

@@ -10,6 +10,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::cli::Status;
 use crate::clock;
+use crate::dirs::Dirs;
 use crate::gate::time::{Monotonic, Wall};
 use crate::report::json::StatusLine;
 use crate::report::sentence::one_line;
@@ -17,15 +18,12 @@ use crate::report::span::format_span;
 use crate::report::status_file::{Found, Gate, read_all};
 
 /// The directories in which gates leave their files: root's, and the user's own.
-pub fn gates_dirs(root: Option<&Path>, xdg_runtime_dir: Option<PathBuf>) -> Vec<PathBuf> {
-    let system = root.unwrap_or(Path::new("/")).join("run");
-    // With --root nothing outside it is looked at.
-    let user = xdg_runtime_dir.filter(|dir| root.is_none() && dir.is_absolute());
-    [Some(system), user]
-        .into_iter()
-        .flatten()
-        .map(|dir| dir.join("upgrade-gate/gates"))
-        .collect()
+pub fn gates_dirs(root: &Path, own: &Dirs) -> Vec<PathBuf> {
+    let system = root.join("run/upgrade-gate");
+    let mut dirs = vec![system];
+    dirs.extend(own.runtime.clone());
+    dirs.dedup();
+    dirs.into_iter().map(|dir| dir.join("gates")).collect()
 }
 
 /// Prints the gates of these directories; with `--follow` again at every change, until `out` is closed.
@@ -265,16 +263,24 @@ mod tests {
     }
 
     #[test]
-    fn the_users_directory_is_read_too_but_not_outside_a_given_root() {
-        let xdg = || Some(PathBuf::from("/run/user/1"));
+    fn the_users_directory_is_read_too_and_roots_only_once() {
+        let own = |dir: &str| Dirs {
+            runtime: Some(PathBuf::from(dir)),
+            state: None,
+        };
+        let dirs = |root: &str, dir: &str| gates_dirs(Path::new(root), &own(dir));
+        let paths = |dirs: &[&str]| dirs.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(
-            gates_dirs(None, xdg()),
-            ["/run/upgrade-gate/gates", "/run/user/1/upgrade-gate/gates"].map(PathBuf::from)
+            dirs("/", "/run/user/1/upgrade-gate"),
+            paths(&["/run/upgrade-gate/gates", "/run/user/1/upgrade-gate/gates"])
         );
         assert_eq!(
-            gates_dirs(Some(Path::new("/r")), xdg()),
-            [PathBuf::from("/r/run/upgrade-gate/gates")]
+            dirs("/", "/run/upgrade-gate"),
+            paths(&["/run/upgrade-gate/gates"])
         );
-        assert_eq!(gates_dirs(None, Some(PathBuf::new())).len(), 1);
+        assert_eq!(
+            dirs("/r", "/r/run/upgrade-gate"),
+            paths(&["/r/run/upgrade-gate/gates"])
+        );
     }
 }

@@ -30,7 +30,10 @@ impl Gate {
             look_again: self.settled_at(),
             ..held(
                 Reason::Settling,
-                format!("waiting whether it stays so for {:?}", self.policy.settle),
+                format!(
+                    "all is well; waiting for it to stay so for {:?}",
+                    self.policy.settle
+                ),
             )
         }
     }

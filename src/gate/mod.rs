@@ -23,7 +23,6 @@ use std::time::Duration;
 use event::{Event, ProbeId};
 use policy::Policy;
 use probing::Probing;
-use reason::Reason;
 use time::{Monotonic, Now};
 use verdict::{Evidence, Hold, Verdict};
 use world::World;
@@ -134,9 +133,11 @@ impl Gate {
         }
     }
 
-    /// How often the machine has resumed since the gate was made.
-    pub fn resumes(&self) -> u64 {
-        self.world.resumes
+    /// How often the machine has begun to go to sleep, or has resumed, since the gate was made.
+    ///
+    /// Both count: a command may die of the first before the second is there.
+    pub fn sleeps(&self) -> u64 {
+        self.world.sleeps
     }
 
     /// How often the way out has changed or was lost since the gate was made.
@@ -174,12 +175,8 @@ impl Gate {
             self.rest();
             return Some(Action::GiveUp(verdict));
         }
-        if verdict
-            .first()
-            .is_some_and(|hold| hold.reason == Reason::Unknown)
-            && !self.has_looked()
-        {
-            // What was said stays said until there is an answer; a probe takes ten seconds at most.
+        if !self.is_answer(&verdict) {
+            // What was said stays said until more is known: sources and probes have deadlines of seconds.
             return None;
         }
         self.say(Verdict::Held(verdict))
@@ -208,6 +205,15 @@ impl Gate {
             .timeout
             .is_some_and(|timeout| now >= since.after(timeout));
         late || (self.policy.once && self.has_looked())
+    }
+
+    /// Whether these holds are more than that nothing is known yet, or is about to be known better.
+    fn is_answer(&self, holds: &[Hold]) -> bool {
+        let asking =
+            self.probing.outcome().is_none() && holds.first().is_some_and(Hold::is_unknown);
+        let looks_again = self.probing.is_failure_doubted();
+        let known = self.world.has_reported(&self.policy) && !asking && !looks_again;
+        self.world.is_going_down() || known
     }
 
     fn has_looked(&self) -> bool {

@@ -73,6 +73,11 @@ impl Probing {
         self.doubted || now.since(*began) > PROOF_LASTS
     }
 
+    /// Whether a bell has rung since the last probe failed, so that the next one is about to begin.
+    pub(super) fn is_failure_doubted(&self) -> bool {
+        self.doubted && matches!(self.last, Some((Outcome::Failed(_), _)))
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.running.is_some()
     }
@@ -81,6 +86,7 @@ impl Probing {
     pub(super) fn start_over(&mut self, now: Monotonic) {
         self.last = None;
         self.rang = false;
+        self.doubted = false;
         self.backoff.reset(now);
         self.due_at = now;
         self.unconditional = true;
@@ -112,6 +118,7 @@ impl Probing {
         if let Outcome::Failed(_) = outcome {
             self.due_at = now.after(self.backoff.next(now));
             if std::mem::take(&mut self.rang) {
+                self.doubted = true;
                 self.bring_forward(now);
             }
         }

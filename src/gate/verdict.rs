@@ -34,6 +34,13 @@ pub struct Evidence {
     pub guess: bool,
 }
 
+impl Hold {
+    /// Whether it holds for want of knowledge.
+    pub fn is_unknown(&self) -> bool {
+        self.reason == Reason::Unknown
+    }
+}
+
 impl Verdict {
     /// The hold to name, if held.
     pub fn hold(&self) -> Option<&Hold> {

@@ -13,7 +13,7 @@ const SUSPEND_JUMP: std::time::Duration = std::time::Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) epoch: u64,
-    pub(super) resumes: u64,
+    pub(super) sleeps: u64,
     pub(super) detours: u64,
     pub(super) logind: Option<Report<Logind>>,
     pub(super) network_manager: Option<Report<NetworkManager>>,
@@ -63,7 +63,7 @@ impl World {
     pub(super) fn new(now: Now) -> Self {
         Self {
             epoch: 0,
-            resumes: 0,
+            sleeps: 0,
             detours: 0,
             logind: None,
             network_manager: None,
@@ -147,6 +147,7 @@ impl World {
     fn sleep_signal(&mut self, begins: bool) -> News {
         self.going.preparing_for_sleep = begins;
         if begins {
+            self.sleeps += 1;
             return News {
                 unsettling: true,
                 ..News::NONE
@@ -165,7 +166,7 @@ impl World {
 
     fn resumed(&mut self) -> News {
         self.epoch += 1;
-        self.resumes += 1;
+        self.sleeps += 1;
         News::epoch()
     }
 

@@ -2,14 +2,14 @@
 
 use super::journal::Log;
 use crate::gate::reason::Reason;
-use crate::gate::verdict::{Hold, Verdict};
+use crate::gate::verdict::Verdict;
 
 /// How much a verdict differs from the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// At most the times: when it is looked at again, the epoch.
     Times,
-    /// The same reasons, other particulars.
+    /// The same reason is named, but not all is the same.
     Particulars,
     /// Another reason, or open after held or held after open.
     Reasons,
@@ -25,18 +25,18 @@ pub fn change(before: Option<&Verdict>, after: &Verdict) -> Change {
     }
 }
 
-/// The reasons, in order; none for open.
-fn gist(verdict: &Verdict) -> Option<Vec<Reason>> {
-    match verdict {
-        Verdict::Open(_) => None,
-        Verdict::Held(holds) => Some(holds.iter().map(|hold| hold.reason).collect()),
-    }
+/// The reason that is named; none for open.
+fn gist(verdict: &Verdict) -> Option<Reason> {
+    verdict.hold().map(|hold| hold.reason)
 }
 
-fn particulars(verdict: &Verdict) -> Vec<&str> {
+fn particulars(verdict: &Verdict) -> Vec<(Option<Reason>, &str)> {
     match verdict {
-        Verdict::Open(evidence) => vec![&evidence.what],
-        Verdict::Held(holds) => holds.iter().map(|hold: &Hold| &*hold.detail).collect(),
+        Verdict::Open(evidence) => vec![(None, &evidence.what)],
+        Verdict::Held(holds) => holds
+            .iter()
+            .map(|hold| (Some(hold.reason), &*hold.detail))
+            .collect(),
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
     use crate::gate::time::Monotonic;
-    use crate::gate::verdict::Evidence;
+    use crate::gate::verdict::{Evidence, Hold};
 
     fn held(reason: Reason, detail: &str, look: u64) -> Verdict {
         Verdict::Held(vec![Hold {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_hold_is_news() {
+    fn a_second_hold_behind_the_one_that_is_named_is_a_particular() {
         let both = Verdict::Held(
             [Reason::Dns, Reason::Metered]
                 .into_iter()
@@ -152,7 +152,7 @@ mod tests {
         );
         assert_eq!(
             change(Some(&held(Reason::Dns, "", 1)), &both),
-            Change::Reasons
+            Change::Particulars
         );
     }
 

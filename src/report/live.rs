@@ -54,9 +54,9 @@ impl Live {
         }
     }
 
-    /// When the line is to be drawn again; `None` while nothing is shown.
+    /// When the line is to be drawn again; `None` where there is none.
     pub fn tick(&self) -> Option<Duration> {
-        self.shown.then_some(Duration::from_secs(1))
+        self.possible.then_some(Duration::from_secs(1))
     }
 }
 
@@ -137,13 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn a_shown_line_ticks_until_it_is_cleared() {
-        let mut live = Live {
-            possible: true,
-            shown: true,
-        };
-        assert_eq!(live.tick(), Some(Duration::from_secs(1)));
-        live.clear();
-        assert_eq!(live.tick(), None);
+    fn only_a_terminal_makes_it_tick() {
+        assert_eq!(Live::new(true).tick(), Some(Duration::from_secs(1)));
+        assert_eq!(Live::new(false).tick(), None);
     }
 }

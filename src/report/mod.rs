@@ -182,7 +182,8 @@ impl Reporter {
         }
     }
 
-    /// Waits until the live line is to be drawn again: for ever where there is none.
+    /// Waits until the live line is to be drawn again: for ever where there is none. Whoever waits for the
+    /// gate awaits this too.
     pub async fn ticked(&self) {
         match self.live.tick() {
             Some(span) => tokio::time::sleep(span).await,
@@ -192,8 +193,8 @@ impl Reporter {
 
     /// Draws the live line as it reads now.
     pub fn redraw(&mut self, now: Now) {
-        if let Some(verdict @ Verdict::Held(_)) = &self.verdict {
-            let text = sentence(verdict, self.waited(now), now.monotonic);
+        if !matches!(self.verdict, Some(Verdict::Open(_))) {
+            let text = sentence::live(self.verdict.as_ref(), self.waited(now), now.monotonic);
             self.live.show(&text);
         }
     }

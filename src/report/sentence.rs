@@ -31,6 +31,17 @@ pub fn sentence(verdict: &Verdict, waited: Duration, now: Monotonic) -> String {
     format!("{said} ({})", times.join(", "))
 }
 
+/// The sentence for a line that is cut where the terminal ends: the times come first.
+pub fn live(verdict: Option<&Verdict>, waited: Duration, now: Monotonic) -> String {
+    let times = held_times(verdict.and_then(Verdict::hold), waited, now).join(", ");
+    let said = match verdict {
+        Some(Verdict::Held(holds)) => held_by(holds),
+        Some(Verdict::Open(evidence)) => opened_on(evidence),
+        None => "asking whether the targets can be reached".to_owned(),
+    };
+    one_line(&format!("{times}: {said}"))
+}
+
 /// The text without what would break a line or command a terminal: names and answers come from outside.
 pub fn one_line(text: &str) -> String {
     text.chars()
@@ -91,6 +102,20 @@ fn held_times(hold: Option<&Hold>, waited: Duration, now: Monotonic) -> Vec<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_live_line_begins_with_the_times_so_that_a_narrow_terminal_cuts_the_particulars() {
+        let held = Verdict::Held(vec![hold(Reason::Dns, "x does not resolve", Some(104))]);
+        let waited = Duration::from_secs(12);
+        assert_eq!(
+            live(Some(&held), waited, NOW),
+            "waiting for 12s, next look in 4s: dns: x does not resolve"
+        );
+        assert_eq!(
+            live(None, waited, NOW),
+            "waiting for 12s: asking whether the targets can be reached"
+        );
+    }
 
     const NOW: Monotonic = Monotonic(Duration::from_secs(100));
 

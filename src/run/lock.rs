@@ -13,11 +13,11 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::holder;
 use crate::dirs;
+use crate::fd::{self, Fd};
 
 /// The file's closing, and its deletion or replacement by whoever tidies up.
 const BELLS: AddWatchFlags = AddWatchFlags::IN_CLOSE
@@ -67,7 +67,7 @@ pub struct Busy {
     holder: String,
     /// Kept open: closing it would ring the bell of everyone else who waits.
     file: File,
-    bell: Option<AsyncFd<OwnedFd>>,
+    bell: Option<AsyncFd<Fd<OwnedFd>>>,
 }
 
 /// Tries to take `profile`'s lock below the runtime directory. Within tokio's runtime.
@@ -119,7 +119,7 @@ impl Busy {
         let mut ready = bell.readable().await?;
         // What it says does not matter: any event means to look again.
         let mut events = [0; 4096];
-        let read = ready.try_io(|fd| Ok(nix::unistd::read(fd.get_ref(), &mut events)?));
+        let read = ready.try_io(|fd| Ok(nix::unistd::read(&fd.get_ref().0, &mut events)?));
         read.map_or(Ok(()), |read| read.map(drop))
     }
 
@@ -216,11 +216,11 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-fn watch(path: &Path) -> Option<AsyncFd<OwnedFd>> {
+fn watch(path: &Path) -> Option<AsyncFd<Fd<OwnedFd>>> {
     let bell = || -> io::Result<_> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         inotify.add_watch(path, BELLS)?;
-        registered(OwnedFd::from(inotify))
+        fd::readable(OwnedFd::from(inotify))
     };
     bell()
         .inspect_err(|error| {
@@ -230,14 +230,6 @@ fn watch(path: &Path) -> Option<AsyncFd<OwnedFd>> {
             );
         })
         .ok()
-}
-
-#[allow(
-    deprecated,
-    reason = "its successor is unsafe; an OwnedFd keeps the promise that it asks for"
-)]
-fn registered(inotify: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(inotify, Interest::READABLE)
 }
 
 #[cfg(test)]

@@ -1,35 +1,30 @@
 //! The loop of `run`: wait, lock, run, judge, and again if the attempt was interrupted.
 
+mod attempt;
+
 use std::ffi::OsString;
-use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::changed::Fingerprints;
-use super::command::{Launcher, Running};
+use self::attempt::told;
+use super::command::Launcher;
 use super::holder::describe_process;
-use super::judge::{self, Ending, Facts, Interruption, Judgement};
+use super::judge::{Ending, Interruption, Judgement};
 use super::lock::{self, Lock, Tried};
 use super::signals::Signals;
-use super::{backoff, inhibit, stamp};
+use super::{backoff, stamp};
 use crate::clock;
 use crate::config::profile::Profile;
-use crate::dbus::login1::{self, InhibitMode};
 use crate::engine::{Engine, News};
 use crate::exit::Exit;
-use crate::gate::event::Outcome;
 use crate::gate::reason::Reason;
-use crate::gate::time::Monotonic;
 use crate::gate::verdict::{Hold, Verdict};
-use crate::probe::Prober;
 use crate::probe::protocol::Request;
 use crate::report::span::format_span;
-use crate::report::{AttemptEnd, Judged, Reporter, Summary};
-use crate::sources::bus::BusAddress;
+use crate::report::{Reporter, Summary};
 
 /// What is to be run, and under which conditions.
 #[derive(Debug)]
@@ -89,22 +84,6 @@ impl End {
     fn of_fault(error: &dyn std::error::Error) -> Self {
         Self::new(Exit::Fault, error.to_string())
     }
-}
-
-/// What one attempt was like.
-struct Attempt {
-    ended: Ended,
-    slept: bool,
-    way_out_lost: bool,
-    changed: bool,
-    took: Duration,
-}
-
-/// How the command ended, and what we had to do with it.
-struct Ended {
-    ending: Ending,
-    timed_out: bool,
-    told_to_stop: Option<i32>,
 }
 
 impl Runner {
@@ -272,113 +251,6 @@ impl Runner {
         }
     }
 
-    async fn attempt(&mut self) -> Result<Attempt, End> {
-        let request = inhibit::Request::new(
-            &self.plan.profile.inhibit,
-            &self.plan.profile.name,
-            &self.plan.command,
-        );
-        let _inhibitor = match request {
-            Some(request) => self.meanwhile(inhibit::take(request, ask_logind)).await?,
-            None => None,
-        };
-        let before = Fingerprints::read(&self.plan.profile.final_if_changed);
-        let (resumes, detours) = (self.engine.gate().resumes(), self.engine.gate().detours());
-        let began = clock::now().monotonic;
-        self.reporter.attempt_started(self.attempts);
-        let running = self
-            .launcher
-            .start(&self.plan.command)
-            .map_err(|e| End::of_fault(&e))?;
-        let ended = self
-            .watch(running, began)
-            .await
-            .map_err(|e| End::of_fault(&e))?;
-        // A suspend may have ended the command and have frozen us: it is told after the command's end.
-        self.engine.hear_all().await;
-        Ok(Attempt {
-            ended,
-            slept: self.engine.gate().resumes() != resumes,
-            way_out_lost: self.engine.gate().detours() != detours,
-            changed: before != Fingerprints::read(&self.plan.profile.final_if_changed),
-            took: clock::now().monotonic.since(began),
-        })
-    }
-
-    /// Stays with the command to its end; passes signals on, and listens to the world.
-    async fn watch(&mut self, mut running: Running, began: Monotonic) -> io::Result<Ended> {
-        let mut deadline = self
-            .plan
-            .profile
-            .attempt_timeout
-            .map(|span| began.after(span));
-        let mut ended = Ended {
-            ending: Ending::Exited(0),
-            timed_out: false,
-            told_to_stop: None,
-        };
-        loop {
-            tokio::select! {
-                biased;
-                signal = self.signals.next() => {
-                    running.pass_on(signal);
-                    ended.told_to_stop = Some(signal as i32);
-                }
-                ending = running.ending() => {
-                    ended.ending = ending?;
-                    return Ok(ended);
-                }
-                () = clock::sleep_until_some(deadline) => {
-                    running.terminate();
-                    ended.timed_out = true;
-                    deadline = None;
-                }
-                _ = self.engine.next() => {}
-            }
-        }
-    }
-
-    async fn judge(&mut self, attempt: &Attempt) -> Result<Judgement, End> {
-        let final_exit_status = self.plan.profile.final_exit_status.clone();
-        let mut facts = Facts {
-            ending: attempt.ended.ending,
-            final_exit_status: &final_exit_status,
-            changed: attempt.changed,
-            slept: attempt.slept,
-            way_out_lost: attempt.way_out_lost,
-            reachable_after: None,
-            timed_out: attempt.ended.timed_out,
-            told_to_stop: attempt.ended.told_to_stop,
-        };
-        if judge::needs_probe(&facts) {
-            let probe = Prober::once(self.plan.request.clone());
-            facts.reachable_after = match self.meanwhile(probe).await?.outcome {
-                Outcome::Reached(_) => Some(true),
-                Outcome::Failed(failure) => (failure.reason != Reason::Unknown).then_some(false),
-            };
-        }
-        Ok(judge::judge(&facts))
-    }
-
-    fn report(&mut self, attempt: &Attempt, judgement: Judgement) {
-        let (judged, why) = told(judgement);
-        let (exit_status, signal) = match attempt.ended.ending {
-            Ending::Exited(code) => (Some(i32::from(code)), None),
-            Ending::Killed(signal) => (None, Some(signal)),
-        };
-        self.reporter.attempt_ended(
-            &AttemptEnd {
-                attempt: self.attempts,
-                judged,
-                exit_status,
-                signal,
-                took: attempt.took,
-                why,
-            },
-            clock::now(),
-        );
-    }
-
     /// Goes back to the gate after a pause, unless it was the last attempt.
     async fn again(&mut self, why: Interruption) -> Result<(), End> {
         if self.attempts >= self.plan.profile.attempts {
@@ -431,35 +303,6 @@ fn exit_of(ending: Ending) -> Exit {
         Ending::Exited(code) => Exit::Command(code),
         Ending::Killed(signal) => Exit::Signal(signal),
     }
-}
-
-fn told(judgement: Judgement) -> (Judged, String) {
-    match judgement {
-        Judgement::Succeeded => (Judged::Succeeded, "the command succeeded".into()),
-        Judgement::Final(_) => (
-            Judged::Final,
-            "the command has spoken, or has done its work".into(),
-        ),
-        Judgement::Failed(_) => (Judged::Failed, "the command failed by itself".into()),
-        Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
-        Judgement::Stopped(_) => (Judged::Failed, "told to stop".into()),
-    }
-}
-
-/// Takes the inhibitor lock over a connection of its own: the sources' is for listening only.
-async fn ask_logind(request: inhibit::Request) -> Result<OwnedFd, String> {
-    let connection = BusAddress::system()
-        .connect()
-        .await
-        .map_err(|e| e.to_string())?;
-    let lock = login1::inhibit(
-        &connection,
-        &request.what,
-        request.who,
-        &request.why,
-        InhibitMode::Block,
-    );
-    lock.await.map_err(|error| error.to_string())
 }
 
 async fn within<T>(span: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {

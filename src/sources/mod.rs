@@ -2,7 +2,6 @@
 
 pub mod bus;
 pub mod clock_step;
-mod fd;
 pub mod kernel;
 mod logind;
 mod netlink;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
 use tokio::io::unix::AsyncFd;
 
-use crate::sources::fd::{Fd, readable};
+use crate::fd::{Fd, readable};
 
 /// As many name servers as the resolver asks (`MAXNS`, resolv.conf(5)).
 const SERVERS: usize = 3;

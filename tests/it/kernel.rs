@@ -382,20 +382,3 @@ in_a_namespace! {
         flood.await.unwrap();
     }
 }
-
-/// The cost of a look, printed; run it with `--ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement, not a test"]
-async fn measure_a_look() {
-    for count in [1_u8, 20] {
-        let addresses: Vec<IpAddr> = (1..=count)
-            .map(|last| IpAddr::from([203, 0, 113, last]))
-            .collect();
-        let begun = upgrade_gate::clock::now().monotonic;
-        for _ in 0..1000 {
-            way_out(&addresses).await;
-        }
-        let spent = upgrade_gate::clock::now().monotonic.since(begun);
-        println!("{count} addresses: {} µs a look", spent.as_micros() / 1000);
-    }
-}

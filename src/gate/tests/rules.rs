@@ -622,7 +622,7 @@ fn after_opening_the_gate_rests_but_counts_what_happens() {
     bench.tell(Event::PrepareForSleep(true));
     bench.tell(Event::PrepareForSleep(false));
     bench.tell(way("eth0"));
-    assert_eq!((bench.gate.resumes(), bench.gate.detours()), (1, 1));
+    assert_eq!((bench.gate.sleeps(), bench.gate.detours()), (2, 1));
     assert_eq!(bench.gate.look_again(bench.now.monotonic), None);
     bench.opened = false;
     bench.gate.begin(bench.now);

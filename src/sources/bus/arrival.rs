@@ -1,34 +1,18 @@
 //! Waits for a bus that is not there, without asking again and again: its socket is a file.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::fd::{self, Fd};
 
 /// Watches for a socket to be made, or for the next folder on the way to it.
 pub(super) struct Arrival {
-    watch: AsyncFd<Watch>,
+    watch: AsyncFd<Fd<Inotify>>,
     awaited: OsString,
-}
-
-struct Watch(Inotify);
-
-impl AsRawFd for Watch {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
-}
-
-#[allow(
-    deprecated,
-    reason = "its successor is unsafe, which is forbidden here; a Watch keeps its descriptor"
-)]
-fn registered(watch: Inotify) -> std::io::Result<AsyncFd<Watch>> {
-    AsyncFd::with_interest(Watch(watch), Interest::READABLE)
 }
 
 impl Arrival {
@@ -51,7 +35,7 @@ impl Arrival {
                 Ok(_) => {
                     let awaited = awaited.file_name().unwrap_or_default().to_owned();
                     return Ok(Self {
-                        watch: registered(watch)?,
+                        watch: fd::readable(watch)?,
                         awaited,
                     });
                 }

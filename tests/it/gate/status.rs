@@ -61,25 +61,3 @@ async fn shows(status: &mut Gate, wanted: impl Fn(&[Value]) -> bool) {
     }
     panic!("status ended after\n{}", status.heard());
 }
-
-#[tokio::test]
-async fn a_user_sees_his_own_gates_without_asking() {
-    let world = World::without_bus(Says::Good);
-    let dir = world.path("upgrade-gate/gates");
-    let mut file = upgrade_gate::report::status_file::StatusFile::new(&dir, 7, 1);
-    let gate = upgrade_gate::report::status_file::Gate {
-        version: 1,
-        pid: 7,
-        command: "run".to_owned(),
-        profile: "of-a-user".to_owned(),
-        ..Default::default()
-    };
-    file.write(&gate).unwrap();
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_upgrade-gate"));
-    command
-        .args(["status", "--json"])
-        .env("XDG_RUNTIME_DIR", world.root.path());
-    let output = command.output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("of-a-user"), "{said}");
-}

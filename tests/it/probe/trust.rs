@@ -38,6 +38,7 @@ fn who_does_not_speak_tls_is_a_matter_of_tls() {
 }
 
 #[test]
+#[ignore = "needs root, to bind port 80"]
 fn a_doubtful_certificate_is_a_portals_if_plain_http_is_answered_by_one() {
     let stranger = Ca::new();
     let (_, ca, folder) = trusted(Reply::default());
@@ -50,14 +51,7 @@ fn a_doubtful_certificate_is_a_portals_if_plain_http_is_answered_by_one() {
     // A portal answers on port 80, so each case has a loopback address of its own.
     for (place, (reply, expected)) in portal.into_iter().enumerate() {
         let address = format!("127.80.0.{}", place + 1);
-        let port_80 = match TcpListener::bind((address.as_str(), 80)) {
-            Ok(listener) => listener,
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                eprintln!("SKIPPED: port 80 may not be bound here");
-                return;
-            }
-            Err(error) => panic!("{error}"),
-        };
+        let port_80 = TcpListener::bind((address.as_str(), 80)).expect("may bind port 80");
         let _http = Server::http(port_80, move |_| reply.clone());
         let config = stranger.issue(&address, Validity::Now);
         let server = tls::https_on(listener(&format!("{address}:0")), config, |_| Reply::ok(""));

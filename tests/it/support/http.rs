@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// What is sent back on one connection, before it is closed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reply(Vec<Step>);
+pub struct Reply(Vec<Step>);
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -28,12 +28,12 @@ enum Step {
 
 impl Reply {
     /// 200 with this body.
-    pub(crate) fn ok(body: &str) -> Self {
+    pub fn ok(body: &str) -> Self {
         Self::status("200 OK", body)
     }
 
     /// A status line's code and words, and a body with its length.
-    pub(crate) fn status(status: &str, body: &str) -> Self {
+    pub fn status(status: &str, body: &str) -> Self {
         let length = body.len();
         Self::raw(format!(
             "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -41,24 +41,24 @@ impl Reply {
     }
 
     /// A redirect.
-    pub(crate) fn redirect(to: &str) -> Self {
+    pub fn redirect(to: &str) -> Self {
         Self::raw(format!(
             "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         ))
     }
 
     /// These very bytes.
-    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self(vec![Step::Send(bytes.into())])
     }
 
     /// Says nothing and keeps the connection until the client closes it.
-    pub(crate) fn hang() -> Self {
+    pub fn hang() -> Self {
         Self(vec![Step::Hang])
     }
 
     /// Waits before what follows.
-    pub(crate) fn after(pause: Duration, then: Self) -> Self {
+    pub fn after(pause: Duration, then: Self) -> Self {
         let mut steps = vec![Step::Pause(pause)];
         steps.extend(then.0);
         Self(steps)
@@ -66,14 +66,14 @@ impl Reply {
 
     /// Sends `then` after what there is.
     #[must_use]
-    pub(crate) fn and(mut self, then: Self) -> Self {
+    pub fn and(mut self, then: Self) -> Self {
         self.0.extend(then.0);
         self
     }
 
     /// Goes on sending these bytes until the client closes the connection.
     #[must_use]
-    pub(crate) fn endlessly(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn endlessly(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.0.push(Step::Endless(bytes.into()));
         self
     }
@@ -96,7 +96,7 @@ impl Reply {
 }
 
 /// A connection, plain or over TLS.
-pub(crate) trait Stream: Read + Write {
+pub trait Stream: Read + Write {
     /// Says that nothing more comes.
     fn finish(&mut self) {}
 }
@@ -105,23 +105,23 @@ impl Stream for TcpStream {}
 
 /// A listening server; dropping it stops it.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     address: SocketAddr,
     stopping: Arc<AtomicBool>,
     heads: Heads,
 }
 
 /// The request heads seen so far.
-pub(crate) type Heads = Arc<Mutex<Vec<String>>>;
+pub type Heads = Arc<Mutex<Vec<String>>>;
 
 impl Server {
     /// Serves HTTP on 127.0.0.1: each request's head is turned into a reply.
-    pub(crate) fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         Self::http(listener("127.0.0.1:0"), answer)
     }
 
     /// Serves HTTP on a listener of one's own.
-    pub(crate) fn http(
+    pub fn http(
         listener: TcpListener,
         answer: impl Fn(&str) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -133,7 +133,7 @@ impl Server {
     }
 
     /// Serves any protocol in which the server speaks first.
-    pub(crate) fn speaking_first(reply: Reply) -> Self {
+    pub fn speaking_first(reply: Reply) -> Self {
         let listener = listener("127.0.0.1:0");
         Self::serve(listener, Heads::default(), move |mut stream| {
             let _ = reply.clone().send(&mut stream);
@@ -141,7 +141,7 @@ impl Server {
     }
 
     /// Runs `connection` on a thread of its own for each connection.
-    pub(crate) fn serve(
+    pub fn serve(
         listener: TcpListener,
         heads: Heads,
         connection: impl Fn(TcpStream) + Send + Sync + 'static,
@@ -166,17 +166,17 @@ impl Server {
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Its port.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// The request heads seen so far.
-    pub(crate) fn heads(&self) -> Vec<String> {
+    pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 }
@@ -189,17 +189,17 @@ impl Drop for Server {
 }
 
 /// A listener on a port that the kernel chooses.
-pub(crate) fn listener(address: &str) -> TcpListener {
+pub fn listener(address: &str) -> TcpListener {
     TcpListener::bind(address).unwrap()
 }
 
 /// An address at which nobody listens.
-pub(crate) fn closed() -> SocketAddr {
+pub fn closed() -> SocketAddr {
     listener("127.0.0.1:0").local_addr().unwrap()
 }
 
 /// Reads a request's head, and sends what is answered to it.
-pub(crate) fn respond(stream: &mut dyn Stream, seen: &Heads, answer: &dyn Fn(&str) -> Reply) {
+pub fn respond(stream: &mut dyn Stream, seen: &Heads, answer: &dyn Fn(&str) -> Reply) {
     if let Some(head) = head(stream) {
         seen.lock().unwrap().push(head.clone());
         let _ = answer(&head).send(stream);
@@ -207,7 +207,7 @@ pub(crate) fn respond(stream: &mut dyn Stream, seen: &Heads, answer: &dyn Fn(&st
 }
 
 /// Reads up to the empty line.
-pub(crate) fn head(stream: &mut dyn Stream) -> Option<String> {
+pub fn head(stream: &mut dyn Stream) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {

@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use super::http::{Heads, Server, head, listener};
 
 /// An HTTP proxy: tunnels `CONNECT`, and forwards anything else, to `upstream`.
-pub(crate) fn http(upstream: SocketAddr) -> Server {
+pub fn http(upstream: SocketAddr) -> Server {
     let heads = Heads::default();
     let seen = heads.clone();
     Server::serve(listener("127.0.0.1:0"), heads, move |mut client| {
@@ -27,7 +27,7 @@ pub(crate) fn http(upstream: SocketAddr) -> Server {
 }
 
 /// A SOCKS 5 proxy to `upstream`; its "heads" are the hosts it is asked for.
-pub(crate) fn socks5(upstream: SocketAddr) -> Server {
+pub fn socks5(upstream: SocketAddr) -> Server {
     let heads = Heads::default();
     let seen = heads.clone();
     Server::serve(listener("127.0.0.1:0"), heads, move |mut client| {

@@ -14,11 +14,11 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use super::http::{Heads, Reply, Server, Stream, listener, respond};
 
 /// An issuer of certificates.
-pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
+pub struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 /// From when to when a certificate is valid.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Validity {
+pub enum Validity {
     /// 1975 to 4096.
     Now,
     /// 1975 to 2000.
@@ -29,7 +29,7 @@ pub(crate) enum Validity {
 
 impl Ca {
     /// Makes a new one, which nobody else knows.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // Two issuers of one name would be told apart by their signatures only.
@@ -41,19 +41,19 @@ impl Ca {
     }
 
     /// Its certificate.
-    pub(crate) fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// Writes its certificate into a folder, to be named by `NIX_SSL_CERT_FILE`.
-    pub(crate) fn write(&self, folder: &Path) -> PathBuf {
+    pub fn write(&self, folder: &Path) -> PathBuf {
         let file = folder.join("ca.pem");
         std::fs::write(&file, self.pem()).unwrap();
         file
     }
 
     /// Issues a server's certificate for a name or an address.
-    pub(crate) fn issue(&self, name: &str, validity: Validity) -> Arc<ServerConfig> {
+    pub fn issue(&self, name: &str, validity: Validity) -> Arc<ServerConfig> {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let (from, to) = match validity {
             Validity::Now => (1975, 4096),
@@ -77,7 +77,7 @@ impl Ca {
 }
 
 /// Serves HTTPS on 127.0.0.1.
-pub(crate) fn https(
+pub fn https(
     config: Arc<ServerConfig>,
     answer: impl Fn(&str) -> Reply + Send + Sync + 'static,
 ) -> Server {
@@ -85,7 +85,7 @@ pub(crate) fn https(
 }
 
 /// Serves HTTPS on a listener of one's own.
-pub(crate) fn https_on(
+pub fn https_on(
     listener: TcpListener,
     config: Arc<ServerConfig>,
     answer: impl Fn(&str) -> Reply + Send + Sync + 'static,

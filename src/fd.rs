@@ -1,4 +1,4 @@
-//! How tokio waits for a descriptor that another crate owns; apart because every source here needs it.
+//! How tokio waits for a descriptor that another crate owns; apart because this is the one place that has to vouch for it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -8,7 +8,7 @@ use tokio::io::unix::AsyncFd;
 
 /// Any owner of a descriptor, as tokio wants it.
 #[derive(Debug)]
-pub(super) struct Fd<T>(pub(super) T);
+pub(crate) struct Fd<T>(pub(crate) T);
 
 impl<T: AsFd> AsRawFd for Fd<T> {
     fn as_raw_fd(&self) -> RawFd {
@@ -21,6 +21,6 @@ impl<T: AsFd> AsRawFd for Fd<T> {
     deprecated,
     reason = "tokio's other way is unsafe, for owners whose descriptor may change; these keep theirs until they are dropped"
 )]
-pub(super) fn readable<T: AsFd>(owner: T) -> io::Result<AsyncFd<Fd<T>>> {
+pub(crate) fn readable<T: AsFd>(owner: T) -> io::Result<AsyncFd<Fd<T>>> {
     AsyncFd::with_interest(Fd(owner), Interest::READABLE)
 }

@@ -1,0 +1,177 @@
+//! One attempt: the command is started, stayed with to its end, and judged.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::{End, Runner};
+use crate::clock;
+use crate::dbus::login1::{self, InhibitMode};
+use crate::gate::event::Outcome;
+use crate::gate::reason::Reason;
+use crate::gate::time::Monotonic;
+use crate::probe::Prober;
+use crate::report::{AttemptEnd, Judged};
+use crate::run::changed::Fingerprints;
+use crate::run::command::Running;
+use crate::run::inhibit;
+use crate::run::judge::{self, Ending, Facts, Judgement};
+use crate::sources::bus::BusAddress;
+
+/// What one attempt was like.
+pub(super) struct Attempt {
+    ended: Ended,
+    slept: bool,
+    way_out_lost: bool,
+    /// Something in `final_if_changed` did.
+    pub(super) changed: bool,
+    took: Duration,
+}
+
+/// How the command ended, and what we had to do with it.
+struct Ended {
+    ending: Ending,
+    timed_out: bool,
+    told_to_stop: Option<i32>,
+}
+
+impl Runner {
+    /// Runs the command once, under the inhibitor locks.
+    pub(super) async fn attempt(&mut self) -> Result<Attempt, End> {
+        let request = inhibit::Request::new(
+            &self.plan.profile.inhibit,
+            &self.plan.profile.name,
+            &self.plan.command,
+        );
+        let _inhibitor = match request {
+            Some(request) => self.meanwhile(inhibit::take(request, ask_logind)).await?,
+            None => None,
+        };
+        let before = Fingerprints::read(&self.plan.profile.final_if_changed);
+        let (sleeps, detours) = (self.engine.gate().sleeps(), self.engine.gate().detours());
+        let began = clock::now().monotonic;
+        self.reporter.attempt_started(self.attempts);
+        let running = self
+            .launcher
+            .start(&self.plan.command)
+            .map_err(|e| End::of_fault(&e))?;
+        let ended = self
+            .watch(running, began)
+            .await
+            .map_err(|e| End::of_fault(&e))?;
+        // A suspend may have ended the command and have frozen us: it is told after the command's end.
+        self.engine.hear_all().await;
+        Ok(Attempt {
+            ended,
+            slept: self.engine.gate().sleeps() != sleeps,
+            way_out_lost: self.engine.gate().detours() != detours,
+            changed: before != Fingerprints::read(&self.plan.profile.final_if_changed),
+            took: clock::now().monotonic.since(began),
+        })
+    }
+
+    /// Stays with the command to its end; passes signals on, and listens to the world.
+    async fn watch(&mut self, mut running: Running, began: Monotonic) -> io::Result<Ended> {
+        let mut deadline = self
+            .plan
+            .profile
+            .attempt_timeout
+            .map(|span| began.after(span));
+        let mut ended = Ended {
+            ending: Ending::Exited(0),
+            timed_out: false,
+            told_to_stop: None,
+        };
+        loop {
+            tokio::select! {
+                biased;
+                signal = self.signals.next() => {
+                    running.pass_on(signal);
+                    ended.told_to_stop = Some(signal as i32);
+                }
+                ending = running.ending() => {
+                    ended.ending = ending?;
+                    return Ok(ended);
+                }
+                () = clock::sleep_until_some(deadline) => {
+                    running.terminate();
+                    ended.timed_out = true;
+                    deadline = None;
+                }
+                _ = self.engine.next() => {}
+            }
+        }
+    }
+
+    /// Says what the attempt means; asks the targets once more where that hangs on it.
+    pub(super) async fn judge(&mut self, attempt: &Attempt) -> Result<Judgement, End> {
+        let final_exit_status = self.plan.profile.final_exit_status.clone();
+        let mut facts = Facts {
+            ending: attempt.ended.ending,
+            final_exit_status: &final_exit_status,
+            changed: attempt.changed,
+            slept: attempt.slept,
+            way_out_lost: attempt.way_out_lost,
+            reachable_after: None,
+            timed_out: attempt.ended.timed_out,
+            told_to_stop: attempt.ended.told_to_stop,
+        };
+        if judge::needs_probe(&facts) {
+            let probe = Prober::once(self.plan.request.clone());
+            facts.reachable_after = match self.meanwhile(probe).await?.outcome {
+                Outcome::Reached(_) => Some(true),
+                Outcome::Failed(failure) => (failure.reason != Reason::Unknown).then_some(false),
+            };
+        }
+        Ok(judge::judge(&facts))
+    }
+
+    pub(super) fn report(&mut self, attempt: &Attempt, judgement: Judgement) {
+        let (judged, why) = told(judgement);
+        let (exit_status, signal) = match attempt.ended.ending {
+            Ending::Exited(code) => (Some(i32::from(code)), None),
+            Ending::Killed(signal) => (None, Some(signal)),
+        };
+        self.reporter.attempt_ended(
+            &AttemptEnd {
+                attempt: self.attempts,
+                judged,
+                exit_status,
+                signal,
+                took: attempt.took,
+                why,
+            },
+            clock::now(),
+        );
+    }
+}
+
+/// How a judgement is told.
+pub(super) fn told(judgement: Judgement) -> (Judged, String) {
+    match judgement {
+        Judgement::Succeeded => (Judged::Succeeded, "the command succeeded".into()),
+        Judgement::Final(_) => (
+            Judged::Final,
+            "the command has spoken, or has done its work".into(),
+        ),
+        Judgement::Failed(_) => (Judged::Failed, "the command failed by itself".into()),
+        Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
+        Judgement::Stopped(_) => (Judged::Failed, "told to stop".into()),
+    }
+}
+
+/// Takes the inhibitor lock over a connection of its own: the sources' is for listening only.
+async fn ask_logind(request: inhibit::Request) -> Result<OwnedFd, String> {
+    let connection = BusAddress::system()
+        .connect()
+        .await
+        .map_err(|e| e.to_string())?;
+    let lock = login1::inhibit(
+        &connection,
+        &request.what,
+        request.who,
+        &request.why,
+        InhibitMode::Block,
+    );
+    lock.await.map_err(|error| error.to_string())
+}
