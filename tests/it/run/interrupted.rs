@@ -19,6 +19,7 @@ async fn ended(run: &mut Gate) -> Value {
 #[tokio::test]
 async fn a_switch_that_restarts_networkmanager_and_exits_4_runs_once() {
     let world = World::new(Says::Good);
+    let _logind = Logind::start(&world.address()).await;
     world.configure("final_exit_status = [4, 100]");
     let manager = NetworkManager::start(&world.address()).await;
     let mut run = world.run("", &format!("{ONCE_HELD} exit 4"));
@@ -58,6 +59,7 @@ async fn a_switch_that_has_happened_and_exits_1_amid_a_suspend_and_no_network_ru
 #[tokio::test]
 async fn a_failure_with_the_network_as_it_was_is_the_commands_own_and_never_repeated() {
     let world = World::new(Says::Good);
+    let _logind = Logind::start(&world.address()).await;
     let manager = NetworkManager::start(&world.address()).await;
     let mut run = world.run("", &format!("{ONCE_HELD} exit 3"));
     appears(&world.path("started")).await;
@@ -123,6 +125,7 @@ async fn is_over(world: &World) {
 #[tokio::test]
 async fn a_target_lost_each_time_is_tried_up_to_the_limit_and_then_75() {
     let world = World::new(Says::Good);
+    let _logind = Logind::start(&world.address()).await;
     world.configure("attempts = 2");
     let script = "echo run >> runs; read -r _ < fifo; exit 1";
     nix::unistd::mkfifo(&world.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -146,6 +149,7 @@ async fn a_target_lost_each_time_is_tried_up_to_the_limit_and_then_75() {
 #[tokio::test]
 async fn an_attempt_that_takes_too_long_gets_sigterm_and_its_polite_0_counts_for_nothing() {
     let world = World::new(Says::Good);
+    let _logind = Logind::start(&world.address()).await;
     world.configure("attempts = 1\nattempt_timeout = '1s'");
     let script = "trap ': > told; exit 0' TERM; while :; do sleep 0.02; done";
     let mut run = world.run("", script);
@@ -159,6 +163,7 @@ async fn an_attempt_that_takes_too_long_gets_sigterm_and_its_polite_0_counts_for
 #[tokio::test]
 async fn a_running_command_is_left_alone_when_a_condition_fails() {
     let world = World::new(Says::Good);
+    let _logind = Logind::start(&world.address()).await;
     let manager = NetworkManager::start(&world.address()).await;
     let mut run = world.run("", &format!("{ONCE_HELD} exit 0"));
     appears(&world.path("started")).await;
