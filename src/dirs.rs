@@ -83,7 +83,7 @@ impl Dirs {
     /// The unit's own directory comes before the default under $HOME: with `DynamicUser=` that is `/`.
     pub fn new(is_root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         if is_root {
-            return Self::of_root();
+            return Self::of_root_below(Path::new("/"));
         }
         let absolute = |name: &str| {
             variable(name)
@@ -103,24 +103,14 @@ impl Dirs {
         }
     }
 
-    /// Where this very process keeps its state.
-    pub fn of_process() -> Self {
+    /// Where this very process keeps its state: below `root`, if that is another than `/`.
+    pub fn of_process(root: &Path) -> Self {
+        if root != Path::new("/") {
+            return Self::of_root_below(root);
+        }
         Self::new(nix::unistd::geteuid().is_root(), |name| {
             std::env::var_os(name)
         })
-    }
-
-    /// Where this process keeps its state below another root; the process's own places if it is `/`.
-    pub fn below(root: &Path) -> Self {
-        if root == Path::new("/") {
-            return Self::of_process();
-        }
-        let of_root = Self::of_root();
-        let below = |path: PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
-        Self {
-            runtime: of_root.runtime.map(below),
-            state: of_root.state.map(below),
-        }
     }
 
     /// The runtime directory, created if need be.
@@ -133,10 +123,10 @@ impl Dirs {
         usable(Kind::State, self.state.as_deref())
     }
 
-    fn of_root() -> Self {
+    fn of_root_below(root: &Path) -> Self {
         Self {
-            runtime: Some(Path::new("/run").join(NAME)),
-            state: Some(Path::new("/var/lib").join(NAME)),
+            runtime: Some(root.join("run").join(NAME)),
+            state: Some(root.join("var/lib").join(NAME)),
         }
     }
 }
@@ -204,6 +194,13 @@ mod tests {
         let dirs = Dirs::new(true, |_| Some("/elsewhere".into()));
         assert_eq!(dirs.runtime, at("/run/upgrade-gate"));
         assert_eq!(dirs.state, at("/var/lib/upgrade-gate"));
+    }
+
+    #[test]
+    fn with_another_root_nothing_outside_it_is_written_to() {
+        let dirs = Dirs::of_process(Path::new("/mnt"));
+        assert_eq!(dirs.runtime, at("/mnt/run/upgrade-gate"));
+        assert_eq!(dirs.state, at("/mnt/var/lib/upgrade-gate"));
     }
 
     #[test]

@@ -87,11 +87,13 @@ impl Engine {
             biased;
             event = self.sources.next() => self.step(event),
             probe = self.prober.finished() => self.ended = Some(probe),
-            () = clock::sleep_until_some(look_again) => self.step(Event::Tick),
+            // A gate that was frozen finds its deadlines passed, and news beside them.
+            () = clock::sleep_until_some(look_again) => self.hear_all().await,
         }
     }
 
-    /// Takes in what has been told by now, so that no proof opens the gate before a resume that is already known.
+    /// Takes in what has been told by now, and looks at the clocks, so that no proof opens the gate before a
+    /// resume that is already known.
     pub async fn hear_all(&mut self) {
         // Each turn looks at what the kernel has for us and lets every woken task run: from the socket through the
         // bus connection and its source to here it takes a few.
@@ -101,6 +103,7 @@ impl Engine {
         while let Some(event) = self.sources.waiting() {
             self.step(event);
         }
+        self.step(Event::Tick);
     }
 
     fn probed(&mut self) {

@@ -82,7 +82,7 @@ fn answer(command: &Command, root: &Path) -> Exit {
     let mut out = io::stdout().lock();
     match command {
         Command::Status(args) => {
-            let dirs = status::gates_dirs(root, &Dirs::below(root));
+            let dirs = status::gates_dirs(root, &Dirs::of_process(root));
             printed(&status::status(args, &dirs, &mut out))
         }
         Command::Config(args) => {

@@ -86,7 +86,7 @@ pub(super) fn reporter(kind: Kind, prepared: &Prepared, json: bool, setting: &Se
         // Its verdict is gone before anybody could look for it.
         Kind::Check => None,
         Kind::WaitOnline | Kind::Run => {
-            made(Dirs::below(&setting.root).usable_runtime()).map(|dir| dir.join("gates"))
+            made(Dirs::of_process(&setting.root).usable_runtime()).map(|dir| dir.join("gates"))
         }
     };
     Reporter::new(Setup {

@@ -111,7 +111,9 @@ impl Gate {
     pub fn look_again(&self, now: Monotonic) -> Option<Monotonic> {
         let since = self.waiting_since?;
         let deadline = self.policy.timeout.map(|t| since.after(t));
-        let settled = self.settled_at().filter(|at| *at > now);
+        // A settling that ended between the last step and this look is due at once: nobody else would ring.
+        let waits_for_probe = self.probing.is_proof_old(now);
+        let settled = self.settled_at().filter(|at| *at > now || !waits_for_probe);
         [deadline, self.probe_at(now), settled]
             .into_iter()
             .flatten()

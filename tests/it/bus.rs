@@ -1,6 +1,6 @@
 //! The system bus, against fakes of the services on it.
 
-mod presence;
+pub(crate) mod presence;
 mod services;
 
 use std::path::Path;

@@ -15,6 +15,11 @@ pub(crate) fn enter(name: &str) -> bool {
     enter_with(&["--net"], name)
 }
 
+/// The same for mounts: what is mounted inside is seen by nobody else.
+pub(crate) fn enter_mounts(name: &str) -> bool {
+    enter_with(&["--mount", "--propagation", "private"], name)
+}
+
 /// [`enter`], with the options of `unshare` that say of what the run has its own.
 pub(crate) fn enter_with(options: &[&str], name: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {

@@ -57,6 +57,17 @@ fn r1_a_gate_started_while_preparing_for_sleep_waits_and_then_settles() {
 }
 
 #[test]
+fn r5_a_settling_that_ended_before_anyone_looked_when_is_due_and_not_slept_through() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.tell(Event::PrepareForSleep(false));
+    bench.reach();
+    assert_eq!(bench.reason(), Some(Reason::Settling));
+    let at = bench.gate.look_again(bench.now.monotonic).expect("settled");
+    let late = at.after(secs(1));
+    assert!(bench.gate.look_again(late).is_some_and(|at| at <= late));
+}
+
+#[test]
 fn r1_suspend_then_hibernate_stays_asleep_through_the_wake_up_in_the_middle() {
     let mut bench = Bench::ready(Policy::default());
     bench.tell(Event::PrepareForSleep(true));

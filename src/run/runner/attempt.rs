@@ -59,6 +59,7 @@ impl Runner {
             .watch(running, began)
             .await
             .map_err(|e| End::of_fault(&e))?;
+        // A suspend may have ended the command and have frozen us: it is told after the command's end.
         self.engine.hear_all().await;
         Ok(Attempt {
             ended,

@@ -167,7 +167,7 @@ async fn the_real_bus_is_followed_through_a_suspend_and_a_restart_of_a_service()
 }
 
 /// Makes each service one that the bus would start, by a program that leaves a trace.
-fn activatable(folder: &Path) {
+pub(crate) fn activatable(folder: &Path) {
     let services = folder.join("services");
     std::fs::create_dir(&services).unwrap();
     for name in ["login1", "NetworkManager", "network1", "UPower"] {

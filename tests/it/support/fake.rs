@@ -1,13 +1,14 @@
 //! What the fakes of the services have in common.
 //!
 //! A fake is a table of properties behind `org.freedesktop.DBus.Properties`, so it can also hang, refuse,
-//! talk nonsense, vanish and return. Needs `tokio`, `futures` and `zbus`; runs on the caller's runtime.
+//! talk nonsense, vanish and return. Needs `tokio`, `futures`, `nix` and `zbus`; runs on the caller's runtime.
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::StreamExt;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::Notify;
 use zbus::message::Type;
 use zbus::{Connection, DynamicType, Message, MessageStream, OwnedVariant, Variant, connection};
@@ -35,6 +36,7 @@ struct State {
     /// logind's inhibitor locks: mode and the other end of each lock.
     locks: Vec<(String, OwnedFd)>,
     knows_block_weak: bool,
+    refuses_locks: bool,
 }
 
 /// One service on the bus.
@@ -173,6 +175,22 @@ impl Fake {
         self.state().knows_block_weak = false;
     }
 
+    /// Answers questions, but gives out no inhibitor lock, as polkit does to service users.
+    pub fn refuse_locks(&self) {
+        self.state().refuses_locks = true;
+    }
+
+    /// Whether the lock of this number has been given back.
+    pub fn released(&self, number: usize) -> bool {
+        let state = self.state();
+        let mut end = [PollFd::new(
+            state.locks[number].1.as_fd(),
+            PollFlags::empty(),
+        )];
+        poll(&mut end, PollTimeout::ZERO).unwrap();
+        end[0].any() == Some(true)
+    }
+
     /// The modes of the inhibitor locks that it gave out.
     pub fn locks(&self) -> Vec<String> {
         self.state()
@@ -267,6 +285,9 @@ fn reply(state: &mut State, call: &Message) -> Result<Reply, &'static str> {
         }
         (_, "Inhibit") => {
             let (_, _, _, mode): (String, String, String, String) = body.deserialize().unwrap();
+            if state.refuses_locks {
+                return Err("org.freedesktop.DBus.Error.AccessDenied");
+            }
             if mode == "block-weak" && !state.knows_block_weak {
                 return Err("org.freedesktop.DBus.Error.InvalidArgs");
             }

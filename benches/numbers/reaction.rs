@@ -1,0 +1,156 @@
+//! How soon the command is started after the last thing it needed has come.
+
+use std::process::{Command as Blocking, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::machine;
+use crate::process::GATE;
+use crate::support::bus::DbusDaemon;
+use crate::support::fakes::{Logind, NetworkManager};
+use crate::support::http::{Reply, Server};
+use crate::table::{median, row, skipped, spread};
+
+const ROUNDS: usize = 21;
+const WHAT: &str = "last needed event → command started, settle = 0";
+/// The alternatives are measured at this speed.
+const SPEED: u32 = 20;
+const RESTART: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_secs(5);
+
+/// The server becomes good, then NetworkManager says so: from there to the command's first word.
+pub(crate) fn measure() {
+    if !machine::has("dbus-daemon") {
+        return skipped(WHAT, "dbus-daemon is not installed");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let times = runtime.block_on(async {
+        let mut times = Vec::new();
+        for _ in 0..ROUNDS {
+            times.push(once().await);
+        }
+        times
+    });
+    let beside = [
+        format!(
+            "Restart=on-failure, RestartSec=20: {}",
+            alternative(RESTART)
+        ),
+        format!("a poll every 5 s: {}", alternative(POLL)),
+    ];
+    row(
+        WHAT,
+        "≤ 20 ms",
+        &format!("{}, the probe included", spread(&times)),
+        &beside.join("; "),
+    );
+}
+
+async fn once() -> Duration {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = DbusDaemon::start(folder.path());
+    let _logind = Logind::start(&bus.address()).await;
+    let manager = NetworkManager::start(&bus.address()).await;
+    manager.put("State", 40_u32);
+    let is_good = Arc::new(AtomicBool::new(false));
+    let server = server(is_good.clone());
+    let (mut gate, mut said) = start(&bus.address(), &server).await;
+    // A few failures, so that the next probe of its own accord is seconds away.
+    while server.heads().len() < 5 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    is_good.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    manager.set_state(70).await;
+    let mut word = [0];
+    said.read_exact(&mut word)
+        .await
+        .expect("the command speaks");
+    let took = began.elapsed();
+    let _ = gate.wait().await;
+    took
+}
+
+fn server(is_good: Arc<AtomicBool>) -> Server {
+    Server::start(move |_| {
+        if is_good.load(Ordering::SeqCst) {
+            Reply::ok("StoreDir: /nix/store\n")
+        } else {
+            Reply::status("503 Service Unavailable", "")
+        }
+    })
+}
+
+/// Starts `run`, and waits until it says that it is held.
+async fn start(bus: &str, server: &Server) -> (Child, ChildStdout) {
+    let state = tempfile::tempdir().unwrap();
+    let mut gate = Command::new(GATE)
+        .args(["run", "--settle", "0", "--target"])
+        .arg(format!("nix-cache:http://{}", server.address()))
+        .args(["--", "echo", "started"])
+        .env("DBUS_SYSTEM_BUS_ADDRESS", bus)
+        .env("XDG_RUNTIME_DIR", state.path())
+        .env("XDG_STATE_HOME", state.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the gate starts");
+    let mut errors = BufReader::new(gate.stderr.take().unwrap()).lines();
+    while let Ok(Some(line)) = errors.next_line().await {
+        if line.contains("held: ") {
+            break;
+        }
+    }
+    tokio::spawn(async move { while let Ok(Some(_)) = errors.next_line().await {} });
+    let said = gate.stdout.take().unwrap();
+    (gate, said)
+}
+
+/// A loop that tries, and waits `period` after each failure: what is to be expected of it, and what it does.
+fn alternative(period: Duration) -> String {
+    let expected = format!(
+        "{:.1} s expected (half the period, computed)",
+        period.as_secs_f64() / 2.0
+    );
+    if !machine::has("curl") {
+        return format!("{expected}, not measured: curl is not installed");
+    }
+    let times: Vec<_> = (0..7)
+        .map(|round| looped(period / SPEED, round) * SPEED)
+        .collect();
+    let middle = median(&times).as_secs_f64();
+    format!("{expected}, {middle:.1} s measured at {SPEED} times the speed")
+}
+
+fn looped(period: Duration, round: u32) -> Duration {
+    let is_good = Arc::new(AtomicBool::new(false));
+    let server = server(is_good.clone());
+    let script = format!(
+        "until curl -sf -o /dev/null http://{}/; do sleep {}; done",
+        server.address(),
+        period.as_secs_f64()
+    );
+    let mut child = Blocking::new("sh")
+        .args(["-c", &script])
+        .spawn()
+        .expect("sh");
+    // Phases spread evenly over the period, after the first failure.
+    while server.heads().is_empty() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(period * (2 * round + 1) / 14);
+    is_good.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    let _ = child.wait();
+    began.elapsed()
+}
