@@ -168,6 +168,8 @@ impl Gate {
                 self.must_settle = false;
                 return Some(Action::Open(evidence));
             }
+            // What was said stays said while a proof that has grown old is renewed.
+            Verdict::Open(_) if self.said.is_some() && !self.is_over(now) => return None,
             Verdict::Open(_) => vec![conditions::asking()],
             Verdict::Held(holds) => holds,
         };

@@ -395,6 +395,20 @@ fn r7_a_bell_while_all_settles_asks_for_another_look_before_the_gate_opens() {
 }
 
 #[test]
+fn a_proof_that_is_renewed_changes_nothing_that_was_said() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.tell(manager(70, Connectivity::Full, true));
+    bench.tell(way("eth0"));
+    bench.tell(way("wlan0"));
+    bench.reach();
+    assert_eq!(bench.reason(), Some(Reason::Settling));
+    bench.tell(Event::Bell(Bell::ResolvConf));
+    bench.advance(secs(2));
+    let actions = bench.tell(Event::Tick);
+    assert!(matches!(actions[..], [Action::Probe(_)]), "{actions:?}");
+}
+
+#[test]
 fn r7_a_bell_during_a_probe_that_fails_is_not_lost() {
     let mut bench = Bench::ready(Policy::default());
     for _ in 0..8 {

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Long enough for a machine under load; nothing waits for it to pass.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// What takes longer was not told by an event, but found by a look whose turn came.
+const MISSED: Duration = Duration::from_secs(20);
+
 /// Of what each test has its own.
 const OWN: &[&str] = &[
     "--net",
@@ -54,8 +57,10 @@ impl Stopwatch {
         upgrade_gate::clock::now().monotonic.since(self.0)
     }
 
-    /// Tells what took how long.
+    /// Tells what took how long, which must be less than what a missed event would cost.
     fn tell(&self, what: &str) {
-        eprintln!("{what}: {} ms", self.passed().as_millis());
+        let passed = self.passed();
+        eprintln!("{what}: {} ms", passed.as_millis());
+        assert!(passed < MISSED, "{what} took {passed:?}");
     }
 }

@@ -2,14 +2,14 @@
 
 use super::gate::{check, wait_online};
 use super::manager::{Check, Manager};
-use super::world::{CACHE, Dns, World};
+use super::world::{CACHE, Dns, World, portal};
 use super::{Stopwatch, in_a_world};
 
 /// Held by the portal, and open once it is lifted.
 fn held_until_lifted(check_of_its_own: Check) {
     let mut world = World::with_dhcp();
     world.cache();
-    world.portal();
+    portal();
     world.dns(Dns::Portal);
     let manager = Manager::online(check_of_its_own);
     if matches!(check_of_its_own, Check::On) {

@@ -31,6 +31,7 @@ const MOUNTS: &str = "mount -t tmpfs tmpfs /run
     mkdir /var/lib/NetworkManager";
 
 /// Who answers at port 53.
+#[derive(Clone, Copy)]
 pub(super) enum Dns {
     /// dnsmasq, which knows the cache.
     Good,
@@ -97,14 +98,6 @@ impl World {
         keep(Server::http(listen("198.51.100.7:80"), cache));
     }
 
-    /// A captive portal at the router's address.
-    pub(super) fn portal(&self) {
-        let login = |_: &str| Reply::redirect("http://login.portal.example/");
-        let tls = Ca::new().issue("login.portal.example", Validity::Now);
-        keep(https_on(listen("10.77.0.1:443"), tls, login));
-        keep(Server::http(listen("10.77.0.1:80"), login));
-    }
-
     /// The file of the authority that the cache's certificate comes from.
     pub(super) fn ca_file(&self) -> PathBuf {
         self.ca.write(Path::new(FOLDER))
@@ -140,6 +133,14 @@ impl World {
             }
         });
     }
+}
+
+/// A captive portal at the router's address.
+pub(super) fn portal() {
+    let login = |_: &str| Reply::redirect("http://login.portal.example/");
+    let tls = Ca::new().issue("login.portal.example", Validity::Now);
+    keep(https_on(listen("10.77.0.1:443"), tls, login));
+    keep(Server::http(listen("10.77.0.1:80"), login));
 }
 
 /// `ip`, in the world outside.
@@ -192,9 +193,11 @@ pub(super) fn cache(head: &str) -> Reply {
 
 /// [`cache`], while the switch is on; a server that is not well before.
 pub(super) fn cache_if(on: &'static AtomicBool) -> impl Fn(&str) -> Reply + Send + Sync + 'static {
-    move |head| match on.load(Ordering::SeqCst) {
-        true => cache(head),
-        false => Reply::status("503 Service Unavailable", ""),
+    move |head| {
+        if on.load(Ordering::SeqCst) {
+            return cache(head);
+        }
+        Reply::status("503 Service Unavailable", "")
     }
 }
 
