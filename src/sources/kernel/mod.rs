@@ -145,11 +145,20 @@ impl<'a> Follower<'a> {
             self.look(said).await;
             let mut rang = true;
             while rang {
-                tokio::time::sleep(PAUSE).await;
-                rang = self.drain();
+                let asked = self.pause().await;
+                rang = self.drain() || asked;
                 self.look(said).await;
             }
             self.wait(rewritten).await;
+        }
+    }
+
+    /// Waits until the next look may be taken; whether other addresses are asked about, which cannot wait: a change
+    /// of their way out must not go by unseen.
+    async fn pause(&mut self) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => false,
+            () = changed(&mut self.addresses) => true,
         }
     }
 
