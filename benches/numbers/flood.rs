@@ -17,8 +17,6 @@ const RATE: u128 = 10_000;
 const FLOOD: Duration = Duration::from_secs(10);
 /// When the server becomes good; the gate's last allowance of probes may be spent by then.
 const GOOD_AFTER: Duration = Duration::from_secs(8);
-/// How many signals are sent at once.
-const GUSH: u64 = 50;
 
 /// Twice: a gate that nothing can open, for its memory and its time, and one that is to open in the flood.
 pub(crate) fn measure() {
@@ -171,22 +169,22 @@ impl Flood {
     }
 }
 
-/// Connecting, connected, connecting, ...: each signal is news.
+/// Connecting, connected, connecting, ...: each signal is news, and built beforehand so as to keep the rate.
 async fn send(manager: &NetworkManager, count: &AtomicU64) -> Duration {
+    let gusts = [40, 70].map(|state| (state, manager.signals(state)));
     let began = Instant::now();
     while began.elapsed() < FLOOD {
         let due = began.elapsed().as_micros() * RATE / 1_000_000;
         let mut sent = count.load(Ordering::SeqCst);
-        while u128::from(sent) < due {
-            for _ in 0..GUSH / 2 {
-                manager
-                    .set_state(if sent.is_multiple_of(4) { 40 } else { 70 })
-                    .await;
-                sent += 2;
+        for (state, signals) in gusts.iter().cycle() {
+            if u128::from(sent) >= due {
+                break;
             }
-            count.store(sent, Ordering::SeqCst);
-            tokio::task::yield_now().await;
+            manager.put("State", *state);
+            manager.send_all(signals).await;
+            sent += 2;
         }
+        count.store(sent, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     began.elapsed()

@@ -147,9 +147,12 @@ impl Probing {
     }
 
     fn bring_forward(&mut self, now: Monotonic) {
-        let spaced = self.started_at.map_or(now, |t| t.after(BELL_SPACING));
-        let earliest = self.bells.ask(now).max(spaced);
-        self.due_at = self.due_at.min(earliest).max(now);
         self.unconditional = true;
+        let spaced = self.started_at.map_or(now, |t| t.after(BELL_SPACING));
+        // Bells before a probe that is already as early as it may be must not use up what later ones need.
+        if self.due_at > spaced.max(now) {
+            self.due_at = self.due_at.min(self.bells.ask(now).max(spaced));
+        }
+        self.due_at = self.due_at.max(now);
     }
 }

@@ -377,6 +377,29 @@ fn r7_a_bell_brings_the_next_probe_forward_but_a_thousand_bells_make_no_storm() 
 }
 
 #[test]
+fn r7_bells_before_a_probe_that_is_due_do_not_use_up_the_probes_of_later_ones() {
+    let mut bench = Bench::ready(Policy::default());
+    for _ in 0..8 {
+        bench.fail(Reason::Dns);
+        bench.pass(secs(60));
+    }
+    bench.fail(Reason::Dns);
+    let before = bench.probes;
+    for _ in 0..800 {
+        bench.tell(Event::Bell(Bell::ResolvConf));
+        if bench.running.is_some() {
+            bench.fail(Reason::Dns);
+        }
+        bench.pass(std::time::Duration::from_millis(10));
+    }
+    assert!(
+        bench.probes - before >= 7,
+        "{} probes in 8 s",
+        bench.probes - before
+    );
+}
+
+#[test]
 fn r7_a_bell_while_all_settles_asks_for_another_look_before_the_gate_opens() {
     let mut bench = Bench::ready(Policy::default());
     bench.tell(manager(70, Connectivity::Full, true));

@@ -130,6 +130,24 @@ impl Fake {
             .unwrap();
     }
 
+    /// A signal from it, to be sent with [`Fake::send_all`] as often as one likes.
+    pub fn signal<B: serde::Serialize + DynamicType>(
+        &self,
+        path: &str,
+        interface: &str,
+        member: &str,
+        body: &B,
+    ) -> Message {
+        let signal = Message::signal(path, interface, member);
+        let sender = self.connection.unique_name().unwrap();
+        signal.sender(sender).build(body).unwrap()
+    }
+
+    /// Sends messages in one go.
+    pub async fn send_all(&self, messages: &[Message]) {
+        self.connection.send_all(messages).await.unwrap();
+    }
+
     /// Sends logind's `PrepareForSleep` to one connection, past all match rules, in its own name.
     pub async fn forge_sleep(&self, destination: &str, begins: bool) {
         self.connection

@@ -1,8 +1,9 @@
 //! Fakes of the services on the system bus, with the properties and the signals of the real ones.
 
+use std::collections::HashMap;
 use std::ops::Deref;
 
-use zbus::Variant;
+use zbus::{Message, Variant};
 
 use super::fake::Fake;
 
@@ -98,6 +99,17 @@ impl NetworkManager {
     /// Is of a version without this property.
     pub fn lacks(&self, name: &str) {
         self.unset(Self::PATH, Self::MANAGER, name);
+    }
+
+    /// What it sends when its state has become this one.
+    pub fn signals(&self, state: u32) -> [Message; 2] {
+        let changed = HashMap::from([("State", Variant::from(state))]);
+        let body = (Self::MANAGER, changed, Vec::<&str>::new());
+        let properties = "org.freedesktop.DBus.Properties";
+        [
+            self.signal(Self::PATH, properties, "PropertiesChanged", &body),
+            self.signal(Self::PATH, Self::MANAGER, "StateChanged", &state),
+        ]
     }
 
     /// Changes its state, with both signals.
