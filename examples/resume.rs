@@ -8,7 +8,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    dead_code,
     missing_docs,
     unreachable_pub,
     reason = "a play with many props: what goes wrong ends it"

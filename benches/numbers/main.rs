@@ -13,7 +13,6 @@
 
 #[path = "../../tests/it/support/mod.rs"]
 #[allow(
-    dead_code,
     missing_docs,
     clippy::missing_panics_doc,
     reason = "shared with the tests, which use all of it"
