@@ -75,11 +75,11 @@ async fn once() -> Duration {
     took
 }
 
-/// Waits for some failures, and then until bells may bring the next probe forward, which is a second after the
-/// last one; of its own accord it is two seconds away at least.
+/// Waits for some failures, and then until bells may bring the next probe forward, which is a tenth of
+/// a second after the last one; of its own accord it is two seconds away at least.
 async fn quiet(server: &Server) {
     let (mut seen, mut since) = (0, Instant::now());
-    while seen < 4 || since.elapsed() < Duration::from_millis(1200) {
+    while seen < 4 || since.elapsed() < Duration::from_millis(300) {
         if server.heads().len() > seen {
             (seen, since) = (server.heads().len(), Instant::now());
         }

@@ -11,7 +11,7 @@ use super::time::Monotonic;
 /// last week is not one. Awake time.
 const PROOF_LASTS: Duration = Duration::from_secs(30);
 /// Between probes that bells bring forward.
-const BELL_SPACING: Duration = Duration::from_secs(1);
+const BELL_SPACING: Duration = Duration::from_millis(100);
 
 /// The probes of one gate.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Probing {
             doubted: false,
             next_id: 0,
             epochs: Allowance::new(6, Duration::from_secs(2)),
-            bells: Allowance::new(10, Duration::from_secs(30)),
+            bells: Allowance::new(20, Duration::from_secs(15)),
         }
     }
 

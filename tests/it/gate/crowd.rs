@@ -69,5 +69,5 @@ async fn a_networkmanager_that_never_stops_talking_makes_no_storm_of_probes() {
     assert_eq!(gate.ends().await.code(), Some(75), "{}", gate.heard());
     chatter.abort();
     let asked = world.target.asked();
-    assert!((2..=12).contains(&asked), "{asked} probes in four seconds");
+    assert!((2..=25).contains(&asked), "{asked} probes in four seconds");
 }
