@@ -8,7 +8,8 @@ use super::reason::Reason;
 use super::verdict::Hold;
 
 impl Gate {
-    /// Every condition that is not met, the one to name first.
+    /// Every condition that is not met, the one to name first. Sources that have not spoken hold it too, but are
+    /// not worth a word beside what is known.
     pub(super) fn holds(&self) -> Vec<Hold> {
         let holds = [
             self.shutting_down(),
@@ -19,9 +20,13 @@ impl Gate {
             self.logind(),
         ];
         let holds = holds.into_iter().flatten();
-        holds
+        let mut holds: Vec<Hold> = holds
             .filter(|hold| !self.policy.waived.contains(&hold.reason))
-            .collect()
+            .collect();
+        if holds.is_empty() && !self.world.has_reported(&self.policy) {
+            holds.push(held(Reason::Unknown, "not every source has been heard yet"));
+        }
+        holds
     }
 
     /// The hold of a gate whose conditions are all met, but not for long enough.
@@ -61,7 +66,7 @@ impl Gate {
             return self.guessed();
         }
         let failure = match self.probing.outcome() {
-            Some(Outcome::Reached(_)) => return self.without_way_out_report(),
+            Some(Outcome::Reached(_)) => return None,
             Some(Outcome::Failed(failure)) => Some(failure),
             None => None,
         };
@@ -75,24 +80,10 @@ impl Gate {
     /// Without a target to ask, a way out has to do; unknown is not one.
     fn guessed(&self) -> Option<Hold> {
         match &self.world.way_out {
-            None => Some(held(
-                Reason::Unknown,
-                "the kernel has not said yet which way leads out",
-            )),
+            None => None,
             Some(way_out) if way_out.hops.values().any(Option::is_some) => None,
             Some(_) => explain(None, &self.world),
         }
-    }
-
-    /// A proof counts once the kernel has been heard: a change of the way out could not be seen before.
-    fn without_way_out_report(&self) -> Option<Hold> {
-        let silent = self.world.way_out.is_none();
-        silent.then(|| {
-            held(
-                Reason::Unknown,
-                "the kernel has not said yet which way leads out",
-            )
-        })
     }
 
     fn next_look(&self) -> Option<super::Monotonic> {
@@ -107,7 +98,7 @@ impl Gate {
             return None;
         }
         match &self.world.network_manager {
-            Some(Report::Absent) => None,
+            Some(Report::Absent) | None => None,
             Some(Report::Known(nm)) => nm.metered.then(|| {
                 held(
                     Reason::Metered,
@@ -118,10 +109,6 @@ impl Gate {
                 Reason::Unknown,
                 format!("whether the connection is metered: {why}"),
             )),
-            None => Some(held(
-                Reason::Unknown,
-                "NetworkManager has not been asked yet",
-            )),
         }
     }
 
@@ -130,16 +117,12 @@ impl Gate {
             return None;
         }
         match &self.world.power {
-            Some(Report::Absent) => None,
+            Some(Report::Absent) | None => None,
             Some(Report::Known(power)) if !power.on_battery => None,
             Some(Report::Known(power)) => self.on_battery(power.percentage),
             Some(Report::Unknown(why)) => {
                 Some(held(Reason::Unknown, format!("the power supply: {why}")))
             }
-            None => Some(held(
-                Reason::Unknown,
-                "the power supply has not been read yet",
-            )),
         }
     }
 
@@ -162,12 +145,11 @@ impl Gate {
 
     fn logind(&self) -> Option<Hold> {
         match &self.world.logind {
-            Some(Report::Absent | Report::Known(_)) => None,
+            Some(Report::Absent | Report::Known(_)) | None => None,
             Some(Report::Unknown(why)) => Some(held(
                 Reason::Unknown,
                 format!("whether the machine goes to sleep: {why}"),
             )),
-            None => Some(held(Reason::Unknown, "logind has not been asked yet")),
         }
     }
 }
