@@ -175,7 +175,11 @@ impl Gate {
         };
         if self.is_over(now) {
             self.rest();
-            return Some(Action::GiveUp(verdict));
+            let rests = |hold| Hold {
+                look_again: None,
+                ..hold
+            };
+            return Some(Action::GiveUp(verdict.into_iter().map(rests).collect()));
         }
         if !self.is_answer(&verdict) {
             // What was said stays said until more is known: sources and probes have deadlines of seconds.
