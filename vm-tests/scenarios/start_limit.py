@@ -6,7 +6,8 @@ cable(laptop)
 profile(laptop)
 hack = "Restart=on-failure\nRestartSec={}\n[Unit]\nStartLimitIntervalSec={}\nStartLimitBurst={}\n[Service]"
 service(laptop, "hack", upgrade("hack"), gated=None, extra=hack.format(20, 100, 5))
-service(laptop, "default", upgrade("default"), gated=None, extra=hack.format("100ms", 10, 5))
+# systemd's default in all but the window, which is 10 s: an attempt of a busy emulated machine can take more than a fifth of that
+service(laptop, "default", upgrade("default"), gated=None, extra=hack.format("100ms", 60, 5))
 service(laptop, "gated", upgrade("gated"), extra=hack.format(20, 100, 5))
 
 # the property Result tells of the last attempt
@@ -14,7 +15,6 @@ limit_hit = "journalctl --no-pager -o cat -u {} | grep 'Start request repeated t
 
 laptop.succeed("systemctl start --no-block hack gated")
 with subtest("the default limit ends it after five quick attempts"):
-    # an attempt of this one must not take the 1.9 s that would put it past the limit
     write(laptop, "/run/lab/default.sh", "exit 1\n")
     laptop.execute("systemctl start default")
     laptop.wait_until_succeeds(limit_hit.format("default"), timeout=60)
