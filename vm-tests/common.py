@@ -115,7 +115,7 @@ def never_failed(machine, name):
 
 
 def suspend(machine, seconds):
-    """A real suspend, ended by the machine's own clock."""
+    """A real suspend, ended by the machine's own clock; not under 5 s, as an alarm that rings before it sleeps wakes nobody."""
     count = "/sys/power/suspend_stats/success"
     before = int(machine.succeed(f"cat {count}"))
     # a unit and not this shell, which shall not be in the middle of an answer when the machine stops

@@ -88,10 +88,11 @@ def toolchain(arch: Arch, cache: Path, say) -> Path:
 
 
 def guest_sysroot(arch: Arch, cache: Path) -> Path:
+    # base-files has /lib, which the linker scripts in libc6-dev name
     final = cache / f"sysroot-{arch.name}"
     if final.is_dir():
         return final
-    return bootstrap(cache, final, GUEST_RELEASE, arch.debian, ["libc6", "libc6-dev", "libgcc-14-dev"], "extract", [])
+    return bootstrap(cache, final, GUEST_RELEASE, arch.debian, ["base-files", "libc6", "libc6-dev", "libgcc-14-dev"], "extract", [])
 
 
 def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: list[str], variant: str,

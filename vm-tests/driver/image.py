@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -66,16 +67,16 @@ class Images:
         with work_folder(self.cache) as work:
             root = work / "root"
             if arch.name == "x86_64":
-                self._debootstrap(arch, root, "minbase")
+                self._debootstrap(arch, root, "minbase", [])
             else:
                 self._foreign(arch, root)
             root.rename(final)
         drop_others(self.cache, f"root-{arch.name}-", final)
         return final
 
-    def _debootstrap(self, arch: Arch, root: Path, variant: str) -> None:
+    def _debootstrap(self, arch: Arch, root: Path, variant: str, more: list[str]) -> None:
         packages = (guest_dir() / "packages").read_text().replace("@ARCH@", arch.debian).split("\n")
-        names = ",".join(p for p in packages if p and not p.startswith("#"))
+        names = ",".join([*(p for p in packages if p and not p.startswith("#")), *more])
         keys = ",".join(str(key) for key in sorted(Path("/usr/share/keyrings").glob(f"debian-archive-{RELEASE}-*.gpg")))
         signed = f"[signed-by={keys}] " if keys else ""
         source = root.parent / "apt.list"
@@ -90,7 +91,8 @@ class Images:
     def _foreign(self, arch: Arch, root: Path) -> None:
         """What maintainer scripts leave in /etc and /var is the same everywhere: no foreign code need run here."""
         configured = self._root(ARCHES["x86_64"])
-        self._debootstrap(arch, root, "extract")
+        # mmdebstrap adds them only where it installs
+        self._debootstrap(arch, root, "extract", essential(configured))
         for name in ("etc", "var"):
             shutil.rmtree(root / name)
             run(["cp", "-a", str(configured / name), str(root / name)])
@@ -100,6 +102,13 @@ class Images:
                 run(["cp", "-a", f"{root / link}/.", str(root / "usr" / link)]) if (root / link).is_dir() else None
                 shutil.rmtree(root / link, ignore_errors=True)
                 (root / link).symlink_to(f"usr/{link}")
+        # /bin/awk and its like, made by update-alternatives
+        for folder in ("usr/bin", "usr/sbin"):
+            for link in (configured / folder).iterdir():
+                target = root / folder / link.name
+                if link.is_symlink() and os.readlink(link).startswith("/etc/alternatives/"):
+                    target.unlink(missing_ok=True)
+                    target.symlink_to(os.readlink(link))
         # compiled by python3's maintainer script, the same for all architectures
         for compiled in (configured / "usr/lib").glob("python3*/**/__pycache__"):
             target = root / compiled.relative_to(configured)
@@ -134,6 +143,12 @@ class Images:
         (stage / "modules/order").write_text("\n".join(names) + "\n")
         (work / "initrd").write_bytes(newc(stage))
         shutil.rmtree(stage)
+
+
+def essential(configured: Path) -> list[str]:
+    """The packages of an installed root that every Debian has and no dependency names."""
+    stanzas = (configured / "var/lib/dpkg/status").read_text().split("\n\n")
+    return [re.search(r"^Package: (.*)$", s, re.M)[1] for s in stanzas if re.search(r"^Essential: yes$", s, re.M)]
 
 
 def module_order(modules: Path, wanted: list[str]) -> list[str]:
