@@ -8,12 +8,13 @@ from pathlib import Path
 from .arch import Arch, host
 from .cache import work_folder
 from .image import die_with_parent, run
+from .mirror import debian_mirror
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 # its Rust has the standard library of both architectures; what is older does not build the dependencies
 CROSS_RELEASE = "forky"
 GUEST_RELEASE = "trixie"
-MIRROR = os.environ.get("DEBIAN_MIRROR", "")
+MIRROR = debian_mirror()
 
 
 def get(arch: Arch, given: dict[str, Path], cache: Path, say) -> Path:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from .arch import ARCHES, Arch
 from .cache import drop_others, work_folder
+from .mirror import debian_mirror
 
 RELEASE = "trixie"
-MIRROR = os.environ.get("DEBIAN_MIRROR", "")
+MIRROR = debian_mirror()
 # needed before the root is there, or at every boot: loaded in stage 1, so that udev need not find them
 EARLY_MODULES = ["crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "overlay", "virtio_console", "virtio_net",
                  "virtio_rng"]
