@@ -47,7 +47,7 @@ impl Probing {
             doubted: false,
             next_id: 0,
             epochs: Allowance::new(6, Duration::from_secs(2)),
-            bells: Allowance::new(20, Duration::from_secs(15)),
+            bells: Allowance::new(10, Duration::from_secs(2)),
         }
     }
 
