@@ -86,8 +86,7 @@ pub(super) fn prepare(
         profile.settle = settle.finite().ok_or_else(endless_settle)?;
     }
     let derived = derive(&profile, command, root);
-    let asked = profile.targets.contains(&Entry::Auto);
-    warn(derived.warnings.iter().filter(|_| asked));
+    warn(&derived.warnings);
     let wanted = wanted(&profile.targets, &derived.groups);
     let guess = wanted.groups.is_empty();
     if guess && !profile.allow_guess {
@@ -116,6 +115,9 @@ pub(super) fn derive(profile: &Profile, command: &[OsString], root: &Path) -> De
         env: &env,
         ssh: &auto::ssh::run,
     };
+    if !profile.targets.contains(&Entry::Auto) {
+        return auto::trust(command, &world);
+    }
     auto::derive(&profile.name, profile.flake.as_deref(), command, &world)
 }
 

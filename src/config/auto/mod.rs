@@ -61,6 +61,16 @@ pub fn derive(
     derived
 }
 
+/// For a profile that names its targets itself: only nix.conf's `ssl-cert-file`. Nothing else is read, nobody is
+/// asked, and what is wrong in nix.conf is no concern of this upgrade.
+pub fn trust(command: &[OsString], world: &World<'_>) -> Derived {
+    let settings = settings(&command::read(command), world, &mut Derived::default());
+    Derived {
+        ssl_cert_file: settings.ssl_cert_file,
+        ..Derived::default()
+    }
+}
+
 fn settings(command: &command::Command, world: &World<'_>, derived: &mut Derived) -> Settings {
     let mut settings = nix_files::settings(world, &mut derived.warnings);
     for (name, value) in &command.settings {
