@@ -11,7 +11,6 @@ use crate::config::effective::Setting;
 use crate::config::places::Places;
 use crate::config::problem::{Errors, dotted, one_line};
 use crate::config::profile::Profile;
-use crate::config::target::Entry;
 use crate::config::{self, Chosen, Loaded, Overrides};
 use crate::exit::Exit;
 
@@ -35,9 +34,6 @@ pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> io::Re
 
 /// What `auto` resolves to, a line each: the groups, all of which must be reached, and the notes.
 fn resolved(profile: &Profile, root: &Path) -> Vec<String> {
-    if !profile.targets.contains(&Entry::Auto) {
-        return Vec::new();
-    }
     let derived = prepare::derive(profile, &[], root);
     let groups = derived.groups.iter().map(|group| {
         let targets: Vec<String> = group.iter().map(ToString::to_string).collect();

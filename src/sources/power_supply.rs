@@ -4,25 +4,9 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::gate::event::{Power, Report};
-use crate::sources::uevent::PowerBell;
-
-/// Calls `changed` with what [`read`] says, at once and at each change; never ends.
-pub async fn watch(root: PathBuf, mut changed: impl FnMut(Report<Power>)) {
-    let mut bell = PowerBell::listen();
-    let mut last = read(&root);
-    changed(last.clone());
-    loop {
-        bell.changed().await;
-        let now = read(&root);
-        if now != last {
-            last = now.clone();
-            changed(now);
-        }
-    }
-}
 
 /// Reads `/sys/class/power_supply` under `root`. No battery, and no such directory, mean mains.
 ///
@@ -319,16 +303,6 @@ mod tests {
     #[test]
     fn a_supply_without_a_type_is_being_taken_away() {
         assert_eq!(told(&[&[("online", "banana")]]), power(false, None));
-    }
-
-    #[tokio::test]
-    async fn the_watch_begins_with_what_there_is() {
-        let root = tempfile::tempdir().unwrap();
-        let mut heard = Vec::new();
-        let mut watching = Box::pin(watch(root.path().to_owned(), |report| heard.push(report)));
-        assert!(futures::poll!(&mut watching).is_pending());
-        drop(watching);
-        assert_eq!(heard, [power(false, None)]);
     }
 
     proptest! {
