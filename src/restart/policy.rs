@@ -220,3 +220,7 @@ fn holds(statuses: &ExitStatuses, exit: Exit) -> bool {
         Exit::Timeout => statuses.signals.contains(&SIGTERM),
     }
 }
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;
