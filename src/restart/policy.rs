@@ -170,7 +170,7 @@ pub fn starts_on_failure(
 
 /// The table of `Restart=` in systemd.service(5).
 fn restart_asks(restart: Restart, result: ServiceResult) -> bool {
-    use ServiceResult::{CoreDump, ExecCondition, ExitCode, Signal, Success};
+    use self::ServiceResult::{CoreDump, ExecCondition, ExitCode, Signal, Success};
     match restart {
         Restart::No | Restart::OnWatchdog => false,
         Restart::Always => result != ExecCondition,
