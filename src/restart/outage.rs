@@ -277,5 +277,9 @@ fn cut_short(service: &Service, attempt: Attempt) -> (Span, Exit) {
 mod tests;
 
 #[cfg(test)]
+#[path = "outage_in_numbers.rs"]
+mod in_numbers;
+
+#[cfg(test)]
 #[path = "outage_properties.rs"]
 mod properties;
