@@ -7,6 +7,7 @@ pub mod delay;
 pub mod outage;
 pub mod policy;
 pub mod rate_limit;
+pub mod read;
 pub mod timeline;
 pub mod unit;
 pub mod version;
