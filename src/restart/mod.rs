@@ -4,5 +4,7 @@
 //! units is apart, so that what is said of a unit can be shown by a table.
 
 pub mod exec_line;
+pub mod read;
+pub mod surroundings;
 pub mod unit;
 pub mod version;
