@@ -24,6 +24,18 @@ impl Version {
         self.0 >= 254
     }
 
+    /// The window of the start limit runs on while the machine sleeps: `CLOCK_BOOTTIME` instead of
+    /// `CLOCK_MONOTONIC` (systemd#42919, NEWS 262).
+    pub fn counts_sleep_in_start_limit(self) -> bool {
+        self.0 >= 262
+    }
+
+    /// A start asked for while the unit waits for its automatic restart starts nothing, and yet counts against the
+    /// start limit (until systemd#39388, in 259; RHEL 9 has the change in its 252).
+    pub fn counts_starts_while_waiting(self) -> bool {
+        self.0 < 259
+    }
+
     /// `RestartForceExitStatus=` is allowed for a oneshot (NEWS 256).
     pub fn forces_restart_of_oneshots(self) -> bool {
         self.0 >= 256

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// As many links as the kernel follows, path_resolution(7).
+/// As many links as the kernel follows (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
 /// Where `path`, which is absolute below `root`, leads to: an absolute path below `root` without links.

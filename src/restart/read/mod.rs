@@ -1,8 +1,126 @@
-//! Units as systemd has them, from files below a root directory.
+//! Units as systemd has them: asked for over D-Bus, or read from the files below a root directory.
 
+pub mod bus;
 mod chroot;
 pub mod files;
 mod search;
 mod settings;
 mod unit_text;
 mod values;
+
+use std::borrow::Cow;
+
+use crate::sources::bus::ConnectError;
+
+/// Why units cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no bus, or it lets nobody in.
+    #[error("{0}; {INSTEAD}")]
+    Bus(#[from] ConnectError),
+    /// The bus is there, and systemd is not on it.
+    #[error("systemd is not on the system bus: {0}; {INSTEAD}")]
+    NoSystemd(String),
+    /// systemd refuses, or does not answer.
+    #[error("failed to {what}: {why}; {INSTEAD}")]
+    Failed {
+        /// What it was asked.
+        what: String,
+        /// What it answered.
+        why: String,
+    },
+    /// No unit has such a name.
+    #[error("{name:?} is no name of a unit: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        why: String,
+    },
+    /// A template, which is no unit before it has an instance.
+    #[error("{0} is a template; name an instance, such as {instance}", instance = instance_of(.0))]
+    Template(String),
+    /// It is no service, so that nothing restarts it.
+    #[error("{0} is no service; name the service that it starts")]
+    NoService(String),
+    /// systemd says something that is newer than this program.
+    #[error(
+        "{name}: systemd says {setting}={value:?}, which this version of upgrade-gate does not know"
+    )]
+    Unknown {
+        /// The unit.
+        name: String,
+        /// The setting.
+        setting: &'static str,
+        /// Its value; empty if systemd does not tell it.
+        value: String,
+    },
+}
+
+/// What to do without systemd.
+const INSTEAD: &str = "--root DIR reads the unit files below DIR instead";
+
+/// What the name of a unit may end with.
+const SUFFIXES: &[&str] = &[
+    ".service",
+    ".timer",
+    ".target",
+    ".socket",
+    ".path",
+    ".mount",
+    ".automount",
+    ".swap",
+    ".slice",
+    ".scope",
+    ".device",
+];
+
+/// The service that is meant by a word of the command line: `fwupd-refresh` is `fwupd-refresh.service`.
+pub fn service_name(word: &str) -> Result<Cow<'_, str>, ReadError> {
+    let name = if SUFFIXES.iter().any(|suffix| word.ends_with(suffix)) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(format!("{word}.service"))
+    };
+    if !name.ends_with(".service") {
+        return Err(ReadError::NoService(name.into_owned()));
+    }
+    if is_template(&name) {
+        return Err(ReadError::Template(name.into_owned()));
+    }
+    Ok(name)
+}
+
+/// Whether this is the name of a template: `foo@.service`.
+pub fn is_template(name: &str) -> bool {
+    name.contains("@.")
+}
+
+fn instance_of(template: &str) -> String {
+    template.replacen("@.", "@NAME.", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_suffix_is_a_service() {
+        for (word, name) in [
+            ("fwupd-refresh", "fwupd-refresh.service"),
+            ("fwupd-refresh.service", "fwupd-refresh.service"),
+            ("org.example.App", "org.example.App.service"),
+            ("foo@bar", "foo@bar.service"),
+        ] {
+            assert_eq!(service_name(word).unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn templates_and_other_units_are_answered_with_what_to_name() {
+        let template = service_name("foo@").unwrap_err().to_string();
+        assert!(template.contains("foo@NAME.service"), "{template}");
+        let timer = service_name("fwupd-refresh.timer").unwrap_err().to_string();
+        assert!(timer.contains("no service"), "{timer}");
+    }
+}

@@ -223,13 +223,18 @@ impl Search {
     fn drop_ins(&self, names: &BTreeSet<String>) -> Vec<PathBuf> {
         let mut found = BTreeMap::new();
         for dir in self.drop_in_dirs(names) {
-            for file in list(&self.outside(&dir)) {
-                if file.ends_with(".conf") {
-                    found.entry(file.clone()).or_insert_with(|| dir.join(file));
-                }
-            }
+            self.add_conf_files(&dir, &mut found);
         }
         found.into_values().collect()
+    }
+
+    /// Adds the `*.conf` files of a directory whose names are not there yet.
+    fn add_conf_files(&self, dir: &Path, found: &mut BTreeMap<String, PathBuf>) {
+        let names = list(&self.outside(dir)).into_iter();
+        for name in names.filter(|name| name.rsplit_once('.').is_some_and(|(_, end)| end == "conf"))
+        {
+            found.entry(name.clone()).or_insert_with(|| dir.join(name));
+        }
     }
 
     /// The most important first; the type's (`service.d`) last.

@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use super::unit_text::Assignment;
-use super::values::{add_exit_status, boolean, specifiers, time_span, timeout};
+use super::values::{
+    add_exit_status, boolean, kind, restart, restart_mode, specifiers, time_span, timeout,
+};
 use crate::restart::exec_line;
 use crate::restart::surroundings::Surroundings;
 use crate::restart::unit::{
-    Exec, ExitStatuses, Kind, Restart, RestartMode, Service, Span, StartLimit, Switch, Timer,
+    ExitStatuses, Kind, Restart, RestartMode, Service, Span, StartLimit, Switch, Timer,
 };
 
 /// `DefaultTimeoutStartSec=` and its like, from systemd-system.conf(5).
@@ -327,46 +329,8 @@ fn statuses(list: &mut ExitStatuses, value: &str) -> bool {
         *list = ExitStatuses::default();
     }
     // One bad word does not spoil the others.
-    let read = value
-        .split_whitespace()
-        .map(|word| add_exit_status(list, word));
-    read.fold(true, |all, understood| all && understood)
-}
-
-fn kind(value: &str) -> Option<Kind> {
-    Some(match value {
-        "simple" => Kind::Simple,
-        "exec" => Kind::Exec,
-        "forking" => Kind::Forking,
-        "oneshot" => Kind::Oneshot,
-        "dbus" => Kind::Dbus,
-        "notify" => Kind::Notify,
-        "notify-reload" => Kind::NotifyReload,
-        "idle" => Kind::Idle,
-        _ => return None,
-    })
-}
-
-fn restart(value: &str) -> Option<Restart> {
-    Some(match value {
-        "no" => Restart::No,
-        "always" => Restart::Always,
-        "on-success" => Restart::OnSuccess,
-        "on-failure" => Restart::OnFailure,
-        "on-abnormal" => Restart::OnAbnormal,
-        "on-abort" => Restart::OnAbort,
-        "on-watchdog" => Restart::OnWatchdog,
-        _ => return None,
-    })
-}
-
-fn restart_mode(value: &str) -> Option<RestartMode> {
-    Some(match value {
-        "normal" => RestartMode::Normal,
-        "direct" => RestartMode::Direct,
-        "debug" => RestartMode::Debug,
-        _ => return None,
-    })
+    let words = value.split_whitespace();
+    words.filter(|word| !add_exit_status(list, word)).count() == 0
 }
 
 fn timer(name: &str) -> Timer {
@@ -385,7 +349,7 @@ fn service(defaults: &Defaults) -> Service {
         kind: Kind::Simple,
         exec_condition: Vec::new(),
         exec_start_pre: Vec::new(),
-        exec_start: Vec::<Exec>::new(),
+        exec_start: Vec::new(),
         restart: Restart::No,
         restart_delay: defaults.restart_delay,
         restart_steps: 0,

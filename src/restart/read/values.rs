@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::config::span;
-use crate::restart::unit::{ExitStatuses, Span};
+use crate::restart::unit::{ExitStatuses, Kind, Restart, RestartMode, Span};
 
 /// A boolean, as systemd.syntax(7) has it.
 pub(super) fn boolean(value: &str) -> Option<bool> {
@@ -25,6 +25,45 @@ pub(super) fn time_span(value: &str) -> Option<Span> {
 /// A time span where systemd reads 0 as `infinity`.
 pub(super) fn timeout(value: &str) -> Option<Span> {
     time_span(value).map(|length| length.filter(|length| *length > Duration::ZERO))
+}
+
+/// `Type=`.
+pub(super) fn kind(value: &str) -> Option<Kind> {
+    Some(match value {
+        "simple" => Kind::Simple,
+        "exec" => Kind::Exec,
+        "forking" => Kind::Forking,
+        "oneshot" => Kind::Oneshot,
+        "dbus" => Kind::Dbus,
+        "notify" => Kind::Notify,
+        "notify-reload" => Kind::NotifyReload,
+        "idle" => Kind::Idle,
+        _ => return None,
+    })
+}
+
+/// `Restart=`.
+pub(super) fn restart(value: &str) -> Option<Restart> {
+    Some(match value {
+        "no" => Restart::No,
+        "always" => Restart::Always,
+        "on-success" => Restart::OnSuccess,
+        "on-failure" => Restart::OnFailure,
+        "on-abnormal" => Restart::OnAbnormal,
+        "on-abort" => Restart::OnAbort,
+        "on-watchdog" => Restart::OnWatchdog,
+        _ => return None,
+    })
+}
+
+/// `RestartMode=`.
+pub(super) fn restart_mode(value: &str) -> Option<RestartMode> {
+    Some(match value {
+        "normal" => RestartMode::Normal,
+        "direct" => RestartMode::Direct,
+        "debug" => RestartMode::Debug,
+        _ => return None,
+    })
 }
 
 /// Adds one word of an exit status list; false if it is none.

@@ -1,0 +1,65 @@
+//! What NixOS's switch-to-configuration reads in a unit's files and systemd does not tell.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::restart::unit::{Switch, Unit};
+
+/// As the files that systemd has read the unit from have it; a later assignment wins.
+pub(super) fn of(root: &Path, unit: &Unit) -> Switch {
+    let mut switch = Switch::default();
+    for path in unit.fragment.iter().chain(&unit.drop_ins) {
+        // What cannot be read has been read by systemd, and is what it is by default.
+        let text = fs::read(below(root, path)).unwrap_or_default();
+        assign(&mut switch, &String::from_utf8_lossy(&text));
+    }
+    switch
+}
+
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn assign(switch: &mut Switch, text: &str) {
+    for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+        let place = match key.trim() {
+            "X-RestartIfChanged" => &mut switch.restart_if_changed,
+            "X-StopOnRemoval" => &mut switch.stop_on_removal,
+            _ => continue,
+        };
+        // Its default is what it is for anything that is no clear no (switch-to-configuration's parse_systemd_bool).
+        *place = !matches!(
+            value.trim().to_ascii_lowercase().as_str(),
+            "0" | "no" | "n" | "false" | "f" | "off"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restart::sample;
+
+    #[test]
+    fn a_drop_in_wins_over_the_unit_s_own_file() {
+        let root = tempfile::tempdir().unwrap();
+        let etc = root.path().join("etc");
+        fs::create_dir(&etc).unwrap();
+        fs::write(etc.join("u"), "[Service]\nX-RestartIfChanged=false\n").unwrap();
+        fs::write(
+            etc.join("d"),
+            "[Unit]\nX-StopOnRemoval = no\n[Service]\nX-RestartIfChanged=yes\n",
+        )
+        .unwrap();
+        let unit = Unit {
+            fragment: Some("/etc/u".into()),
+            drop_ins: vec!["/etc/d".into(), "/etc/missing".into()],
+            ..sample::unit()
+        };
+        let expected = Switch {
+            restart_if_changed: true,
+            stop_on_removal: false,
+        };
+        assert_eq!(of(root.path(), &unit), expected);
+    }
+}
