@@ -1,6 +1,12 @@
 //! Units as systemd has them: asked for over D-Bus, or read from the files below a root directory.
 
 pub mod bus;
+mod chroot;
+pub mod files;
+mod search;
+mod settings;
+mod unit_text;
+mod values;
 
 use std::borrow::Cow;
 use std::path::Path;
