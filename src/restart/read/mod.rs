@@ -9,10 +9,12 @@ mod unit_text;
 mod values;
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use self::bus::Systemd;
-use super::unit::Unit;
+use self::files::Files;
+use super::unit::{Load, Unit};
 use super::version::Version;
 use crate::sources::bus::{BusAddress, ConnectError};
 
@@ -21,6 +23,8 @@ use crate::sources::bus::{BusAddress, ConnectError};
 pub enum Source {
     /// The systemd that runs.
     Systemd(Systemd),
+    /// The unit files below a root directory.
+    Files(Files),
 }
 
 /// Every service that there is.
@@ -28,8 +32,8 @@ pub enum Source {
 pub struct All {
     /// By name, each once, whatever aliases it has.
     pub units: Vec<Unit>,
-    /// How many templates there are, which are no units.
-    pub templates: usize,
+    /// How many templates there are, which are no units; none if they were not counted.
+    pub templates: Option<usize>,
     /// What could not be read, and why.
     pub warnings: Vec<String>,
 }
@@ -37,17 +41,20 @@ pub struct All {
 impl Source {
     /// The files below `root`, or, without one, systemd.
     pub async fn open(root: Option<&Path>) -> Result<Self, ReadError> {
-        let _ = root;
-        let root = Path::new("/");
-        Systemd::connect(BusAddress::system(), root)
-            .await
-            .map(Self::Systemd)
+        match root {
+            None => Systemd::connect(BusAddress::system(), Path::new("/"))
+                .await
+                .map(Self::Systemd),
+            Some(root) if root.is_dir() => Ok(Self::Files(Files::below(root))),
+            Some(root) => Err(ReadError::NoRoot(root.to_owned())),
+        }
     }
 
-    /// systemd's version.
-    pub async fn version(&self) -> Result<Version, ReadError> {
+    /// systemd's version; none if no file tells it.
+    pub async fn version(&self) -> Result<Option<Version>, ReadError> {
         match self {
-            Self::Systemd(systemd) => systemd.version().await,
+            Self::Systemd(systemd) => systemd.version().await.map(Some),
+            Self::Files(files) => Ok(files.version()),
         }
     }
 
@@ -55,6 +62,7 @@ impl Source {
     pub async fn unit(&self, name: &str) -> Result<Unit, ReadError> {
         match self {
             Self::Systemd(systemd) => systemd.unit(name).await,
+            Self::Files(files) => Ok(files.unit(name).unit),
         }
     }
 
@@ -62,7 +70,21 @@ impl Source {
     pub async fn all(&self) -> Result<All, ReadError> {
         match self {
             Self::Systemd(systemd) => systemd.all().await,
+            Self::Files(files) => Ok(all_of(files)),
         }
+    }
+}
+
+fn all_of(files: &Files) -> All {
+    let names = files.names().into_iter();
+    let services = names.filter(|name| name.ends_with(".service"));
+    let units = services.map(|name| files.unit(&name).unit);
+    let startable = units.filter(|unit| matches!(unit.load, Load::Loaded | Load::Refused(_)));
+    let by_name: BTreeMap<_, _> = startable.map(|unit| (unit.name.clone(), unit)).collect();
+    All {
+        units: by_name.into_values().collect(),
+        templates: None,
+        warnings: files.warnings().to_vec(),
     }
 }
 
@@ -83,6 +105,9 @@ pub enum ReadError {
         /// What it answered.
         why: String,
     },
+    /// The root directory is none.
+    #[error("there is no directory {}; --root wants one with etc/systemd and usr/lib/systemd in it", .0.display())]
+    NoRoot(PathBuf),
     /// No unit has such a name.
     #[error("{name:?} is no name of a unit: {why}")]
     Name {
