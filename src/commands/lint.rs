@@ -124,7 +124,8 @@ impl Report {
         }
     }
 
-    fn judge(&self, unit: Unit) -> Judged {
+    /// What is to be said of a unit.
+    pub fn judge(&self, unit: Unit) -> Judged {
         Judged {
             findings: lint::findings(&unit, self.version, self.assumed),
             fate: lint::fate(&unit, self.version, self.assumed),

@@ -47,6 +47,19 @@ impl Bus {
         bus
     }
 
+    /// Writes a unit file below the folder, which is also a root.
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join("etc/systemd/system").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// The units of the files below the folder.
+    async fn lint_files(&self, words: &str) -> Said {
+        let root = self.folder.path().display();
+        self.lint(&format!("{words} --root {root}")).await
+    }
+
     async fn lint(&self, words: &str) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_upgrade-gate"));
         command
@@ -331,4 +344,82 @@ async fn a_bus_that_lets_nobody_in_is_no_systemd_either() {
         .await
         .refuses(69, &["failed to connect to the system bus", "--root DIR"]);
     refusing.join().unwrap();
+}
+
+const UPGRADE: &str = "[Unit]\nAfter=network-online.target\nStartLimitIntervalSec=5min\n\
+    [Service]\nType=oneshot\nExecStart=/bin/a\nExecStart=-/bin/b c\nExecStart=/bin/nixos-rebuild boot\n\
+    Restart=on-failure\nRestartSec=20\n";
+
+#[tokio::test]
+async fn without_systemd_the_files_below_a_root_are_read() {
+    let root = Bus::none();
+    root.write("up.service", UPGRADE);
+    root.write(
+        "up.timer",
+        "[Timer]\nOnCalendar=daily\nRandomizedDelaySec=2h\n",
+    );
+    root.write("foo@.service", "[Service]\nExecStart=/bin/true\n");
+    let said = root.lint_files("up").await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    for part in [
+        "UG002",
+        "UG003",
+        "UG005",
+        "UG006",
+        "5 times within 2min 5s",
+        "RandomizedDelaySec=2h",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert!(
+        said.err.contains("judged as by systemd 257"),
+        "{}",
+        said.err
+    );
+    let told = root.lint_files("--all --json").await.json();
+    assert_eq!(told["services"], 1);
+    assert_eq!(told["units"][0]["unit"], "up.service");
+    // A drop-in mends it.
+    let mend = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/upgrade-gate run -- /bin/b\n";
+    root.write("up.service.d/gate.conf", mend);
+    let said = root.lint_files("up").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[tokio::test]
+async fn the_version_of_systemd_is_known_by_the_files_of_the_root() {
+    let root = Bus::none();
+    root.write(
+        "up.service",
+        "[Service]\nType=oneshot\nExecStart=/bin/a\nRestart=on-failure\n",
+    );
+    let library = root
+        .folder
+        .path()
+        .join("usr/lib/systemd/libsystemd-shared-243.so");
+    std::fs::create_dir_all(library.parent().unwrap()).unwrap();
+    std::fs::write(library, "").unwrap();
+    let told = root.lint_files("up --json").await.json();
+    assert_eq!(told["systemd"], 243);
+    assert_eq!(ids(&told["units"][0]), ["UG007"]);
+}
+
+#[tokio::test]
+async fn bad_files_are_named_as_bad_units_are() {
+    let root = Bus::none();
+    root.write("up.service", UPGRADE);
+    root.write("none.service", "[Service]\nType=simple\n");
+    let masked = root.folder.path().join("etc/systemd/system/masked.service");
+    std::os::unix::fs::symlink("/dev/null", masked).unwrap();
+    root.lint_files("missing")
+        .await
+        .refuses(69, &["there is no unit missing.service"]);
+    root.lint_files("masked")
+        .await
+        .refuses(69, &["masked.service is masked"]);
+    root.lint_files("none")
+        .await
+        .refuses(69, &["systemd refuses none.service"]);
+    let nowhere = root.lint("up --root /nonexistent/root").await;
+    nowhere.refuses(64, &["/nonexistent/root", "--root"]);
 }
