@@ -23,6 +23,7 @@ mod namespace;
 mod network_manager;
 mod probe;
 mod purity;
+mod restart;
 mod run;
 mod run_child;
 mod span;
