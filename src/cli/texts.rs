@@ -52,6 +52,20 @@ Examples:
   For a bar or a monitor:
       upgrade-gate status --json --follow";
 
+pub(super) const LINT: &str = "\
+Examples:
+  Does it try again, when, and how often?
+      upgrade-gate lint fwupd-refresh
+  With an outage of a night, and attempts that take half a minute to fail:
+      upgrade-gate lint nixos-upgrade --outage 8h --attempt 30s
+  Everything on this machine; exits with 1 if there are findings:
+      upgrade-gate lint --all
+  Without systemd, from the unit files below a directory:
+      upgrade-gate lint --all --root /mnt
+
+The rules UG001, UG002, … are explained one by one in docs/lint.md. Units are read from systemd over D-Bus, and with
+--root DIR from the files below DIR.";
+
 pub(super) const CONFIG: &str = "\
 Examples:
   Check every file, and show what is in force:

@@ -1,6 +1,7 @@
 //! The commands: what each one does with its arguments.
 
 pub mod config;
+pub mod lint;
 mod prepare;
 mod question;
 mod run;
@@ -47,8 +48,9 @@ fn carry_out(argv: &[OsString]) -> ExitCode {
 }
 
 fn call(cli: Cli) -> Exit {
+    let asked_root = cli.root;
     let setting = Setting {
-        root: cli.root.unwrap_or_else(|| PathBuf::from("/")),
+        root: asked_root.clone().unwrap_or_else(|| PathBuf::from("/")),
         log: journal::start(cli.verbose, cli.quiet),
         quiet: cli.quiet,
     };
@@ -56,6 +58,7 @@ fn call(cli: Cli) -> Exit {
         Command::WaitOnline(question) => wait(question::wait_online(&question, &setting)),
         Command::Check(question) => wait(question::check(&question, &setting)),
         Command::Run(command) => wait(run::run(command, &setting)),
+        Command::Lint(args) => wait(lint::lint(&args, asked_root.as_deref())),
         immediate => answer(&immediate, &setting.root),
     }
 }

@@ -7,7 +7,7 @@ mod properties;
 mod switch;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt};
@@ -17,7 +17,7 @@ use zbus::proxy::CacheProperties;
 use zbus::{Connection, Message, OwnedObjectPath, fdo};
 
 use self::properties::Properties;
-use super::{ReadError, is_template};
+use super::{All, ReadError, is_template};
 use crate::dbus::systemd1::Systemd1ManagerProxy;
 use crate::restart::unit::{Timer, Unit};
 use crate::restart::version::Version;
@@ -41,20 +41,9 @@ pub struct Systemd {
     root: PathBuf,
 }
 
-/// Every service that there is.
-#[derive(Debug, Default)]
-pub struct All {
-    /// By name.
-    pub units: Vec<Unit>,
-    /// How many templates there are, which are no units.
-    pub templates: usize,
-    /// What could not be read, and why.
-    pub warnings: Vec<String>,
-}
-
 impl Systemd {
     /// Connects, or says within five seconds why it cannot.
-    pub async fn connect(address: BusAddress, root: PathBuf) -> Result<Self, ReadError> {
+    pub async fn connect(address: BusAddress, root: &Path) -> Result<Self, ReadError> {
         let connection = address.connect().await?;
         let name = BusName::try_from(SYSTEMD).map_err(|error| no_systemd(&error))?;
         // Unlike a call to the name itself, this starts nothing.
@@ -71,7 +60,7 @@ impl Systemd {
             manager: manager.map_err(|error| no_systemd(&error))?,
             connection,
             owner,
-            root,
+            root: root.to_owned(),
         })
     }
 

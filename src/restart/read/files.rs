@@ -1,7 +1,9 @@
 //! Units read from the files below a root directory, as systemd reads them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::All;
 use super::search::{Found, Fragment, Search};
 use super::settings::{Defaults, Settings};
 use super::unit_text::{self, Assignment};
@@ -61,11 +63,23 @@ impl Files {
         &self.warnings
     }
 
-    /// The names of all services and timers; of templates only the instances that have a file of their own.
-    pub fn names(&self) -> Vec<String> {
-        let services = self.search.names(".service");
-        let timers = self.search.names(".timer");
-        services.union(&timers).map(ToString::to_string).collect()
+    /// Every service that there is; of a template only the instances that have a file of their own.
+    pub fn all(&self) -> All {
+        let mut all = All {
+            templates: self.search.templates(".service"),
+            warnings: self.warnings.clone(),
+            ..All::default()
+        };
+        let mut seen = BTreeSet::new();
+        for name in self.search.names(".service") {
+            let read = self.unit(name);
+            let there = !matches!(read.unit.load, Load::Masked | Load::NotFound);
+            if seen.insert(read.unit.name.clone()) && there {
+                all.warnings.extend(read.warnings);
+                all.units.push(read.unit);
+            }
+        }
+        all
     }
 
     /// A unit by its name or one of its aliases.
@@ -161,7 +175,7 @@ impl Files {
     }
 
     fn add_links(&self, name: &str, settings: &mut Settings) {
-        let add = |list: &mut Vec<String>, more: std::collections::BTreeSet<String>| {
+        let add = |list: &mut Vec<String>, more: BTreeSet<String>| {
             let new: Vec<_> = more
                 .into_iter()
                 .filter(|name| !list.contains(name))

@@ -9,8 +9,69 @@ mod unit_text;
 mod values;
 
 use std::borrow::Cow;
+use std::path::Path;
 
-use crate::sources::bus::ConnectError;
+use self::bus::Systemd;
+use self::files::Files;
+use super::unit::Unit;
+use super::version::Version;
+use crate::sources::bus::{BusAddress, ConnectError};
+
+/// Where units are read from.
+#[derive(Debug)]
+pub enum Source {
+    /// The systemd that runs.
+    Systemd(Systemd),
+    /// The files below a root directory.
+    Files(Files),
+}
+
+/// Every service that there is.
+#[derive(Debug, Default)]
+pub struct All {
+    /// By name, each once, whatever aliases it has.
+    pub units: Vec<Unit>,
+    /// How many templates there are, which are no units.
+    pub templates: usize,
+    /// What could not be read, and why.
+    pub warnings: Vec<String>,
+}
+
+impl Source {
+    /// The files below `root`, or, without one, systemd.
+    pub async fn open(root: Option<&Path>) -> Result<Self, ReadError> {
+        if let Some(root) = root {
+            return Ok(Self::Files(Files::below(root)));
+        }
+        Systemd::connect(BusAddress::system(), Path::new("/"))
+            .await
+            .map(Self::Systemd)
+    }
+
+    /// systemd's version.
+    pub async fn version(&self) -> Result<Version, ReadError> {
+        match self {
+            Self::Systemd(systemd) => systemd.version().await,
+            Self::Files(files) => Ok(files.version().unwrap_or(Version::OLDEST)),
+        }
+    }
+
+    /// The service of this name, or of which this is an alias; one that does not exist is one too.
+    pub async fn unit(&self, name: &str) -> Result<Unit, ReadError> {
+        match self {
+            Self::Systemd(systemd) => systemd.unit(name).await,
+            Self::Files(files) => Ok(files.unit(name).unit),
+        }
+    }
+
+    /// All services, but not templates.
+    pub async fn all(&self) -> Result<All, ReadError> {
+        match self {
+            Self::Systemd(systemd) => systemd.all().await,
+            Self::Files(files) => Ok(files.all()),
+        }
+    }
+}
 
 /// Why units cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -102,6 +102,13 @@ impl Search {
             .collect()
     }
 
+    /// How many templates end in `suffix`.
+    pub(super) fn templates(&self, suffix: &str) -> usize {
+        let all = self.dirs.iter().flat_map(|(_, names)| names);
+        let templates = all.filter(|name| name.contains("@.") && name.ends_with(suffix));
+        templates.collect::<BTreeSet<_>>().len()
+    }
+
     pub(super) fn find(&self, wanted: &str) -> Found {
         let (name, fragment) = self.follow(wanted);
         let names = self.all_names(&name, wanted);
