@@ -26,6 +26,14 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Run, Self::Pre, Self::Condition, Self::Companion];
+
+    /// The mode of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
     /// As it is written after `--mode`.
     pub const fn name(self) -> &'static str {
         match self {

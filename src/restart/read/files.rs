@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::All;
 use super::search::{Found, Fragment, Search};
 use super::settings::{Defaults, Settings};
 use super::unit_text::{self, Assignment};
@@ -63,23 +62,11 @@ impl Files {
         &self.warnings
     }
 
-    /// Every service that there is; of a template only the instances that have a file of their own.
-    pub fn all(&self) -> All {
-        let mut all = All {
-            templates: self.search.templates(".service"),
-            warnings: self.warnings.clone(),
-            ..All::default()
-        };
-        let mut seen = BTreeSet::new();
-        for name in self.search.names(".service") {
-            let read = self.unit(name);
-            let there = !matches!(read.unit.load, Load::Masked | Load::NotFound);
-            if seen.insert(read.unit.name.clone()) && there {
-                all.warnings.extend(read.warnings);
-                all.units.push(read.unit);
-            }
-        }
-        all
+    /// The names of all services and timers; of templates only the instances that have a file of their own.
+    pub fn names(&self) -> Vec<String> {
+        let services = self.search.names(".service");
+        let timers = self.search.names(".timer");
+        services.union(&timers).map(ToString::to_string).collect()
     }
 
     /// A unit by its name or one of its aliases.
@@ -123,6 +110,11 @@ impl Files {
             surroundings: settings.surroundings,
             warnings: settings.warnings,
         }
+    }
+
+    /// Where a path below the root really is, its symbolic links resolved.
+    pub fn real(&self, path: &Path) -> PathBuf {
+        self.search.outside(path)
     }
 
     /// systemd's version, by the name of its library; none if it is not there.

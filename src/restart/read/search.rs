@@ -102,13 +102,6 @@ impl Search {
             .collect()
     }
 
-    /// How many templates end in `suffix`.
-    pub(super) fn templates(&self, suffix: &str) -> usize {
-        let all = self.dirs.iter().flat_map(|(_, names)| names);
-        let templates = all.filter(|name| name.contains("@.") && name.ends_with(suffix));
-        templates.collect::<BTreeSet<_>>().len()
-    }
-
     pub(super) fn find(&self, wanted: &str) -> Found {
         let (name, fragment) = self.follow(wanted);
         let names = self.all_names(&name, wanted);
@@ -262,7 +255,8 @@ impl Search {
         dirs
     }
 
-    fn outside(&self, path: &Path) -> PathBuf {
+    /// Where a path is for the rest of the machine.
+    pub(super) fn outside(&self, path: &Path) -> PathBuf {
         let resolved = chroot::resolve(&self.root, path);
         chroot::outside(&self.root, &resolved.unwrap_or_else(|| path.to_owned()))
     }
