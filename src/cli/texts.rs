@@ -63,8 +63,8 @@ Examples:
   Without systemd, from the unit files below a directory:
       upgrade-gate lint --all --root /mnt
 
-The rules UG001, UG002, … are explained one by one in docs/lint.md. Units are read from systemd over D-Bus, and with
---root DIR from the files below DIR.";
+The rules UG001, UG002, … are explained one by one in docs/lint.md.
+Units are read from systemd; with --root DIR, from the files below DIR.";
 
 pub(super) const DROP_IN: &str = "\
 Modes:

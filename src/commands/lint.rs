@@ -44,8 +44,8 @@ pub struct Report {
 pub struct Looked {
     /// How many services.
     pub services: usize,
-    /// How many templates there are, which were left out.
-    pub templates: usize,
+    /// How many templates there are, which were left out; none if they were not counted.
+    pub templates: Option<usize>,
 }
 
 /// Looks at services, and prints what is wrong with them.
@@ -57,8 +57,9 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
         ));
     }
     let source = Source::open(root).await.map_err(|error| refusal(&error))?;
+    let version = source.version().await.map_err(|error| refusal(&error))?;
     let mut report = Report {
-        version: source.version().await.map_err(|error| refusal(&error))?,
+        version: version.unwrap_or_else(unknown_version),
         assumed: Assumed {
             outage: args.outage,
             attempt: args.attempt,
@@ -123,7 +124,8 @@ impl Report {
         }
     }
 
-    fn judge(&self, unit: Unit) -> Judged {
+    /// What is to be said of a unit.
+    pub fn judge(&self, unit: Unit) -> Judged {
         Judged {
             findings: lint::findings(&unit, self.version, self.assumed),
             fate: lint::fate(&unit, self.version, self.assumed),
@@ -163,9 +165,20 @@ fn unstartable(Judged { unit, findings, .. }: &Judged) -> Option<String> {
     }
 }
 
+/// Debian 13's, and in what matters here that of the years around it.
+const LIKELY: Version = Version(257);
+
+fn unknown_version() -> Version {
+    tracing::warn!("no file tells which systemd this is; judged as by {LIKELY}");
+    LIKELY
+}
+
 fn refusal(error: &ReadError) -> Refusal {
     let exit = match error {
-        ReadError::Name { .. } | ReadError::Template(_) | ReadError::NoService(_) => Exit::Usage,
+        ReadError::NoRoot(_)
+        | ReadError::Name { .. }
+        | ReadError::Template(_)
+        | ReadError::NoService(_) => Exit::Usage,
         ReadError::Unknown { .. } => Exit::Fault,
         ReadError::Bus(_) | ReadError::NoSystemd(_) | ReadError::Failed { .. } => Exit::Unavailable,
     };

@@ -77,3 +77,115 @@ impl Growth {
         Duration::from_micros(micros as u64).min(self.longest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::restart::sample;
+
+    const NEW: Version = Version(254);
+
+    fn delays(restart: Span, steps: u32, longest: Span, version: Version) -> Delays {
+        let service = Service {
+            restart_delay: restart,
+            restart_steps: steps,
+            restart_max_delay: longest,
+            ..sample::service()
+        };
+        Delays::of(&service, version)
+    }
+
+    fn secs(seconds: u64) -> Span {
+        Some(Duration::from_secs(seconds))
+    }
+
+    /// The first delays, in milliseconds.
+    fn first(delays: Delays) -> Vec<u128> {
+        let spans = (1..8).filter_map(|restart| delays.before(restart));
+        spans.map(|span| span.as_millis()).collect()
+    }
+
+    #[test]
+    fn the_steps_are_geometric_and_the_first_one_is_restart_sec() {
+        // restart_usec * powl(max / restart_usec, (n - 1) / steps), cut to microseconds.
+        let table = [
+            (
+                (1, 5, 1024),
+                [1000, 4000, 16_000, 64_000, 256_000, 1_024_000, 1_024_000],
+            ),
+            ((2, 2, 8), [2000, 4000, 8000, 8000, 8000, 8000, 8000]),
+            (
+                (10, 3, 600),
+                [10_000, 39_148, 153_261, 600_000, 600_000, 600_000, 600_000],
+            ),
+            (
+                (60, 1, 3600),
+                [
+                    60_000, 3_600_000, 3_600_000, 3_600_000, 3_600_000, 3_600_000, 3_600_000,
+                ],
+            ),
+        ];
+        for ((restart, steps, longest), expected) in table {
+            let delays = delays(secs(restart), steps, secs(longest), NEW);
+            let close = first(delays)
+                .into_iter()
+                .zip(expected)
+                .all(|(one, other)| one.abs_diff(other) <= 1);
+            assert!(close, "{:?} instead of {expected:?}", first(delays));
+            assert_eq!(delays.settled_from(), steps + 1);
+        }
+    }
+
+    #[test]
+    fn each_is_ignored_without_the_other_and_before_254() {
+        for delays in [
+            delays(secs(5), 4, None, NEW),
+            delays(secs(5), 0, secs(60), NEW),
+            delays(secs(5), 4, secs(60), Version(253)),
+        ] {
+            assert_eq!(first(delays), [5000; 7]);
+            assert_eq!(delays.settled_from(), 1);
+        }
+    }
+
+    #[test]
+    fn without_restart_sec_there_is_nothing_to_grow() {
+        assert_eq!(first(delays(secs(0), 4, secs(60), NEW)), [0; 7]);
+    }
+
+    #[test]
+    fn a_longest_delay_below_restart_sec_takes_its_place_even_without_steps() {
+        for steps in [0, 4] {
+            assert_eq!(first(delays(secs(90), steps, secs(60), NEW)), [60_000; 7]);
+            assert_eq!(first(delays(None, steps, secs(60), NEW)), [60_000; 7]);
+        }
+        assert_eq!(
+            first(delays(secs(90), 4, secs(60), Version(252))),
+            [90_000; 7]
+        );
+    }
+
+    #[test]
+    fn with_an_infinite_restart_sec_no_restart_comes() {
+        assert_eq!(delays(None, 0, None, NEW).before(1), None);
+        assert_eq!(delays(None, 4, secs(60), Version(252)).before(1), None);
+    }
+
+    proptest! {
+        #[test]
+        fn delays_only_grow_from_restart_sec_to_the_longest(
+            (restart, longest) in any::<(Duration, Duration)>(),
+            steps in prop_oneof![0..20u32, any::<u32>()],
+            number in any::<u32>(),
+        ) {
+            let delays = delays(Some(restart), steps, Some(longest), NEW);
+            let at = |number| delays.before(number).unwrap();
+            prop_assert!(at(number) <= at(number.saturating_add(1)));
+            prop_assert!(at(number) <= longest);
+            prop_assert!(at(number).as_micros() >= restart.min(longest).as_micros().min(u64::MAX.into()) - 1);
+            prop_assert_eq!(at(delays.settled_from()), at(u32::MAX));
+        }
+    }
+}

@@ -2,6 +2,8 @@
 //! `OnFailure=` units (systemd.service(5), `Restart=`; `service_sigchld_event` and `service_shall_restart` in
 //! systemd's src/core/service.c).
 
+use std::fmt;
+
 use super::unit::{Exec, ExitStatuses, Kind, Restart, RestartMode, Service};
 use super::version::Version;
 
@@ -52,6 +54,21 @@ pub enum ServiceResult {
     ExecCondition,
 }
 
+impl ServiceResult {
+    /// As systemd writes it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Protocol => "protocol",
+            Self::Timeout => "timeout",
+            Self::ExitCode => "exit-code",
+            Self::Signal => "signal",
+            Self::CoreDump => "core-dump",
+            Self::ExecCondition => "exec-condition",
+        }
+    }
+}
+
 /// What follows an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -77,6 +94,20 @@ pub enum Why {
     NotStartable,
     /// The failure counts as success, and what is started then is not gated by it.
     GoesOn,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(result) => {
+                write!(f, "Restart= asks for none after {}", result.label())
+            }
+            Self::Prevented => f.write_str("RestartPreventExitStatus= forbids it"),
+            Self::Skipped => f.write_str("ExecCondition= skipped the unit"),
+            Self::NotStartable => f.write_str("systemd has no such service to start"),
+            Self::GoesOn => f.write_str("the failure counts as success, and the start goes on"),
+        }
+    }
 }
 
 /// The result of an attempt in which a command of this phase ends so.

@@ -15,10 +15,10 @@ pub struct RateLimit {
     window: Option<Window>,
 }
 
-/// Times are microseconds, as systemd's are.
+/// Times are microseconds, as systemd's are, in a type in which no series of starts overflows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Window {
-    begin: u64,
+    begin: u128,
     starts: u32,
 }
 
@@ -43,11 +43,10 @@ impl RateLimit {
         if !is_on(self.limit) {
             return count;
         }
-        let (first, every) = (micros(first), micros(every));
+        let (first, every) = (u128::from(micros(first)), u128::from(micros(every)));
         let mut done = 0;
         while done < count {
-            let at = nth(first, every, done);
-            let taken = self.take(at, every, count - done);
+            let taken = self.take(first + every * u128::from(done), every, count - done);
             if taken == 0 {
                 break;
             }
@@ -62,29 +61,33 @@ impl RateLimit {
     }
 
     /// Takes as many of `count` starts from `at` on as can be reckoned at once: none if the first is refused.
-    fn take(&mut self, at: u64, every: u64, count: u64) -> u64 {
-        let interval = self.limit.interval.map_or(u64::MAX, micros);
+    fn take(&mut self, at: u128, every: u128, count: u64) -> u64 {
+        let interval = self
+            .limit
+            .interval
+            .map_or(u128::MAX, |interval| micros(interval).into());
         match &mut self.window {
             Some(window) if at.saturating_sub(window.begin) <= interval => {
-                let left = interval - at.saturating_sub(window.begin);
-                let room = u64::from(self.limit.burst.saturating_sub(window.starts));
-                let taken = room.min(count).min(starts_within(left, every));
-                window.starts = window.starts.saturating_add(narrow(taken));
+                let left = window.begin.saturating_add(interval) - at;
+                let room = self.limit.burst.saturating_sub(window.starts);
+                let taken = starts_within(left, every).min(count).min(room.into());
+                window.starts += u32::try_from(taken).unwrap_or(room);
                 taken
             }
             _ => {
-                // Windows that fill up without a refusal are all alike; only the last one has to be known.
+                // Windows that end without a refusal are all alike; only the last one has to be known.
                 let each = starts_within(interval, every);
-                let whole = if each <= u64::from(self.limit.burst) {
-                    (count - 1) / each * each
-                } else {
+                let refuses = each > u64::from(self.limit.burst);
+                let before = if refuses {
                     0
+                } else {
+                    (count - 1) / each * each
                 };
                 self.window = Some(Window {
-                    begin: nth(at, every, whole),
+                    begin: at + every * u128::from(before),
                     starts: 1,
                 });
-                whole + 1
+                before + 1
             }
         }
     }
@@ -114,21 +117,19 @@ pub fn longest_limited(limit: StartLimit, delay: Span) -> Option<Span> {
     }
 }
 
-/// How many starts, one `every` so long from now on, are not later than `span` from now.
-fn starts_within(span: u64, every: u64) -> u64 {
-    span.checked_div(every)
-        .map_or(u64::MAX, |more| more.saturating_add(1))
-}
-
-fn nth(first: u64, every: u64, index: u64) -> u64 {
-    first.saturating_add(every.saturating_mul(index))
-}
-
-fn narrow(starts: u64) -> u32 {
-    u32::try_from(starts).unwrap_or(u32::MAX)
+/// How many starts, one `every` so long from now on, are not later than `span` from now; as many as can be, if more.
+fn starts_within(span: u128, every: u128) -> u64 {
+    let more = span
+        .checked_div(every)
+        .and_then(|more| u64::try_from(more).ok());
+    more.map_or(u64::MAX, |more| more.saturating_add(1))
 }
 
 /// As systemd counts; what does not fit is the most it can count.
 pub(super) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "rate_limit_tests.rs"]
+mod tests;

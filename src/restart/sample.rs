@@ -27,6 +27,21 @@ pub(crate) fn unit() -> Unit {
     }
 }
 
+/// The same with `StartLimitIntervalSec=` in seconds, `StartLimitBurst=` and `RestartSec=`.
+pub(crate) fn limited(interval: u64, burst: u32, delay: Duration) -> Unit {
+    Unit {
+        start_limit: StartLimit {
+            interval: Some(Duration::from_secs(interval)),
+            burst,
+        },
+        service: Some(Service {
+            restart_delay: Some(delay),
+            ..service()
+        }),
+        ..unit()
+    }
+}
+
 /// Its service part.
 pub(crate) fn service() -> Service {
     Service {

@@ -73,6 +73,14 @@ mod tests {
     }
 
     #[test]
+    fn the_start_limit_counts_sleep_from_262_on_and_vain_requests_until_258() {
+        assert!(!Version(261).counts_sleep_in_start_limit());
+        assert!(Version(262).counts_sleep_in_start_limit());
+        assert!(Version(258).counts_starts_while_waiting());
+        assert!(!Version(259).counts_starts_while_waiting());
+    }
+
+    #[test]
     fn what_has_no_number_is_no_version() {
         assert_eq!(Version::parse("main"), None);
         assert_eq!(Version::parse("99999999999999999999"), None);

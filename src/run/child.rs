@@ -94,12 +94,14 @@ fn become_command(words: &[OsString], argv0: Option<OsString>, sigpipe: Sigpipe)
     }
 }
 
-fn execvp_of(program: &OsStr, argv0: &OsStr, args: &[OsString]) -> Errno {
+fn execvp_of(program: &OsStr, name: &OsStr, args: &[OsString]) -> Errno {
     let string = |word: &OsStr| CString::new(word.to_owned().into_vec());
-    let args = args.iter().map(OsString::as_os_str);
-    let argv: Result<Vec<_>, _> = [argv0].into_iter().chain(args).map(string).collect();
-    match (string(program), argv) {
-        (Ok(program), Ok(argv)) => match execvp(&program, &argv) {
+    let words = [name]
+        .into_iter()
+        .chain(args.iter().map(OsString::as_os_str));
+    let strings: Result<Vec<_>, _> = words.map(string).collect();
+    match (string(program), strings) {
+        (Ok(program), Ok(strings)) => match execvp(&program, &strings) {
             Ok(never) => match never {},
             Err(errno) => errno,
         },

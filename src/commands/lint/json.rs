@@ -54,7 +54,7 @@ pub fn line(report: &Report) -> String {
         attempt_usec: usec(report.assumed.attempt),
         units: report.judged.iter().map(unit).collect(),
         services: report.looked.map(|looked| looked.services),
-        templates: report.looked.map(|looked| looked.templates),
+        templates: report.looked.and_then(|looked| looked.templates),
     };
     // Structs of strings and numbers always serialize.
     serde_json::to_string(&line).unwrap_or_default()

@@ -34,15 +34,14 @@ pub(super) fn text(report: &Report, width: usize) -> String {
     blocks.join("\n")
 }
 
-fn summary(
-    Looked {
-        services,
-        templates,
-    }: Looked,
-    found: usize,
-) -> String {
+fn summary(looked: Looked, found: usize) -> String {
+    let templates = looked
+        .templates
+        .map(|count| format!("; templates left out: {count}"));
     format!(
-        "{services} services looked at, {found} with findings; {templates} templates left out\n"
+        "{} services looked at, {found} with findings{}\n",
+        looked.services,
+        templates.unwrap_or_default()
     )
 }
 

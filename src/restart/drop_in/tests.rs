@@ -291,13 +291,13 @@ fn units_that_cannot_be_gated_at_all_are_refused_in_every_mode() {
         ),
         (
             |unit| {
-                unit.service.as_mut().unwrap().exec_start = vec![sample::exec("/x/upgrade-gate")]
+                unit.service.as_mut().unwrap().exec_start = vec![sample::exec("/x/upgrade-gate")];
             },
             "ExecStart=",
         ),
         (
             |unit| {
-                unit.service.as_mut().unwrap().exec_condition = vec![sample::exec("upgrade-gate")]
+                unit.service.as_mut().unwrap().exec_condition = vec![sample::exec("upgrade-gate")];
             },
             "ExecCondition=",
         ),

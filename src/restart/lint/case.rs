@@ -80,7 +80,10 @@ impl<'a> Case<'a> {
     /// Whether something else in it waits for a network, well or not.
     pub(super) fn waits_otherwise(&self) -> bool {
         let mut before = words::lines(self.service).filter(|(phase, _)| *phase != Phase::Start);
-        before.any(|(_, exec)| words::waits_otherwise(exec)) || self.nm_online().is_some()
+        let nm_online = self
+            .nm_online()
+            .is_some_and(|options| !asks_startup(&options));
+        nm_online || before.any(|(_, exec)| words::waits_otherwise(exec))
     }
 
     /// The words after `nm-online`, if something calls it before the work begins.
@@ -153,6 +156,14 @@ impl<'a> Case<'a> {
             self.unit.name
         ))
     }
+}
+
+/// Whether these options of nm-online have it wait for NetworkManager's start alone.
+pub(super) fn asks_startup(options: &[&str]) -> bool {
+    options.iter().any(|word| match word.strip_prefix("--") {
+        Some(long) => long == "wait-for-startup",
+        None => word.starts_with('-') && word.contains('s'),
+    })
 }
 
 /// A span as it is written in a setting.

@@ -2,7 +2,7 @@
 
 use super::Said;
 use super::case::{Case, exact, shown};
-use super::words::{Call, Command};
+use super::words::{self, Call, Command};
 use crate::restart::policy::{Exit, Next, Phase, next};
 use crate::restart::unit::{Kind, Span};
 
@@ -50,13 +50,7 @@ pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Said> {
             call.name()
         ),
         command: case.drop_in("run"),
-        lines: lines(&[
-            "[Service]",
-            "# waits for as long as it takes; to skip the unit instead: ExecCondition= with --exec-condition",
-            "ExecStartPre=",
-            "ExecStartPre=/usr/bin/upgrade-gate wait-online",
-            "TimeoutStartSec=infinity",
-        ]),
+        lines: Vec::new(),
     })
 }
 
@@ -70,16 +64,10 @@ pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
             .find(|code| goes_on(case, call, **code))
             .map(|code| (call, *code))
     })?;
-    let (why, mend) = if call.ignored {
-        (
-            "the \"-\" in front of it ignores every failure".to_owned(),
-            "without the \"-\"",
-        )
+    let why = if call.ignored {
+        "the \"-\" in front of it ignores every failure".to_owned()
     } else {
-        (
-            format!("SuccessExitStatus={code} holds for ExecCondition= and ExecStartPre= too"),
-            "the gate in ExecStart=, where its code is no success of something else",
-        )
+        format!("SuccessExitStatus={code} holds for ExecCondition= and ExecStartPre= too")
     };
     Some(Said {
         what: format!(
@@ -87,17 +75,13 @@ pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
             call.name()
         ),
         command: case.drop_in("run"),
-        lines: vec![format!("# {mend}")],
+        lines: Vec::new(),
     })
 }
 
 /// UG013: 64 and 78 skip the unit as well as 75.
 pub(super) fn condition_without_option(case: &Case<'_>) -> Option<Said> {
     let call = call_in(case, Phase::Condition).filter(|call| !call.exec_condition)?;
-    let command = match call.command {
-        Command::Check => "check",
-        _ => "wait-online",
-    };
     Some(Said {
         what: format!(
             "ExecCondition= skips the unit, without a failure, for every exit code from 1 to 254. A wrong option (64) or a \
@@ -105,12 +89,21 @@ pub(super) fn condition_without_option(case: &Case<'_>) -> Option<Said> {
             call.name()
         ),
         command: None,
-        lines: vec![
-            "[Service]".to_owned(),
-            "ExecCondition=".to_owned(),
-            format!("ExecCondition=/usr/bin/upgrade-gate {command} --exec-condition"),
-        ],
+        lines: with_option(case),
     })
+}
+
+/// The conditions as they are, the gate's with the option.
+fn with_option(case: &Case<'_>) -> Vec<String> {
+    let head = ["[Service]", "ExecCondition="].map(str::to_owned);
+    let conditions = case.service.exec_condition.iter().map(|exec| {
+        let mut words = exec.argv.clone();
+        if words::is_gate(exec) {
+            words.push("--exec-condition".to_owned());
+        }
+        format!("ExecCondition={}", words.join(" "))
+    });
+    head.into_iter().chain(conditions).collect()
 }
 
 /// UG014: systemd is "starting" until the job is done.
@@ -178,7 +171,7 @@ pub(super) fn killed_while_waiting(case: &Case<'_>) -> Option<Said> {
             exact(Some(timeout)),
         ),
         command: None,
-        lines: lines(&["[Service]", "NotifyAccess=exec"]),
+        lines: ["[Service]", "NotifyAccess=exec"].map(str::to_owned).into(),
     })
 }
 
@@ -189,8 +182,4 @@ fn call_in(case: &Case<'_>, phase: Phase) -> Option<Call> {
 /// Whether systemd takes this exit of the gate for a success.
 fn goes_on(case: &Case<'_>, call: Call, code: u8) -> bool {
     call.ignored || case.service.success.codes.contains(&code)
-}
-
-fn lines(lines: &[&str]) -> Vec<String> {
-    lines.iter().map(|line| (*line).to_owned()).collect()
 }

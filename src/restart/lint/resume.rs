@@ -1,7 +1,7 @@
 //! Rules about what starts at a resume, and what is believed to hold it back.
 
 use super::Said;
-use super::case::{Case, exact};
+use super::case::{Case, asks_startup, exact};
 use crate::restart::unit::Timer;
 
 /// UG003: the reason why there is upgrade-gate.
@@ -33,28 +33,19 @@ pub(super) fn before_the_network(case: &Case<'_>) -> Option<Said> {
 
 /// UG004: it asks for something else than the network.
 pub(super) fn nm_online(case: &Case<'_>) -> Option<Said> {
-    let options = case.nm_online()?;
-    let asks_startup = |word: &&str| match word.strip_prefix("--") {
-        Some(long) => long == "wait-for-startup",
-        None => word.starts_with('-') && word.contains('s'),
-    };
-    let what = if options.iter().any(asks_startup) {
+    let options = case.nm_online().filter(|_| !case.is_gated())?;
+    let what = if asks_startup(&options) {
         "nm-online -s asks whether NetworkManager has finished starting up, once, at boot: from then on it exits with 0 at \
          once, whatever the network is (nm-online(1)). At a resume it waits for 0s."
     } else {
         "nm-online calls it online as soon as any connection is up (NetworkManager's state 50): docker0, a virtual bridge or a \
-         VPN, which a sleep does not take down. At a resume it then waits for 0s; without them for 30s at most, and a captive \
-         portal is online to it."
+         VPN, which a sleep does not take down. At a resume it then waits for 0s; without them for 30s at most, unless told \
+         otherwise, and a captive portal is online to it."
     };
     Some(Said {
         what: what.to_owned(),
         command: case.drop_in("run"),
-        lines: vec![
-            "[Service]".to_owned(),
-            "# in place of nm-online".to_owned(),
-            "ExecStartPre=/usr/bin/upgrade-gate wait-online".to_owned(),
-            "TimeoutStartSec=infinity".to_owned(),
-        ],
+        lines: Vec::new(),
     })
 }
 

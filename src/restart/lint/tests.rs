@@ -233,6 +233,8 @@ fn ug003_a_timer_that_starts_an_upgrade_in_the_second_of_the_resume() {
             timed(online(tool()), |_| {}),
             timed(runs(tool(), "/usr/bin/fwupdmgr refresh"), |_| {}),
             timed(job(), |timer| timer.wake_system = true),
+            // After the boot that is no wait.
+            timed(before(online(job()), "nm-online -s"), |_| {}),
         ],
         &[
             timed(tool(), |_| {}),
@@ -246,6 +248,7 @@ fn ug003_a_timer_that_starts_an_upgrade_in_the_second_of_the_resume() {
                 condition(job(), "upgrade-gate check --exec-condition"),
                 |_| {},
             ),
+            timed(before(online(job()), "nm-online -q"), |_| {}),
             // As apt-daily.service has it.
             timed(
                 before(online(job()), "-/usr/lib/apt/apt-helper wait-online"),
@@ -274,6 +277,10 @@ fn ug004_nm_online_in_front_of_the_work() {
             tool(),
             // NetworkManager-wait-online.service.
             runs(tool(), "/usr/bin/nm-online -s -q"),
+            runs(
+                before(tool(), "nm-online -s"),
+                "upgrade-gate run -- /usr/bin/tool",
+            ),
         ],
     );
     let startup = what(&before(tool(), "/usr/bin/nm-online -qs"), "UG004");
@@ -450,10 +457,19 @@ fn ug013_a_condition_that_skips_whatever_is_wrong() {
         ],
         &[
             condition(job(), "upgrade-gate check --exec-condition"),
+            condition(job(), "upgrade-gate status"),
             condition(job(), "/usr/bin/test -e /etc/nixos"),
             before(job(), "upgrade-gate check"),
         ],
     );
+    let two = condition(condition(job(), "/bin/a b"), "/bin/upgrade-gate check -p x");
+    let found = found(&two, V257);
+    let expected = [
+        "ExecCondition=",
+        "ExecCondition=/bin/a b",
+        "ExecCondition=/bin/upgrade-gate check -p x --exec-condition",
+    ];
+    assert_eq!(found[0].said.lines[1..], expected);
 }
 
 #[test]

@@ -112,6 +112,11 @@ pub(super) fn calls(service: &Service) -> Vec<Call> {
         .collect()
 }
 
+/// Whether this command line calls a command of upgrade-gate that gates.
+pub(super) fn is_gate(exec: &Exec) -> bool {
+    call(Phase::Start, exec).is_some()
+}
+
 fn call(phase: Phase, exec: &Exec) -> Option<Call> {
     let words = words(exec);
     let words = arguments(&words, "upgrade-gate")?;

@@ -85,7 +85,7 @@ impl Systemd {
     /// The services in memory, and those of the other unit files.
     pub async fn all(&self) -> Result<All, ReadError> {
         let patterns = ["*.service"];
-        let what = |error| failed("list the units", &error);
+        let what = |error: zbus::Error| failed("list the units", &error);
         let (units, files) = try_join!(
             self.manager.list_units_by_patterns(&[], &patterns),
             self.manager.list_unit_files_by_patterns(&[], &patterns)
@@ -99,7 +99,7 @@ impl Systemd {
         let files = files.filter_map(|(path, _)| Some(path.rsplit_once('/')?.1.to_owned()));
         let (templates, files): (BTreeSet<_>, BTreeSet<_>) = files.partition(|n| is_template(n));
         let mut all = All {
-            templates: templates.len(),
+            templates: Some(templates.len()),
             ..All::default()
         };
         let others = files.into_iter().filter(|name| !loaded.contains_key(name));
@@ -188,7 +188,7 @@ fn no_systemd(error: &impl ToString) -> ReadError {
     ReadError::NoSystemd(properties::one_line(&error.to_string()))
 }
 
-fn failed(what: &str, error: &zbus::Error) -> ReadError {
+fn failed(what: &str, error: &impl ToString) -> ReadError {
     ReadError::Failed {
         what: what.to_owned(),
         why: properties::one_line(&error.to_string()),
@@ -205,14 +205,13 @@ fn not_told(object: &OwnedObjectPath, why: &str) -> ReadError {
 /// systemd calls a name that is none an invalid argument.
 fn refused(name: &str, error: &zbus::Error) -> ReadError {
     match error {
-        zbus::Error::MethodError(kind, text, _)
-            if kind.as_str() == "org.freedesktop.DBus.Error.InvalidArgs" =>
-        {
-            ReadError::Name {
+        zbus::Error::FDO(error) => match &**error {
+            fdo::Error::InvalidArgs(why) => ReadError::Name {
                 name: name.to_owned(),
-                why: properties::one_line(text.as_deref().unwrap_or("systemd refuses it")),
-            }
-        }
+                why: properties::one_line(why),
+            },
+            error => failed(&format!("load {name}"), error),
+        },
         error => failed(&format!("load {name}"), error),
     }
 }

@@ -9,11 +9,12 @@ mod unit_text;
 mod values;
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use self::bus::Systemd;
 use self::files::Files;
-use super::unit::Unit;
+use super::unit::{Load, Unit};
 use super::version::Version;
 use crate::sources::bus::{BusAddress, ConnectError};
 
@@ -22,7 +23,7 @@ use crate::sources::bus::{BusAddress, ConnectError};
 pub enum Source {
     /// The systemd that runs.
     Systemd(Systemd),
-    /// The files below a root directory.
+    /// The unit files below a root directory.
     Files(Files),
 }
 
@@ -31,8 +32,8 @@ pub enum Source {
 pub struct All {
     /// By name, each once, whatever aliases it has.
     pub units: Vec<Unit>,
-    /// How many templates there are, which are no units.
-    pub templates: usize,
+    /// How many templates there are, which are no units; none if they were not counted.
+    pub templates: Option<usize>,
     /// What could not be read, and why.
     pub warnings: Vec<String>,
 }
@@ -40,19 +41,20 @@ pub struct All {
 impl Source {
     /// The files below `root`, or, without one, systemd.
     pub async fn open(root: Option<&Path>) -> Result<Self, ReadError> {
-        if let Some(root) = root {
-            return Ok(Self::Files(Files::below(root)));
+        match root {
+            None => Systemd::connect(BusAddress::system(), Path::new("/"))
+                .await
+                .map(Self::Systemd),
+            Some(root) if root.is_dir() => Ok(Self::Files(Files::below(root))),
+            Some(root) => Err(ReadError::NoRoot(root.to_owned())),
         }
-        Systemd::connect(BusAddress::system(), Path::new("/"))
-            .await
-            .map(Self::Systemd)
     }
 
-    /// systemd's version.
-    pub async fn version(&self) -> Result<Version, ReadError> {
+    /// systemd's version; none if no file tells it.
+    pub async fn version(&self) -> Result<Option<Version>, ReadError> {
         match self {
-            Self::Systemd(systemd) => systemd.version().await,
-            Self::Files(files) => Ok(files.version().unwrap_or(Version::OLDEST)),
+            Self::Systemd(systemd) => systemd.version().await.map(Some),
+            Self::Files(files) => Ok(files.version()),
         }
     }
 
@@ -68,8 +70,21 @@ impl Source {
     pub async fn all(&self) -> Result<All, ReadError> {
         match self {
             Self::Systemd(systemd) => systemd.all().await,
-            Self::Files(files) => Ok(files.all()),
+            Self::Files(files) => Ok(all_of(files)),
         }
+    }
+}
+
+fn all_of(files: &Files) -> All {
+    let names = files.names().into_iter();
+    let services = names.filter(|name| name.ends_with(".service"));
+    let units = services.map(|name| files.unit(&name).unit);
+    let startable = units.filter(|unit| matches!(unit.load, Load::Loaded | Load::Refused(_)));
+    let by_name: BTreeMap<_, _> = startable.map(|unit| (unit.name.clone(), unit)).collect();
+    All {
+        units: by_name.into_values().collect(),
+        templates: None,
+        warnings: files.warnings().to_vec(),
     }
 }
 
@@ -90,6 +105,9 @@ pub enum ReadError {
         /// What it answered.
         why: String,
     },
+    /// The root directory is none.
+    #[error("there is no directory {}; --root wants one with etc/systemd and usr/lib/systemd in it", .0.display())]
+    NoRoot(PathBuf),
     /// No unit has such a name.
     #[error("{name:?} is no name of a unit: {why}")]
     Name {

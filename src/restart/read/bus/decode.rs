@@ -9,10 +9,9 @@ use std::time::Duration;
 use zbus::Variant;
 
 use super::properties::{Properties, array, fields, one_line, text, texts};
-use crate::restart::read::ReadError;
+use crate::restart::read::{ReadError, values};
 use crate::restart::unit::{
-    Exec, ExitStatuses, Kind, Load, Prefixes, Privileges, Restart, RestartMode, Service, Span,
-    StartLimit, Switch, Timer, Unit,
+    Exec, ExitStatuses, Load, Prefixes, Privileges, Service, Span, StartLimit, Switch, Timer, Unit,
 };
 
 /// From the properties of `org.freedesktop.systemd1.Unit` and `….Service`; without its timers, and without what only its
@@ -97,15 +96,16 @@ fn service(name: &str, own: &Properties<'_>) -> Result<Service, ReadError> {
     let statuses = |list| own.fields(list).map(exit_statuses).unwrap_or_default();
     let word = |setting| own.text(setting).unwrap_or_default();
     Ok(Service {
-        kind: required(name, "Type", own, kind)?,
+        kind: required(name, "Type", own, values::kind)?,
         exec_condition: commands(own, "ExecCondition", "ExecConditionEx"),
         exec_start_pre: commands(own, "ExecStartPre", "ExecStartPreEx"),
         exec_start: commands(own, "ExecStart", "ExecStartEx"),
-        restart: required(name, "Restart", own, restart)?,
+        restart: required(name, "Restart", own, values::restart)?,
         restart_delay: own.span("RestartUSec").unwrap_or(RESTART_SEC),
         restart_steps: own.number("RestartSteps").unwrap_or(0),
         restart_max_delay: own.span("RestartMaxDelayUSec").unwrap_or(None),
-        restart_mode: restart_mode(word("RestartMode")),
+        // Before 254 there is none, which is `normal`, as is whatever may come: that one shows each failure.
+        restart_mode: values::restart_mode(word("RestartMode")).unwrap_or_default(),
         success: statuses("SuccessExitStatus"),
         prevent: statuses("RestartPreventExitStatus"),
         force: statuses("RestartForceExitStatus"),
@@ -135,42 +135,6 @@ fn required<T>(
         setting,
         value: one_line(value),
     })
-}
-
-fn kind(word: &str) -> Option<Kind> {
-    Some(match word {
-        "simple" => Kind::Simple,
-        "exec" => Kind::Exec,
-        "forking" => Kind::Forking,
-        "oneshot" => Kind::Oneshot,
-        "dbus" => Kind::Dbus,
-        "notify" => Kind::Notify,
-        "notify-reload" => Kind::NotifyReload,
-        "idle" => Kind::Idle,
-        _ => return None,
-    })
-}
-
-fn restart(word: &str) -> Option<Restart> {
-    Some(match word {
-        "no" => Restart::No,
-        "always" => Restart::Always,
-        "on-success" => Restart::OnSuccess,
-        "on-failure" => Restart::OnFailure,
-        "on-abnormal" => Restart::OnAbnormal,
-        "on-abort" => Restart::OnAbort,
-        "on-watchdog" => Restart::OnWatchdog,
-        _ => return None,
-    })
-}
-
-/// Before 254 there is none, which is `normal`, as is whatever may come: that one shows each failure.
-fn restart_mode(word: &str) -> RestartMode {
-    match word {
-        "direct" => RestartMode::Direct,
-        "debug" => RestartMode::Debug,
-        _ => RestartMode::Normal,
-    }
 }
 
 /// Exit codes and signals: two lists of numbers.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::restart::sample;
+use crate::restart::unit::{Restart, RestartMode};
 
 fn told<'v, const N: usize>(values: [(&'v str, Variant<'v>); N]) -> Properties<'v> {
     Properties(HashMap::from(values))

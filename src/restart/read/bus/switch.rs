@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::restart::read::{unit_text, values};
 use crate::restart::unit::{Switch, Unit};
 
 /// As the files that systemd has read the unit from have it; a later assignment wins.
@@ -11,7 +12,7 @@ pub(super) fn of(root: &Path, unit: &Unit) -> Switch {
     for path in unit.fragment.iter().chain(&unit.drop_ins) {
         // What cannot be read has been read by systemd, and is what it is by default.
         let text = fs::read(below(root, path)).unwrap_or_default();
-        assign(&mut switch, &String::from_utf8_lossy(&text));
+        assign(&mut switch, &text);
     }
     switch
 }
@@ -20,18 +21,14 @@ fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-fn assign(switch: &mut Switch, text: &str) {
-    for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
-        let place = match key.trim() {
+fn assign(switch: &mut Switch, text: &[u8]) {
+    for assignment in unit_text::parse(text).assignments {
+        let place = match assignment.key.as_str() {
             "X-RestartIfChanged" => &mut switch.restart_if_changed,
             "X-StopOnRemoval" => &mut switch.stop_on_removal,
             _ => continue,
         };
-        // Its default is what it is for anything that is no clear no (switch-to-configuration's parse_systemd_bool).
-        *place = !matches!(
-            value.trim().to_ascii_lowercase().as_str(),
-            "0" | "no" | "n" | "false" | "f" | "off"
-        );
+        *place = values::boolean(&assignment.value).unwrap_or(*place);
     }
 }
 
