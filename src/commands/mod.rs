@@ -1,6 +1,7 @@
 //! The commands: what each one does with its arguments.
 
 pub mod config;
+mod drop_in;
 pub mod lint;
 mod prepare;
 mod question;
@@ -91,6 +92,7 @@ fn answer(command: &Command, root: &Path) -> Exit {
         Command::Config(args) => {
             config::config(args, root, &mut out).unwrap_or_else(|error| printed(&Err(error)))
         }
+        Command::DropIn(args) => drop_in::drop_in(args, root, &mut out),
         Command::Completions { shell } => printed(&cli::write_completions(*shell, &mut out)),
         Command::Man { dir } => printed(&cli::write_man(dir.as_deref(), &mut out)),
         _ => Exit::Fault,

@@ -4,6 +4,7 @@
 //! units is apart, so that what is said of a unit can be shown by a table.
 
 pub mod delay;
+pub mod drop_in;
 pub mod exec_line;
 pub mod lint;
 pub mod outage;

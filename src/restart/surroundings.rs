@@ -93,7 +93,9 @@ mod tests {
 
     fn families(values: &[&str]) -> Families {
         let mut families = Families::default();
-        values.iter().for_each(|value| families.assign(value));
+        for value in values {
+            families.assign(value);
+        }
         families
     }
 

@@ -1,5 +1,6 @@
 //! Units read from the files below a root directory, as systemd reads them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::search::{Found, Fragment, Search};
@@ -111,6 +112,11 @@ impl Files {
         }
     }
 
+    /// Where a path below the root really is, its symbolic links resolved.
+    pub fn real(&self, path: &Path) -> PathBuf {
+        self.search.outside(path)
+    }
+
     /// systemd's version, by the name of its library; none if it is not there.
     pub fn version(&self) -> Option<Version> {
         let dirs = ["usr/lib", "usr/lib64", "lib"].map(|dir| self.root.join(dir));
@@ -161,7 +167,7 @@ impl Files {
     }
 
     fn add_links(&self, name: &str, settings: &mut Settings) {
-        let add = |list: &mut Vec<String>, more: std::collections::BTreeSet<String>| {
+        let add = |list: &mut Vec<String>, more: BTreeSet<String>| {
             let new: Vec<_> = more
                 .into_iter()
                 .filter(|name| !list.contains(name))

@@ -255,7 +255,8 @@ impl Search {
         dirs
     }
 
-    fn outside(&self, path: &Path) -> PathBuf {
+    /// Where a path is for the rest of the machine.
+    pub(super) fn outside(&self, path: &Path) -> PathBuf {
         let resolved = chroot::resolve(&self.root, path);
         chroot::outside(&self.root, &resolved.unwrap_or_else(|| path.to_owned()))
     }
