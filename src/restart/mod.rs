@@ -4,10 +4,15 @@
 //! units is apart, so that what is said of a unit can be shown by a table.
 
 pub mod delay;
+pub mod drop_in;
+pub mod exec_line;
+pub mod lint;
 pub mod outage;
 pub mod policy;
 pub mod rate_limit;
+pub mod read;
 pub mod story;
+pub mod surroundings;
 pub mod timeline;
 pub mod unit;
 pub mod version;

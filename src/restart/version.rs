@@ -7,11 +7,19 @@ use std::fmt;
 pub struct Version(pub u32);
 
 impl Version {
+    /// The oldest that is supported, and what is assumed where the version cannot be known.
+    pub const OLDEST: Self = Self(252);
+
     /// From the property `Version` of `org.freedesktop.systemd1.Manager`, or the first line of `systemctl --version`.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
         let end = digits.find(|c: char| !c.is_ascii_digit());
         digits[..end.unwrap_or(digits.len())].parse().ok().map(Self)
+    }
+
+    /// `ExecCondition=` is known (NEWS 243).
+    pub fn has_exec_condition(self) -> bool {
+        self.0 >= 243
     }
 
     /// `Restart=` is allowed for a oneshot, but for `always` and `on-success` (NEWS 244).

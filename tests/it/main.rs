@@ -18,6 +18,7 @@ mod docs;
 mod gate;
 mod harness;
 mod kernel;
+mod lint;
 mod namespace;
 mod network_manager;
 mod probe;
