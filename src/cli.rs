@@ -37,7 +37,7 @@ pub struct Cli {
 pub enum Command {
     /// Wait until the gate opens
     #[command(after_long_help = texts::WAIT_ONLINE)]
-    WaitOnline(Question),
+    WaitOnline(WaitOnline),
     /// Say now whether the gate is open, after a fresh probe
     #[command(after_long_help = texts::CHECK)]
     Check(Question),
@@ -96,7 +96,18 @@ pub struct GateArgs {
     pub json: bool,
 }
 
-/// `wait-online` and `check`.
+/// `wait-online`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitOnline {
+    /// What is asked.
+    #[command(flatten)]
+    pub question: Question,
+    /// Whether it stays once the gate is open.
+    #[arg(long, help = texts::STAY, long_help = texts::STAY_LONG, conflicts_with = "exec_condition")]
+    pub stay: bool,
+}
+
+/// What `wait-online` and `check` ask.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
     /// What is asked for.

@@ -14,6 +14,7 @@
 mod bus;
 mod cli;
 mod config;
+mod datagrams;
 mod docs;
 mod gate;
 mod harness;
@@ -25,4 +26,5 @@ mod purity;
 mod run;
 mod run_child;
 mod span;
+mod stay;
 mod support;

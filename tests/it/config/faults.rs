@@ -28,13 +28,10 @@ const BAD: &[(&str, &[&str])] = &[
         "watch = 1",
         &[":1: watch: must be a table [watch], not an integer"],
     ),
+    ("[wach]", &[":1: wach: unknown key; did you mean watch?"]),
     (
-        "[wach]",
-        &[":1: wach: unknown key; did you mean watch?"],
-    ),
-    (
-        "[watch]\nrearm_all = true",
-        &[":2: watch.rearm_all: unknown key; did you mean rearm?"],
+        "[watch]\nrearms = []",
+        &[":2: watch.rearms: unknown key; did you mean rearm?"],
     ),
     (
         "[watch]\ntargets = []",
