@@ -1,0 +1,9 @@
+//! `upgrade-gate watch`: keeps `upgrade-gate-online.target` truthful, and starts again what failed for want of the network.
+//!
+//! What is to be done is decided in [`course`], [`target`], [`outages`] and [`rearm`], which are pure;
+//! way to systemd and logind, and [`watcher`] joins both with the gate.
+
+pub mod course;
+pub mod outages;
+pub mod rearm;
+pub mod target;
