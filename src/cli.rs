@@ -47,6 +47,9 @@ pub enum Command {
     /// Show what every gate on the machine waits for, since when, and why
     #[command(after_long_help = texts::STATUS)]
     Status(Status),
+    /// Keep upgrade-gate-online.target truthful, and start again what failed for want of the network
+    #[command(after_long_help = texts::WATCH)]
+    Watch(Watch),
     /// Show the effective configuration and where each value comes from
     #[command(after_long_help = texts::CONFIG)]
     Config(Config),
@@ -127,6 +130,14 @@ pub struct Run {
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// `watch`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Print JSON lines for programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `status`.

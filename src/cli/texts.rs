@@ -54,6 +54,18 @@ Examples:
   For a bar or a monitor:
       upgrade-gate status --json --follow";
 
+pub(super) const WATCH: &str = "\
+Follows the gate of the profile that [watch] names, and ends with 0 when it is told to. Needs systemd.
+
+Examples:
+  As the command of a unit of Type=notify, with ExecReload=kill -HUP $MAINPID:
+      ExecStart=upgrade-gate watch
+  Run a unit at each return of the network, proven:
+      WantedBy=upgrade-gate-online.target
+  Start again, once it is back, what failed for want of it, in upgrade-gate.toml:
+      [watch]
+      rearm = [\"fwupd-refresh.service\"]";
+
 pub(super) const CONFIG: &str = "\
 Examples:
   Check every file, and show what is in force:

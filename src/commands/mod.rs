@@ -6,6 +6,7 @@ mod question;
 mod run;
 pub mod status;
 mod stay;
+mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -60,6 +61,7 @@ fn call(cli: Cli) -> Exit {
         Command::WaitOnline(args) => wait(question::wait_online(&args, &setting)),
         Command::Check(question) => wait(question::check(&question, &setting)),
         Command::Run(command) => wait(run::run(command, &setting)),
+        Command::Watch(args) => wait(watch::watch(&args, &setting)),
         immediate => answer(&immediate, &setting.root),
     }
 }

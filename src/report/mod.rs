@@ -185,6 +185,12 @@ impl Reporter {
         }
     }
 
+    /// A new wait begins: it is counted, and told, anew.
+    pub fn waits_anew(&mut self, now: Now) {
+        self.verdict = None;
+        self.waiting_since = now.monotonic;
+    }
+
     /// Tells systemd that the start, or the reload, is over.
     pub fn ready(&mut self) {
         self.notify.ready();
@@ -227,8 +233,7 @@ impl Reporter {
 
     /// Tells how the command ended. What is waited for now is a new wait, and told anew.
     pub fn attempt_ended(&mut self, end: &AttemptEnd, now: Now) {
-        self.verdict = None;
-        self.waiting_since = now.monotonic;
+        self.waits_anew(now);
         if !self.json_replaces_lines() {
             log::attempt_ended(&self.setup, end);
         }

@@ -82,6 +82,11 @@ impl Course {
         self.evidence().is_some()
     }
 
+    /// Whether it has said that it is held.
+    pub fn is_held(&self) -> bool {
+        matches!(self.standing, Standing::Held)
+    }
+
     /// Whether it is being asked again.
     pub fn is_doubted(&self) -> bool {
         matches!(self.standing, Standing::Doubted { .. })

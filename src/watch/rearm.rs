@@ -97,6 +97,12 @@ impl Rearm {
         }
     }
 
+    /// Units are started again in another manner from now on.
+    pub fn change(&mut self, manner: Manner) {
+        self.manner = manner;
+        self.turns.clear();
+    }
+
     /// The gate is open, and these units are failed: gives a turn to those that failed in an outage, each failure once.
     pub fn consider(&mut self, failed: Vec<Failed>, outages: &Outages, now: Monotonic) {
         for failed in failed {

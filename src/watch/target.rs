@@ -60,12 +60,23 @@ impl Target {
         self.wanted
     }
 
+    /// Whether a job of ours is under way.
+    pub fn is_changing(&self) -> bool {
+        self.job.is_some()
+    }
+
     /// The gate is open, or is not.
     pub fn want(&mut self, active: bool) -> Option<Do> {
         if self.wanted == Some(active) {
             return None;
         }
         self.wanted = Some(active);
+        self.tell()
+    }
+
+    /// Nobody keeps the target truthful from now on: it is stopped, whoever started it.
+    pub fn leave(&mut self) -> Option<Do> {
+        self.wanted = Some(false);
         self.tell()
     }
 
@@ -228,6 +239,14 @@ mod tests {
         assert_eq!(target.tell_again(), Some(Do::Stop));
         target.queued(None);
         assert_eq!(target.tell_again(), None);
+    }
+
+    #[test]
+    fn who_leaves_stops_it_though_it_was_somebody_else_who_started_it() {
+        let mut target = active();
+        target.want(false);
+        assert_eq!(target.want(false), None);
+        assert_eq!(target.leave(), Some(Do::Stop));
     }
 
     #[test]
