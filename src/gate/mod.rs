@@ -3,7 +3,7 @@
 //! Nothing here reads a clock, a bus or a file, so every rule (R1–R10 of the design) can be shown by a
 //! table of events, and whole years of suspends can be simulated in a second.
 
-mod allowance;
+pub(crate) mod allowance;
 mod backoff;
 mod conditions;
 pub mod event;

@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
+use crate::gate::allowance::Allowance;
 use crate::gate::time::Monotonic;
 use crate::gate::verdict::{Evidence, Loss};
 
-/// The least time between two doubts, however often bells ring.
-const SPACING: Duration = Duration::from_secs(30);
+/// So many doubts at once, and one more after each of these spans, however often bells ring.
+const DOUBTS: (u32, Duration) = (3, Duration::from_secs(30));
 
 /// What the gate is when it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,9 @@ enum Standing {
 #[derive(Debug)]
 pub struct Course {
     standing: Standing,
-    asked_at: Monotonic,
+    doubts: Allowance,
+    /// A bell is to be answered then.
+    due: Option<Monotonic>,
 }
 
 impl Course {
@@ -65,7 +68,8 @@ impl Course {
     pub fn new() -> Self {
         Self {
             standing: Standing::Unknown,
-            asked_at: Monotonic::default(),
+            doubts: Allowance::new(DOUBTS.0, DOUBTS.1),
+            due: None,
         }
     }
 
@@ -93,10 +97,10 @@ impl Course {
     }
 
     /// The gate has opened.
-    pub fn opened(&mut self, evidence: Evidence, bells: u64, now: Monotonic) -> Option<Turn> {
+    pub fn opened(&mut self, evidence: Evidence, bells: u64) -> Option<Turn> {
         let was_open = self.is_open();
         self.standing = Standing::Open { evidence, bells };
-        self.asked_at = now;
+        self.due = None;
         (!was_open).then_some(Turn::Opened)
     }
 
@@ -125,25 +129,24 @@ impl Course {
         let Standing::Open { evidence, bells } = &self.standing else {
             return None;
         };
-        if *bells == look.bells || now < self.asked_at.after(SPACING) {
+        if *bells == look.bells || self.due.is_some_and(|at| now < at) {
+            return None;
+        }
+        let at = self.doubts.ask(now);
+        if at > now {
+            self.due = Some(at);
             return None;
         }
         let evidence = evidence.clone();
-        self.standing = Standing::Doubted {
-            evidence,
-            since: now,
-        };
+        let since = now;
+        self.standing = Standing::Doubted { evidence, since };
         Some(Turn::Doubted)
     }
 
     /// When it is to be looked at if nothing happens before: only after a bell that was not answered yet.
-    pub fn look_again(&self, bells_now: u64) -> Option<Monotonic> {
-        match &self.standing {
-            Standing::Open { bells, .. } if *bells != bells_now => {
-                Some(self.asked_at.after(SPACING))
-            }
-            _ => None,
-        }
+    pub fn look_again(&self) -> Option<Monotonic> {
+        self.due
+            .filter(|_| matches!(self.standing, Standing::Open { .. }))
     }
 }
 
@@ -180,10 +183,9 @@ mod tests {
         }
     }
 
-    /// Open since 100 s.
     fn open() -> Course {
         let mut course = Course::new();
-        assert_eq!(course.opened(evidence(), 0, at(100)), Some(Turn::Opened));
+        assert_eq!(course.opened(evidence(), 0), Some(Turn::Opened));
         course
     }
 
@@ -199,8 +201,8 @@ mod tests {
         assert_eq!(course.look(UNPROVEN, at(1)), None);
         assert_eq!(course.held(UNPROVEN), Some(Turn::Held));
         assert_eq!(course.held(UNPROVEN), None);
-        assert_eq!(course.opened(evidence(), 0, at(9)), Some(Turn::Opened));
-        assert_eq!(course.opened(evidence(), 0, at(10)), None);
+        assert_eq!(course.opened(evidence(), 0), Some(Turn::Opened));
+        assert_eq!(course.opened(evidence(), 0), None);
     }
 
     #[test]
@@ -223,21 +225,25 @@ mod tests {
     fn nothing_is_asked_and_no_timer_runs_while_nothing_changes() {
         let mut course = open();
         assert_eq!(course.look(WELL, at(1_000_000)), None);
-        assert_eq!(course.look_again(0), None);
+        assert_eq!(course.look_again(), None);
     }
 
     #[test]
     fn a_bell_is_answered_at_once_and_a_flood_of_bells_in_a_while() {
         let mut course = open();
-        assert_eq!(course.look(RUNG, at(101)), None, "it has just been asked");
-        assert_eq!(course.look_again(1), Some(at(130)));
-        assert_eq!(course.look(RUNG, at(130)), Some(Turn::Doubted));
-        assert_eq!(course.look_again(1), None);
-        assert_eq!(course.look(Look { bells: 9, ..WELL }, at(131)), None);
-        assert_eq!(course.opened(evidence(), 9, at(132)), None);
-        assert_eq!(course.look_again(9), None);
-        let later = Look { bells: 10, ..WELL };
-        assert_eq!(course.look(later, at(500)), Some(Turn::Doubted));
+        for bells in 1..4 {
+            let rung = Look { bells, ..WELL };
+            assert_eq!(course.look(rung, at(100)), Some(Turn::Doubted));
+            assert_eq!(course.look(Look { bells: 9, ..WELL }, at(100)), None);
+            assert_eq!(course.opened(evidence(), bells), None);
+            assert_eq!(course.look(rung, at(100)), None, "it was answered");
+        }
+        let rung = Look { bells: 4, ..WELL };
+        assert_eq!(course.look(rung, at(101)), None);
+        assert_eq!(course.look_again(), Some(at(130)));
+        assert_eq!(course.look(rung, at(129)), None);
+        assert_eq!(course.look(rung, at(130)), Some(Turn::Doubted));
+        assert_eq!(course.look_again(), None);
     }
 
     #[test]

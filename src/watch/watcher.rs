@@ -120,7 +120,7 @@ impl Watcher {
             self.retry_at,
             self.target.deadline(),
             self.rearm.next_at(),
-            self.course.look_again(self.engine.gate().bells()),
+            self.course.look_again(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -133,7 +133,7 @@ impl Watcher {
                 let verdict = Verdict::Open(evidence.clone());
                 self.reporter.verdict(&verdict, now);
                 let bells = self.engine.gate().bells();
-                self.course.opened(evidence, bells, now.monotonic)
+                self.course.opened(evidence, bells)
             }
             Some(News::Say(verdict)) => {
                 let turn = self.course.held(self.sight());

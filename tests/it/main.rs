@@ -28,3 +28,4 @@ mod run_child;
 mod span;
 mod stay;
 mod support;
+mod watch;
