@@ -51,10 +51,14 @@ impl Machine {
 
     /// Starts the watch, and waits until it follows.
     async fn watch(&self) -> Watch {
+        self.watch_with("").await
+    }
+
+    async fn watch_with(&self, options: &str) -> Watch {
         let socket = self.world.path("notify");
         let _ = std::fs::remove_file(&socket);
         let told = receive(&socket, assignments);
-        let mut command = self.world.command("watch --json");
+        let mut command = self.world.command(&format!("watch --json {options}"));
         command.env("NOTIFY_SOCKET", &socket);
         let mut watch = Watch {
             gate: Gate::of(command),

@@ -207,7 +207,14 @@ async fn it_goes_when_the_way_out_is_lost_and_returns_with_it() {
     }
     ip("link set lo up");
     let machine = Machine::new(Says::Good).await;
-    let _watch = machine.watch().await;
+    let target = machine.world.target.written();
+    let text = format!("[profile.default]\ntargets = ['{target}']\nsettle = '500ms'\n");
+    machine
+        .world
+        .write("etc/upgrade-gate/upgrade-gate.toml", &text);
+    let mut watch = machine.watch_with("-vv").await;
+    // Until the target's own way out is known, there is none to lose.
+    watch.says("known: true").await;
     for round in 1..3 {
         machine.systemd.until(START, round).await;
         machine.systemd.until_state(TARGET, "active").await;
