@@ -40,7 +40,7 @@ fn carry_out(argv: &[OsString]) -> ExitCode {
         Err(error) => return cli::refuse(&error, argv).into(),
     };
     let exec_condition = match &cli.command {
-        Command::WaitOnline(args) => args.question.exec_condition,
+        Command::WaitOnline(wait) => wait.question.exec_condition,
         Command::Check(question) => question.exec_condition,
         _ => false,
     };

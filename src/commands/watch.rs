@@ -30,7 +30,7 @@ pub(super) async fn watch(args: &Watch, setting: &Setting) -> Result<Exit, Refus
     let since = unproven_since(&link).await;
     let machine_id = machine_id(&setting.root);
     let watcher = Watcher::new(fresh, link, signals, machine_id, since);
-    watcher.run(load).await;
+    Box::pin(watcher.run(load)).await;
     Ok(Exit::Ok)
 }
 

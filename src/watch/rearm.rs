@@ -175,7 +175,7 @@ impl Rearm {
 fn delay(manner: &Manner, unit: &str) -> Duration {
     let words = ["upgrade-gate rearm", manner.machine_id.trim(), unit];
     let part = u128::from(mixed(fnv(&words.join("\n"))) >> 32);
-    let nanos = manner.spread.as_nanos() * part >> 32;
+    let nanos = (manner.spread.as_nanos() * part) >> 32;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 

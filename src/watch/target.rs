@@ -149,21 +149,21 @@ impl Target {
     /// The deadline may have passed.
     pub fn tick(&mut self, now: Monotonic) -> Option<Do> {
         if self.deadline().is_some_and(|until| now >= until) {
-            return self.release();
+            return Some(self.release());
         }
         None
     }
 
     fn may_sleep(&mut self) -> Option<Do> {
         if self.job.is_none() && matches!(self.sleep, Sleep::Stopping(_)) {
-            return self.release();
+            return Some(self.release());
         }
         None
     }
 
-    fn release(&mut self) -> Option<Do> {
+    fn release(&mut self) -> Do {
         self.sleep = Sleep::Released;
-        Some(Do::ReleaseLock)
+        Do::ReleaseLock
     }
 }
 

@@ -30,7 +30,8 @@ fn a_proof_lasts_while_only_bells_ring_and_these_are_counted() {
 
 #[test]
 fn going_to_sleep_a_resume_and_another_way_out_each_end_a_proof() {
-    let losses: [(fn(&mut Bench), Loss); 5] = [
+    type Happens = fn(&mut Bench);
+    let losses: [(Happens, Loss); 5] = [
         (|b| drop(b.tell(Event::PrepareForSleep(true))), Loss::Sleep),
         (
             |b| drop(b.tell(Event::PrepareForSleep(false))),

@@ -9,13 +9,13 @@ use crate::harness::GENEROUS;
 use crate::namespace::{enter, ip};
 
 async fn until_released(logind: &Logind, lock: usize) {
-    let look = async {
+    let given_back = async {
         while !logind.released(lock) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let released = tokio::time::timeout(GENEROUS, look).await;
-    released.expect("the lock is given back");
+    let waited = tokio::time::timeout(GENEROUS, given_back).await;
+    waited.expect("the lock is given back");
 }
 
 async fn until_locks(logind: &Logind, number: usize) {
