@@ -2,7 +2,8 @@
 
 Facts it relies on, true of both: a root shell with `upgrade-gate`, `curl`, `dnsmasq`, `hostapd`, `iw`, `ip`, `nmcli`,
 `busybox`, `python3`, `nix`, `openssl` and `sshd` in PATH; units in /run/systemd/system are read, and those in `boot_units(m)` at boot too;
-an RTC that wakes the machine; eth1 at 192.168.1.N for the Nth machine, which NetworkManager leaves alone.
+an RTC that wakes the machine; eth1 at 192.168.1.N for the Nth machine, which NetworkManager leaves alone. The files of units/ are
+installed as a distribution does: units and tmpfiles.d are in force, none is enabled; drop-ins and the example lie in `share(m)`.
 """
 
 import shlex
@@ -31,6 +32,11 @@ def boot_units(machine):
 def environment(machine):
     """A unit's [Service] lines that make it find what the root shell finds."""
     return f"Environment=PATH={found(machine)[2]}\nEnvironment=HOME=/root"
+
+
+def share(machine):
+    """The folder with `drop-ins/UNIT.service.d/upgrade-gate.conf` and `example/`, not in force until copied or linked."""
+    return machine.succeed(f"echo $(dirname $(dirname $(readlink -f {gate(machine)})))/share/upgrade-gate").strip()
 
 
 def gate(machine):

@@ -6,18 +6,17 @@ import os
 import shutil
 import signal
 import sys
-import tarfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import binary, scenario
+from . import binary, payload, scenario
 from .arch import ARCHES, Arch, host, missing_tools, other
 from .cache import remove_abandoned
 from .image import Images
 from .machine import Machine
-from .qemu import PAYLOAD_MB, Guest, anonymous_file, kvm_works
+from .qemu import Guest, kvm_works
 from .scenario import Scenario
 from .snapshot import Snapshot, snapshot_of
 
@@ -66,14 +65,10 @@ class Lab:
         return self.guests[arch.name]
 
     def payload(self, arch: Arch) -> int:
-        """A disk with a tar archive of what is tested, for /usr/local of the guest."""
+        """A disk with a tar archive of what is tested."""
         if arch.name not in self.payloads:
             path = binary.get(arch, self.options.binary, self.cache, say)
-            fd = anonymous_file(self.cache, 0)
-            with os.fdopen(os.dup(fd), "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
-                tar.add(path, "bin/upgrade-gate")
-            os.ftruncate(fd, PAYLOAD_MB << 20)
-            self.payloads[arch.name] = fd
+            self.payloads[arch.name] = payload.disk(path, self.cache)
         return self.payloads[arch.name]
 
     def prepare(self, case: Case) -> None:

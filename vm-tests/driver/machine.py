@@ -133,7 +133,9 @@ class Machine:
             start["networkmanager"] = ("ln -s /usr/lib/systemd/system/NetworkManager.service "
                                        "/etc/systemd/system/multi-user.target.wants/")
         return (f"ip link set dev eth1 up; ip addr replace 192.168.1.{self.number}/24 dev eth1; "
-                f"tar -xf /dev/vdc -C /usr/local --no-same-owner; {start.get(self.network, 'true')}")
+                f"tar -xf /dev/vdc -C /usr --no-overwrite-dir; "
+                f"for conf in /usr/lib/tmpfiles.d/upgrade-gate*.conf; do [ ! -e $conf ] || systemd-tmpfiles --create $conf; done; "
+                f"{start.get(self.network, 'true')}")
 
     def connect(self) -> None:
         if self.connected:
