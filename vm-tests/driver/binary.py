@@ -72,7 +72,7 @@ def native() -> Path:
 
 
 def cargo(command: list[str], **options) -> None:
-    done = subprocess.run(die_with_parent(["nice", "-n", "15", *command]), stdout=subprocess.DEVNULL, **options)
+    done = subprocess.run(die_with_parent(["nice", "-n", "10", *command]), stdout=subprocess.DEVNULL, **options)
     if done.returncode:
         raise RuntimeError(f"`{' '.join(command)}` failed with {done.returncode}")
 
@@ -145,7 +145,7 @@ def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: lis
         signed = f"[signed-by={keys}] " if keys else ""
         source = work / "apt.list"
         source.write_text(f"deb {signed}{MIRROR} {release} main\n")
-        run(["nice", "-n", "15", "unshare", "--mount", "--pid", "--fork", "--kill-child", "mmdebstrap",
+        run(["nice", "-n", "10", "unshare", "--mount", "--pid", "--fork", "--kill-child", "mmdebstrap",
              f"--variant={variant}", f"--architectures={arches}", "--skip=check/qemu",
              '--aptopt=Acquire::Check-Valid-Until "false"', *APT_OPTIONS, f"--include={','.join(packages)}",
              release, str(work / "root"), str(source)])

@@ -89,7 +89,7 @@ class Images:
         command = ["mmdebstrap", f"--variant={variant}", f"--architectures={arch.debian}", f"--include={names}",
                    "--skip=check/qemu", *APT_OPTIONS, *excludes, RELEASE, str(root), str(source)]
         # in a mount and a PID namespace of its own: nothing stays mounted or running when it is killed
-        run(["nice", "-n", "15", "unshare", "--mount", "--pid", "--fork", "--kill-child", *command],
+        run(["nice", "-n", "10", "unshare", "--mount", "--pid", "--fork", "--kill-child", *command],
             env={**os.environ, "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive"})
 
     def _foreign(self, arch: Arch, root: Path) -> None:
@@ -128,7 +128,7 @@ class Images:
         shutil.copy(next((root / "boot").glob("vmlinuz-*")), work / "vmlinuz")
         self._initramfs(root, modules, work)
         size = int(subprocess.check_output(["du", "-sm", "--apparent-size", str(root)]).split()[0]) * 5 // 4 + 64
-        run(["nice", "-n", "15", "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0",
+        run(["nice", "-n", "10", "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0",
              "-d", str(root), str(work / "root.img"), f"{size}M"])
 
     def _initramfs(self, root: Path, modules: Path, work: Path) -> None:
