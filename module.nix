@@ -280,7 +280,7 @@ let
     { mode, profile }:
     let
       option = "services.upgrade-gate.units.${name}";
-      service = config.systemd.services.${name}.serviceConfig;
+      service = config.systemd.services.${name}.serviceConfig or { };
       exists = config.systemd.services ? ${name};
     in
     [
@@ -292,7 +292,7 @@ let
         ${option} has the mode "run", but no command of ${name}.service is known here. Choose the mode "companion", or
         give the command: systemd.services.${name}.serviceConfig.ExecStart = [ "" "COMMAND" ];
       '')
-      (demand (mode == "run" && exists -> !builtins.elem (service.Type or "exec") lasting) ''
+      (demand (mode == "run" -> !builtins.elem (service.Type or "exec") lasting) ''
         ${option} has the mode "run", which is for commands that end, but ${name}.service has
         Type=${service.Type or ""}. Choose the mode "companion".
       '')
@@ -448,9 +448,9 @@ in
       };
     })
     (mkIf (cfg.enable && cfg.autoUpgrade.enable && upgrade.enable) {
-      services.upgrade-gate.profiles.nixos-upgrade.flake = mkIf (upgrade.flake != null) (
-        mkDefault upgrade.flake
-      );
+      services.upgrade-gate.profiles = mkIf (upgrade.flake != null) {
+        nixos-upgrade.flake = mkDefault upgrade.flake;
+      };
       # The script does not look at them. upgrade-gate does: it probes what --flake, -I, --option and --update-input name.
       systemd.services.nixos-upgrade.scriptArgs = mkDefault (
         utils.escapeSystemdExecArgs (
