@@ -62,15 +62,6 @@ pub enum Command {
         /// An existing directory
         dir: Option<PathBuf>,
     },
-    /// One probe, asked on standard input, in a process of its own.
-    #[command(name = "__probe", hide = true)]
-    Probe,
-    /// Prepares a child's process and becomes the command.
-    #[command(name = "__exec", hide = true)]
-    Exec(Words),
-    /// Dies of a signal.
-    #[command(name = "__die", hide = true)]
-    Die(Words),
 }
 
 /// What one gate asks for, as the command line has it; it beats the files.
@@ -140,14 +131,6 @@ pub struct Config {
     pub json: bool,
 }
 
-/// The words of a command that upgrade-gate gives to itself.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Words {
-    /// Everything after the command's name, untouched.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub words: Vec<OsString>,
-}
-
 /// The shells that completions are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
@@ -207,12 +190,11 @@ pub fn write_completions(shell: Shell, out: &mut dyn io::Write) -> io::Result<()
     out.write_all(&script)
 }
 
-/// `clap_complete` offers hidden commands too.
+/// `clap_complete` offers hidden arguments too.
 fn without_hidden(command: &clap::Command) -> clap::Command {
-    let visible = command.get_subcommands().filter(|sub| !sub.is_hide_set());
     clap::Command::new("upgrade-gate")
         .args(command.get_arguments().filter(|arg| !arg.is_hide_set()))
-        .subcommands(visible)
+        .subcommands(command.get_subcommands())
         .version(env!("CARGO_PKG_VERSION"))
 }
 

@@ -12,5 +12,6 @@ mod fd;
 pub mod gate;
 pub mod probe;
 pub mod report;
+pub mod restart;
 pub mod run;
 pub mod sources;

@@ -1,0 +1,80 @@
+//! systemd's manager (org.freedesktop.systemd1(5)).
+
+use zbus::OwnedObjectPath;
+
+/// One line of `ListUnitsByPatterns`: name, description, load state, active state, sub state, followed unit, object, and the
+/// job's id, type and object.
+pub type ListedUnit = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+/// `org.freedesktop.systemd1.Manager`.
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
+pub trait Systemd1Manager {
+    /// `257.8-1~deb13u2`. Never changes while systemd lives, and not cached: a re-executed systemd may be another.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn version(&self) -> zbus::Result<String>;
+
+    /// The object of a unit, which is loaded if it was not; a unit without a file is one too, as `not-found`.
+    #[zbus(no_autostart)]
+    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+
+    /// The units in memory, by state (any, if empty) and glob pattern of the name.
+    #[zbus(no_autostart)]
+    fn list_units_by_patterns(
+        &self,
+        states: &[&str],
+        patterns: &[&str],
+    ) -> zbus::Result<Vec<ListedUnit>>;
+
+    /// The unit files: path and state (`enabled`, `static`, `masked`, …), by state and pattern.
+    #[zbus(no_autostart)]
+    fn list_unit_files_by_patterns(
+        &self,
+        states: &[&str],
+        patterns: &[&str],
+    ) -> zbus::Result<Vec<(String, String)>>;
+
+    /// Queues a start job; the mode is `replace`, `fail`, ….
+    #[zbus(no_autostart)]
+    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+
+    /// Queues a stop job.
+    #[zbus(no_autostart)]
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+
+    /// Makes a failed unit inactive, and forgets its starts.
+    #[zbus(no_autostart)]
+    fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+
+    /// Asks for signals; without any subscriber systemd sends few.
+    #[zbus(no_autostart)]
+    fn subscribe(&self) -> zbus::Result<()>;
+
+    /// A job has ended: its id, object, unit and result (`done`, `failed`, `canceled`, `dependency`, …).
+    #[zbus(signal)]
+    fn job_removed(
+        &self,
+        id: u32,
+        job: OwnedObjectPath,
+        unit: String,
+        result: String,
+    ) -> zbus::Result<()>;
+
+    /// systemd begins (true) or has ended (false) a reload.
+    #[zbus(signal)]
+    fn reloading(&self, active: bool) -> zbus::Result<()>;
+}
