@@ -111,7 +111,8 @@ let
             network interrupted it. For commands that end: the unit becomes `Type=exec`, or stays a oneshot if it has
             several.
           * `companion`: it requires {file}`upgrade-gate@NAME.service`, which waits, and holds the profile's inhibitor
-            locks while the unit runs. For any unit, also one whose commands come from a package.
+            locks while the unit runs. For any unit, also one whose commands come from a package; but not for a daemon
+            that starts at boot, which would keep the boot "starting" while there is no network.
           * `pre`: `upgrade-gate wait-online` is its first `ExecStartPre=`. A oneshot that waits in this way at boot keeps the
             boot "starting".
           * `condition`: it is skipped, without failing, while the gate is held: `ExecCondition=`.
@@ -339,7 +340,7 @@ in
       example = literalExpression ''
         {
           my-upgrade = { };
-          comin.mode = "companion";
+          bento-upgrade.mode = "companion";
         }
       '';
       description = "Services to gate, by name without `.service`.";
@@ -459,11 +460,15 @@ in
       );
     })
     (mkIf (cfg.enable && cfg.fwupdRefresh.enable && config.services.fwupd.enable) {
-      # the package's own command, which only its unit file has
-      systemd.services.fwupd-refresh.serviceConfig.ExecStart = [
-        ""
-        "${config.services.fwupd.package}/bin/fwupdmgr refresh"
-      ];
+      systemd.services.fwupd-refresh.serviceConfig = {
+        # the package's own command, which only its unit file has
+        ExecStart = [
+          ""
+          "${config.services.fwupd.package}/bin/fwupdmgr refresh"
+        ];
+        # it is not root's, so that /run/upgrade-gate is not for it
+        RuntimeDirectory = mkDefault "upgrade-gate-fwupd-refresh";
+      };
     })
   ];
 }

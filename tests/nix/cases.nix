@@ -162,6 +162,7 @@ let
         NotifyAccess = "main";
         SuccessExitStatus = [ "75" ];
         StandardError = "inherit";
+        RuntimeDirectory = "upgrade-gate-fwupd-refresh";
         ExecStart = [
           ""
           "${gate} run --profile fwupd-refresh -- /store/fwupd/bin/fwupdmgr refresh"
