@@ -26,3 +26,4 @@ mod run;
 mod run_child;
 mod span;
 mod support;
+mod written;
