@@ -328,11 +328,12 @@ in
     };
 
     autoUpgrade.enable = mkEnableOption ''
-      gating {option}`system.autoUpgrade`: its unit is run by `upgrade-gate run --profile nixos-upgrade`. What the
-      upgrade needs is learnt from {option}`system.autoUpgrade.flake` and {option}`system.autoUpgrade.flags`'';
+      gating {option}`system.autoUpgrade`: its script is run by `upgrade-gate run`, under the profile `nixos-upgrade`. What
+      the upgrade needs is learnt from {option}`system.autoUpgrade.flake` and {option}`system.autoUpgrade.flags`'';
 
     fwupdRefresh.enable = mkEnableOption ''
-      gating the `fwupd-refresh` of {option}`services.fwupd`: it is run by `upgrade-gate run --profile fwupd-refresh`'';
+      gating the `fwupd-refresh` of {option}`services.fwupd`: its command is run by `upgrade-gate run`, under the profile
+      `fwupd-refresh`'';
 
     units = mkOption {
       type = types.attrsOf (types.submodule unit);
