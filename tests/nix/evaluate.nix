@@ -1,4 +1,4 @@
-# module.nix in a NixOS of nothing but stand-ins: what a configuration comes to.
+# The module in a NixOS of nothing but stand-ins: what a configuration comes to.
 configuration:
 let
   lib = import ./lib.nix;

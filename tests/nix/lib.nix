@@ -1,4 +1,4 @@
-# The part of nixpkgs' lib that module.nix uses, small enough to be carried: for machines with Nix and without nixpkgs.
+# The part of nixpkgs' lib that the module uses, small enough to be carried: for machines with Nix and without nixpkgs.
 # What it leaves out: error positions, disabledModules, freeform types, types of packages.
 let
   inherit (builtins)

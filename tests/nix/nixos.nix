@@ -1,4 +1,4 @@
-# The options of NixOS that module.nix reads and sets, with the units that NixOS itself defines; values instead of packages.
+# The options of NixOS that the module reads and sets, with the units that NixOS itself defines; values instead of packages.
 { lib, config, ... }:
 let
   inherit (lib) mkIf mkOption types;

@@ -1,4 +1,4 @@
-# docs/nixos-options.md, from the options that module.nix declares.
+# docs/nixos-options.md, from the options that the module declares.
 let
   lib = import ./lib.nix;
   inherit (builtins)
@@ -67,7 +67,7 @@ in
   document = ''
     # The options of the NixOS module
 
-    `tests/nix/run --write-docs` writes this page from `module.nix`; [nixos.md](nixos.md) tells what to do with them. Where the default is
+    `tests/nix/run --write-docs` writes this page from `nix/options.nix`; [nixos.md](nixos.md) tells what to do with them. Where the default is
     `null`, upgrade-gate's own applies ([configuration.md](configuration.md)).
 
     ${concatStringsSep "\n" (
