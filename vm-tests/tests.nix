@@ -88,6 +88,8 @@ let
           prefixLength = 24;
         }
       ];
+      # dhcpcd would configure every card that a scenario makes
+      networking.useDHCP = lib.mkForce false;
       # one person's network at a time: eth1 is the test framework's, access points are the scenario's
       networking.firewall.enable = false;
       networking.networkmanager = {
