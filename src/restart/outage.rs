@@ -177,21 +177,26 @@ impl<'a> Simulation<'a> {
         Step::Stopped(Ending::GivesUp { at, why })
     }
 
-    /// The wait for the automatic restart. Whoever asked for a start during the attempt has had it; who asks now
-    /// does not get one any sooner, but may be counted.
+    /// The wait for the automatic restart. Whoever asked for a start during the attempt has had it; who asks now is
+    /// counted, and may get the restart sooner.
     fn wait(&mut self, since: Duration) -> Step {
         self.restarts = self.restarts.saturating_add(1);
-        let Some(delay) = self.delays.before(self.restarts) else {
-            return Step::Ended(Ending::WaitsForEver { at: since });
-        };
-        self.now = since.saturating_add(delay);
+        let delay = self.delays.before(self.restarts);
+        let due = delay.map(|delay| since.saturating_add(delay));
         self.asked.retain(|at| *at >= since);
-        while let Some(at) = self.asked.pop_if(|at| *at < self.now) {
-            let counts = self.version.counts_starts_while_waiting();
-            if counts && !self.limit.allows(self.clock(at)) {
+        while let Some(at) = self.asked.pop_if(|at| due.is_none_or(|due| *at < due)) {
+            if !self.limit.allows(self.clock(at)) {
                 return self.refuse(at);
             }
+            if self.version.hurries_restarts() {
+                self.now = at;
+                return Step::Again;
+            }
         }
+        let Some(due) = due else {
+            return Step::Ended(Ending::WaitsForEver { at: since });
+        };
+        self.now = due;
         Step::Again
     }
 

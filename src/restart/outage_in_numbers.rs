@@ -1,4 +1,5 @@
-//! Settings small enough to be tried in a machine within a minute, and what is foretold of them in seconds.
+//! Settings small enough to be tried in a machine within a minute, and what is foretold of them in seconds. systemd 252,
+//! 257 and 262 were seen to do so.
 
 use super::*;
 use crate::restart::sample::{codes, exec, limited};
@@ -144,15 +145,12 @@ fn on_abnormal_restarts_a_kill_and_not_a_failure() {
 }
 
 #[test]
-fn a_request_in_the_wait_costs_a_start_until_258() {
+fn a_request_in_the_wait_costs_a_start_or_hurries_one() {
     let unit = unit(60, 3, 10, plain);
     let mut outage = minute(1, 1);
     outage.asked = vec![S * 5];
-    assert_eq!(foretold(&unit, NEW, &outage), "0 11 | limit after 2 at 22");
-    assert_eq!(
-        foretold(&unit, Version(259), &outage),
-        "0 11 22 | limit after 3 at 33"
-    );
+    assert_eq!(foretold(&unit, OLD, &outage), "0 11 | limit after 2 at 22");
+    assert_eq!(foretold(&unit, NEW, &outage), "0 5 | limit after 2 at 16");
 }
 
 #[test]

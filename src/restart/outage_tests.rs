@@ -182,28 +182,31 @@ fn a_request_during_an_attempt_gets_that_attempt_and_does_not_count() {
 }
 
 #[test]
-fn a_request_during_the_wait_starts_nothing_but_counts_until_258() {
+fn a_request_during_the_wait_counts_for_nothing_and_from_257_on_hurries_and_counts_twice() {
     let mut outage = Outage::new(S * 60, S * 5);
     outage.asked = vec![S * 10];
     let unit = limited(100, 3, S * 20);
-    let old = simulate(&unit, Version(258), &outage);
+    let old = simulate(&unit, Version(256), &outage);
     assert_eq!(seconds(&old), [0.0, 25.0]);
+    let hit = |at| Ending::LimitHit { at, starts: 2 };
+    assert_eq!(old.ending, hit(S * 50));
+    let new = simulate(&unit, Version(257), &outage);
+    assert_eq!(seconds(&new), [0.0, 10.0]);
+    assert_eq!(new.ending, hit(S * 35));
+}
+
+#[test]
+fn a_request_ends_even_an_endless_wait_from_257_on() {
+    let mut unit = limited(0, 0, S);
+    service(&mut unit).restart_delay = None;
+    let mut outage = Outage::new(S * 60, S * 5);
+    outage.asked = vec![S * 70];
     assert_eq!(
-        old.ending,
-        Ending::LimitHit {
-            at: S * 50,
-            starts: 2
-        }
+        simulate(&unit, V, &outage).ending,
+        Ending::Survives { at: S * 70 }
     );
-    let new = simulate(&unit, Version(259), &outage);
-    assert_eq!(seconds(&new), [0.0, 25.0, 50.0]);
-    assert_eq!(
-        new.ending,
-        Ending::LimitHit {
-            at: S * 75,
-            starts: 3
-        }
-    );
+    let waits = Ending::WaitsForEver { at: S * 5 };
+    assert_eq!(simulate(&unit, Version(256), &outage).ending, waits);
 }
 
 #[test]

@@ -38,10 +38,10 @@ impl Version {
         self.0 >= 262
     }
 
-    /// A start asked for while the unit waits for its automatic restart starts nothing, and yet counts against the
-    /// start limit (until systemd#39388, in 259; RHEL 9 has the change in its 252).
-    pub fn counts_starts_while_waiting(self) -> bool {
-        self.0 < 259
+    /// A start asked for while the unit waits for its automatic restart hurries it (systemd#33891, in 257), and then
+    /// counts twice against the start limit; before, it starts nothing, and counts once.
+    pub fn hurries_restarts(self) -> bool {
+        self.0 >= 257
     }
 
     /// `RestartForceExitStatus=` is allowed for a oneshot (NEWS 256).
@@ -73,11 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn the_start_limit_counts_sleep_from_262_on_and_vain_requests_until_258() {
+    fn the_start_limit_counts_sleep_from_262_on() {
         assert!(!Version(261).counts_sleep_in_start_limit());
         assert!(Version(262).counts_sleep_in_start_limit());
-        assert!(Version(258).counts_starts_while_waiting());
-        assert!(!Version(259).counts_starts_while_waiting());
     }
 
     #[test]
