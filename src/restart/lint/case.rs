@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::words::{self, Call, Command};
-use super::{Assumed, Fate};
+use super::{Assumed, Fate, Said};
 use crate::config::span;
 use crate::report::span::format_span;
 use crate::restart::outage::{Attempt, Outage, Story, simulate};
@@ -149,12 +149,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The command that writes a drop-in for it.
-    pub(super) fn drop_in(&self, mode: &str) -> Option<String> {
-        Some(format!(
-            "upgrade-gate drop-in {} --mode {mode} --write",
-            self.unit.name
-        ))
+    /// What is to be said, if putting the gate before the unit's commands mends it.
+    pub(super) fn wants_gate(&self, what: String) -> Said {
+        Said {
+            what,
+            command: Some(format!("upgrade-gate drop-in {} --write", self.unit.name)),
+            lines: Vec::new(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::words::{self, Call, Command};
 use crate::restart::policy::{Exit, Next, Phase, next};
 use crate::restart::unit::{Kind, Span};
 
-/// EX_TEMPFAIL: held at the deadline.
+/// `EX_TEMPFAIL`: held at the deadline.
 const NOT_NOW: u8 = 75;
 
 /// UG010: it is held against the main process alone.
@@ -18,17 +18,13 @@ pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Said> {
         return None;
     }
     let story = case.story_of_call(call, code);
-    Some(Said {
-        what: format!(
+    Some(case.wants_gate(format!(
             "RestartPreventExitStatus={code} is held against the exit of ExecStart= alone. {} in ExecStartPre= that exits with \
              {code} is a failure like any other, and Restart= restarts the unit: {} starts in {}.",
             call.name(),
             story.count(),
             shown(Some(case.assumed.outage)),
-        ),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+        )))
 }
 
 /// UG011: at the deadline it exits with 75, a failure.
@@ -43,15 +39,11 @@ pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Said> {
         }
         _ => "at once".to_owned(),
     };
-    Some(Said {
-        what: format!(
+    Some(case.wants_gate(format!(
             "Without a network {} in ExecStartPre= gives up {when} with exit code {NOT_NOW}: the unit is failed, the machine \
              degraded, and its OnFailure= units are started.",
             call.name()
-        ),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+        )))
 }
 
 /// UG012: `SuccessExitStatus=` and `-` hold for all commands of a start.
@@ -69,14 +61,10 @@ pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
     } else {
         format!("SuccessExitStatus={code} holds for ExecCondition= and ExecStartPre= too")
     };
-    Some(Said {
-        what: format!(
+    Some(case.wants_gate(format!(
             "{} says no with exit code {code}, and {why}: systemd goes on to ExecStart=, and the unit runs without a network.",
             call.name()
-        ),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+        )))
 }
 
 /// UG013: 64 and 78 skip the unit as well as 75.
@@ -115,15 +103,11 @@ pub(super) fn waiting_at_boot(case: &Case<'_>) -> Option<Said> {
         _ => "before ExecStart=",
     };
     let starter = started_at_boot(case, call.phase)?;
-    Some(Said {
-        what: format!(
+    Some(case.wants_gate(format!(
             "{starter} starts it at boot, and {} waits {place}: until there is a network the start job goes on, \"systemctl \
              is-system-running\" says starting, and what is ordered after it does not start.",
             call.name()
-        ),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+        )))
 }
 
 /// A target of the boot, or a timer that makes up for the time the machine was off. Several lines of `ExecStart=` are

@@ -68,6 +68,7 @@ fn restarting(unit: Unit, delay: u64, interval: u64, burst: u32) -> Unit {
     unit
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is what a setting says")]
 const fn secs(secs: u64) -> Span {
     Some(Duration::from_secs(secs))
 }
@@ -372,7 +373,7 @@ fn ug009_a_notification_for_each_attempt() {
         unit
     };
     let direct = changed(with(20), |service| {
-        service.restart_mode = RestartMode::Direct
+        service.restart_mode = RestartMode::Direct;
     });
     let once = changed(with(20), |service| service.restart = Restart::No);
     table(
@@ -389,7 +390,7 @@ fn ug010_a_list_that_is_not_held_against_the_gate() {
     let gate = "upgrade-gate wait-online --timeout 1min";
     let with = |unit, code| {
         changed(restarting(unit, 20, 0, 5), |service| {
-            service.prevent = codes(&[code])
+            service.prevent = codes(&[code]);
         })
     };
     table(
@@ -477,7 +478,7 @@ fn ug014_a_boot_that_waits_with_the_unit() {
     let run = "upgrade-gate run -- /usr/bin/upgrade";
     let exec_type = |unit| changed(unit, |service| service.kind = Kind::Exec);
     let several = changed(runs(job(), run), |service| {
-        service.exec_start.push(line("/bin/b"))
+        service.exec_start.push(line("/bin/b"));
     });
     table(
         "UG014",
