@@ -49,8 +49,10 @@ pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Said> {
 /// UG012: `SuccessExitStatus=` and `-` hold for all commands of a start.
 pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
     let before = [Phase::Condition, Phase::StartPre];
-    let mut calls = before.iter().filter_map(|phase| call_in(case, *phase));
-    let (call, code) = calls.find_map(|call| {
+    let calls = before.iter().filter_map(|phase| call_in(case, *phase));
+    // With "-" a wait with or without an end is a delay that is meant; a check has no effect at all.
+    let mut meant = calls.filter(|call| !call.ignored || call.command == Command::Check);
+    let (call, code) = meant.find_map(|call| {
         let mut codes = call.codes().iter();
         codes
             .find(|code| goes_on(case, call, **code))
@@ -96,6 +98,14 @@ fn with_option(case: &Case<'_>) -> Vec<String> {
 
 /// UG014: systemd is "starting" until the job is done.
 pub(super) fn waiting_at_boot(case: &Case<'_>) -> Option<Said> {
+    let (starter, waits) = waiting_call(case).or_else(|| waiting_companion(case))?;
+    Some(case.wants_gate(format!(
+        "{starter} starts it at boot, and {waits}: until there is a network the start job goes on, \"systemctl \
+         is-system-running\" says starting, and what is ordered after it does not start."
+    )))
+}
+
+fn waiting_call<'a>(case: &Case<'a>) -> Option<(&'a str, String)> {
     let call = case.calls.iter().find(|call| call.waits())?;
     let place = match call.phase {
         Phase::Start if case.service.kind == Kind::Oneshot => "in a oneshot",
@@ -103,11 +113,16 @@ pub(super) fn waiting_at_boot(case: &Case<'_>) -> Option<Said> {
         _ => "before ExecStart=",
     };
     let starter = started_at_boot(case, call.phase)?;
-    Some(case.wants_gate(format!(
-            "{starter} starts it at boot, and {} waits {place}: until there is a network the start job goes on, \"systemctl \
-             is-system-running\" says starting, and what is ordered after it does not start.",
-            call.name()
-        )))
+    Some((starter, format!("{} waits {place}", call.name())))
+}
+
+fn waiting_companion<'a>(case: &Case<'a>) -> Option<(&'a str, String)> {
+    let companion = case.companion()?;
+    let target = case.unit.wanted_by.iter().find(|name| is_of_boot(name))?;
+    Some((
+        target,
+        format!("{companion}, which it requires, waits before it counts as started"),
+    ))
 }
 
 /// A target of the boot, or a timer that makes up for the time the machine was off. Several lines of `ExecStart=` are

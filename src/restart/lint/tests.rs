@@ -436,9 +436,12 @@ fn ug012_a_no_that_is_taken_for_a_yes() {
             success(before(job(), timeout), 75),
             success(before(job(), "upgrade-gate wait-online"), 78),
             success(condition(job(), "upgrade-gate check --exec-condition"), 1),
-            before(job(), "-/usr/bin/upgrade-gate wait-online"),
+            before(job(), "-/usr/bin/upgrade-gate check"),
         ],
         &[
+            // The network is waited for a while, and then gone without.
+            before(job(), &format!("-{timeout}")),
+            before(job(), "-/usr/bin/upgrade-gate wait-online"),
             success(runs(job(), "upgrade-gate run -- a"), 75),
             success(before(job(), "upgrade-gate wait-online"), 75),
             success(before(job(), timeout), 2),
@@ -477,6 +480,11 @@ fn ug013_a_condition_that_skips_whatever_is_wrong() {
 fn ug014_a_boot_that_waits_with_the_unit() {
     let run = "upgrade-gate run -- /usr/bin/upgrade";
     let exec_type = |unit| changed(unit, |service| service.kind = Kind::Exec);
+    let with_companion = |mut unit: Unit| {
+        unit.requires
+            .push("upgrade-gate@upgrade.service".to_owned());
+        unit
+    };
     let several = changed(runs(job(), run), |service| {
         service.exec_start.push(line("/bin/b"));
     });
@@ -488,8 +496,10 @@ fn ug014_a_boot_that_waits_with_the_unit() {
             wanted(exec_type(before(job(), "upgrade-gate wait-online"))),
             timed(runs(job(), run), |_| {}),
             wanted(several.clone()),
+            wanted(with_companion(job())),
         ],
         &[
+            with_companion(job()),
             runs(job(), run),
             wanted(exec_type(runs(job(), run))),
             timed(runs(job(), run), |timer| timer.persistent = false),
