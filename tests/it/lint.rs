@@ -61,19 +61,23 @@ impl Machine {
     }
 
     async fn lint(&self, words: &str) -> Said {
+        let ended = timeout(GENEROUS, self.command(&format!("lint {words}")).output()).await;
+        Said::new(ended.expect("it ends").unwrap())
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let bus = self.folder.path().join("bus");
         let mut command = Command::new(env!("CARGO_BIN_EXE_upgrade-gate"));
         command
-            .arg("lint")
             .args(words.split_whitespace())
             .env_clear()
             .env(
                 "DBUS_SYSTEM_BUS_ADDRESS",
-                format!("unix:path={}", self.folder.path().join("bus").display()),
+                format!("unix:path={}", bus.display()),
             )
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let ended = timeout(GENEROUS, command.output()).await;
-        Said::new(ended.expect("it ends").unwrap())
+        command
     }
 }
 
@@ -422,4 +426,63 @@ async fn bad_files_are_named_as_bad_units_are() {
         .refuses(69, &["systemd refuses none.service"]);
     let nowhere = root.lint("up --root /nonexistent/root").await;
     nowhere.refuses(64, &["/nonexistent/root", "--root"]);
+}
+
+/// Debian's fwupd-refresh, as far as it matters.
+const FWUPD: &str = "[Unit]\nWants=network-online.target\nAfter=network-online.target\n\
+    [Service]\nType=oneshot\nStandardError=null\nUser=fwupd-refresh\nSuccessExitStatus=2 101\n\
+    ExecStart=/usr/bin/fwupdmgr refresh\n";
+
+#[tokio::test]
+async fn what_drop_in_writes_has_no_findings() {
+    for mode in ["run", "condition", "companion"] {
+        let root = Machine::none();
+        root.write("fwupd-refresh.service", FWUPD);
+        root.write(
+            "fwupd-refresh.timer",
+            "[Timer]\nOnCalendar=hourly\nRandomizedDelaySec=1h\nPersistent=yes\n",
+        );
+        root.write(
+            "upgrade-gate@.service",
+            "[Service]\nType=notify\nExecStart=/usr/bin/upgrade-gate wait-online\n",
+        );
+        assert_eq!(root.lint_files("fwupd-refresh").await.code, Some(1));
+        let words = format!("drop-in fwupd-refresh --mode {mode} --write --root");
+        let written = root
+            .command(&words)
+            .arg(root.folder.path())
+            .output()
+            .await
+            .unwrap();
+        assert!(written.status.success(), "{mode}: {written:?}");
+        let said = root.lint_files("fwupd-refresh").await;
+        assert_eq!(said.code, Some(0), "{mode}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_drop_ins_that_are_shipped_have_no_findings() {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("units/drop-ins");
+    let root = Machine::none();
+    let mut count = 0;
+    for folder in std::fs::read_dir(shipped).unwrap() {
+        let folder = folder.unwrap();
+        let name = folder.file_name().into_string().unwrap();
+        let Some(unit) = name
+            .strip_suffix(".d")
+            .filter(|unit| unit.ends_with(".service"))
+        else {
+            continue;
+        };
+        root.write(unit, "[Service]\nType=oneshot\nExecStart=/usr/bin/tool\n");
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            root.write(&format!("{name}/{}", file.file_name().display()), &text);
+        }
+        count += 1;
+    }
+    assert!(count >= 5, "they have moved: {count}");
+    let said = root.lint_files("--all").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
 }
