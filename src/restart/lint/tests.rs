@@ -68,6 +68,7 @@ fn restarting(unit: Unit, delay: u64, interval: u64, burst: u32) -> Unit {
     unit
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is what a setting says")]
 const fn secs(secs: u64) -> Span {
     Some(Duration::from_secs(secs))
 }
@@ -372,7 +373,7 @@ fn ug009_a_notification_for_each_attempt() {
         unit
     };
     let direct = changed(with(20), |service| {
-        service.restart_mode = RestartMode::Direct
+        service.restart_mode = RestartMode::Direct;
     });
     let once = changed(with(20), |service| service.restart = Restart::No);
     table(
@@ -389,7 +390,7 @@ fn ug010_a_list_that_is_not_held_against_the_gate() {
     let gate = "upgrade-gate wait-online --timeout 1min";
     let with = |unit, code| {
         changed(restarting(unit, 20, 0, 5), |service| {
-            service.prevent = codes(&[code])
+            service.prevent = codes(&[code]);
         })
     };
     table(
@@ -435,9 +436,12 @@ fn ug012_a_no_that_is_taken_for_a_yes() {
             success(before(job(), timeout), 75),
             success(before(job(), "upgrade-gate wait-online"), 78),
             success(condition(job(), "upgrade-gate check --exec-condition"), 1),
-            before(job(), "-/usr/bin/upgrade-gate wait-online"),
+            before(job(), "-/usr/bin/upgrade-gate check"),
         ],
         &[
+            // The network is waited for a while, and then gone without.
+            before(job(), &format!("-{timeout}")),
+            before(job(), "-/usr/bin/upgrade-gate wait-online"),
             success(runs(job(), "upgrade-gate run -- a"), 75),
             success(before(job(), "upgrade-gate wait-online"), 75),
             success(before(job(), timeout), 2),
@@ -476,8 +480,13 @@ fn ug013_a_condition_that_skips_whatever_is_wrong() {
 fn ug014_a_boot_that_waits_with_the_unit() {
     let run = "upgrade-gate run -- /usr/bin/upgrade";
     let exec_type = |unit| changed(unit, |service| service.kind = Kind::Exec);
+    let with_companion = |mut unit: Unit| {
+        unit.requires
+            .push("upgrade-gate@upgrade.service".to_owned());
+        unit
+    };
     let several = changed(runs(job(), run), |service| {
-        service.exec_start.push(line("/bin/b"))
+        service.exec_start.push(line("/bin/b"));
     });
     table(
         "UG014",
@@ -487,8 +496,10 @@ fn ug014_a_boot_that_waits_with_the_unit() {
             wanted(exec_type(before(job(), "upgrade-gate wait-online"))),
             timed(runs(job(), run), |_| {}),
             wanted(several.clone()),
+            wanted(with_companion(job())),
         ],
         &[
+            with_companion(job()),
             runs(job(), run),
             wanted(exec_type(runs(job(), run))),
             timed(runs(job(), run), |timer| timer.persistent = false),
