@@ -27,3 +27,4 @@ mod run;
 mod run_child;
 mod span;
 mod support;
+mod units;
