@@ -11,6 +11,7 @@ pub mod outage;
 pub mod policy;
 pub mod rate_limit;
 pub mod read;
+pub mod story;
 pub mod surroundings;
 pub mod timeline;
 pub mod unit;

@@ -170,7 +170,7 @@ pub fn starts_on_failure(
 
 /// The table of `Restart=` in systemd.service(5).
 fn restart_asks(restart: Restart, result: ServiceResult) -> bool {
-    use ServiceResult::{CoreDump, ExecCondition, ExitCode, Signal, Success};
+    use self::ServiceResult::{CoreDump, ExecCondition, ExitCode, Signal, Success};
     match restart {
         Restart::No | Restart::OnWatchdog => false,
         Restart::Always => result != ExecCondition,
@@ -220,3 +220,7 @@ fn holds(statuses: &ExitStatuses, exit: Exit) -> bool {
         Exit::Timeout => statuses.signals.contains(&SIGTERM),
     }
 }
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

@@ -75,10 +75,10 @@ fn after_reset_failed_the_next_start_begins_a_window() {
 fn a_limit_bites_only_if_burst_times_attempt_and_delay_fit_in_its_interval() {
     let table = [
         // interval, burst, RestartSec in ms, the longest attempt at which it bites
-        (100, 5, 20_000, Some(S * 0)),
+        (100, 5, 20_000, Some(Duration::ZERO)),
         (600, 3, 60_000, Some(S * 140)),
         (10, 5, 100, Some(S * 19 / 10)),
-        (10, 5, 2_000, Some(S * 0)),
+        (10, 5, 2_000, Some(Duration::ZERO)),
         (300, 5, 20_000, Some(S * 40)),
         (10, 5, 2_001, None),
     ];
