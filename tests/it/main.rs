@@ -30,5 +30,6 @@ mod run_child;
 mod span;
 mod stay;
 mod support;
+mod units;
 mod watch;
 mod written;
