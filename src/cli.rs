@@ -6,13 +6,16 @@ mod texts;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::man::write as write_man;
 use crate::config::span::{self, Span};
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
+use crate::restart::drop_in::Mode;
 
 /// Lets an unattended upgrade start only when it can succeed, and sees it through.
 #[derive(Debug, Parser)]
@@ -47,6 +50,12 @@ pub enum Command {
     /// Show what every gate on the machine waits for, since when, and why
     #[command(after_long_help = texts::STATUS)]
     Status(Status),
+    /// Say what the restart settings of services really do, and what mends them
+    #[command(after_long_help = texts::LINT)]
+    Lint(Lint),
+    /// Print the drop-in that gates a service, or write it
+    #[command(after_long_help = texts::DROP_IN)]
+    DropIn(DropIn),
     /// Keep upgrade-gate-online.target truthful, and start again what failed for want of the network
     #[command(after_long_help = texts::WATCH)]
     Watch(Watch),
@@ -65,15 +74,6 @@ pub enum Command {
         /// An existing directory
         dir: Option<PathBuf>,
     },
-    /// One probe, asked on standard input, in a process of its own.
-    #[command(name = "__probe", hide = true)]
-    Probe,
-    /// Prepares a child's process and becomes the command.
-    #[command(name = "__exec", hide = true)]
-    Exec(Words),
-    /// Dies of a signal.
-    #[command(name = "__die", hide = true)]
-    Die(Words),
 }
 
 /// What one gate asks for, as the command line has it; it beats the files.
@@ -127,6 +127,9 @@ pub struct Run {
     /// What is asked for.
     #[command(flatten)]
     pub gate: GateArgs,
+    /// What the command is to find as its own name, `argv[0]`, in place of its path
+    #[arg(long, value_name = "NAME")]
+    pub argv0: Option<OsString>,
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -151,6 +154,45 @@ pub struct Status {
     pub follow: bool,
 }
 
+/// `drop-in`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct DropIn {
+    /// The service; `.service` may be left out
+    pub unit: String,
+    /// How it is gated
+    #[arg(long, default_value = "run", value_parser = mode_parser())]
+    pub mode: Mode,
+    /// The profile; by default it is named after the service
+    #[arg(short, long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Write it below /etc/systemd/system
+    #[arg(long, conflicts_with = "remove")]
+    pub write: bool,
+    /// Remove what --write has written
+    #[arg(long)]
+    pub remove: bool,
+}
+
+/// `lint`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Lint {
+    /// The services to look at; `.service` may be left out
+    #[arg(value_name = "UNIT")]
+    pub units: Vec<String>,
+    /// Look at every service that is loaded or has a unit file
+    #[arg(long, conflicts_with = "units")]
+    pub all: bool,
+    /// How long there is no network, for what would become of the unit meanwhile
+    #[arg(long, value_name = "SPAN", default_value = "30min", value_parser = parse_finite)]
+    pub outage: Duration,
+    /// How long an attempt takes to fail without a network
+    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = parse_finite)]
+    pub attempt: Duration,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `config`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
@@ -160,14 +202,6 @@ pub struct Config {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// The words of a command that upgrade-gate gives to itself.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Words {
-    /// Everything after the command's name, untouched.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub words: Vec<OsString>,
 }
 
 /// The shells that completions are made for.
@@ -229,12 +263,11 @@ pub fn write_completions(shell: Shell, out: &mut dyn io::Write) -> io::Result<()
     out.write_all(&script)
 }
 
-/// `clap_complete` offers hidden commands too.
+/// `clap_complete` offers hidden arguments too.
 fn without_hidden(command: &clap::Command) -> clap::Command {
-    let visible = command.get_subcommands().filter(|sub| !sub.is_hide_set());
     clap::Command::new("upgrade-gate")
         .args(command.get_arguments().filter(|arg| !arg.is_hide_set()))
-        .subcommands(visible)
+        .subcommands(command.get_subcommands())
         .version(env!("CARGO_PKG_VERSION"))
 }
 
@@ -275,10 +308,21 @@ fn asks_exec_condition(argv: &[OsString]) -> bool {
         .any(|word| word.to_string_lossy().starts_with("--exec"))
 }
 
+fn mode_parser() -> impl TypedValueParser<Value = Mode> {
+    PossibleValuesParser::new(Mode::ALL.map(Mode::name))
+        .try_map(|name| Mode::from_name(&name).ok_or("no mode"))
+}
+
 fn parse_span(written: &str) -> Result<Span, String> {
     written
         .parse()
         .map_err(|error: span::ParseError| error.to_string())
+}
+
+fn parse_finite(written: &str) -> Result<Duration, String> {
+    let span = parse_span(written)?;
+    span.finite()
+        .ok_or_else(|| "give a finite span, such as 30min".to_owned())
 }
 
 fn parse_waived(label: &str) -> Result<Reason, String> {

@@ -5,6 +5,8 @@
 pub enum Exit {
     /// Open; the command succeeded; what was asked for was printed.
     Ok,
+    /// `lint`: something is to be mended.
+    Findings,
     /// Wrong arguments. Not 2, which fwupd-refresh calls a success.
     Usage,
     /// Nothing to decide from, or a service needed is not there.
@@ -39,6 +41,7 @@ pub struct Row {
 /// What the codes mean, in the order of the codes.
 pub const TABLE: &[Row] = &[
     row("0", "EX_OK", "open; the command succeeded"),
+    row("1", "", "lint: there are findings"),
     row("64", "EX_USAGE", "wrong arguments"),
     row(
         "69",
@@ -93,6 +96,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
+            Self::Findings => 1,
             Self::Usage => 64,
             Self::Unavailable => 69,
             Self::Fault => 70,
@@ -123,6 +127,7 @@ mod tests {
     fn every_code_of_our_own_is_in_the_table() {
         let ours = [
             Exit::Ok,
+            Exit::Findings,
             Exit::Usage,
             Exit::Unavailable,
             Exit::Fault,
@@ -142,6 +147,7 @@ mod tests {
         assert_eq!(Exit::Ok.with_exec_condition(), 0);
         assert_eq!(Exit::NotNow.with_exec_condition(), 1);
         for other in [
+            Exit::Findings,
             Exit::Usage,
             Exit::Unavailable,
             Exit::Fault,

@@ -54,6 +54,38 @@ Examples:
   For a bar or a monitor:
       upgrade-gate status --json --follow";
 
+pub(super) const LINT: &str = "\
+Examples:
+  Does it try again, when, and how often?
+      upgrade-gate lint fwupd-refresh
+  With an outage of a night, and attempts that take half a minute to fail:
+      upgrade-gate lint nixos-upgrade --outage 8h --attempt 30s
+  Everything on this machine; exits with 1 if there are findings:
+      upgrade-gate lint --all
+  Without systemd, from the unit files below a directory:
+      upgrade-gate lint --all --root /mnt
+
+The rules UG001, UG002, … are explained one by one in docs/lint.md.
+Units are read from systemd; with --root DIR, from the files below DIR.";
+
+pub(super) const DROP_IN: &str = "\
+Modes:
+  run        each command of ExecStart= is run by `upgrade-gate run`, which waits, and runs it again if a suspend
+             or the network interrupted it; for commands that end
+  companion  upgrade-gate@PROFILE.service waits, and holds the profile's locks; for daemons, and any other service
+  pre        `upgrade-gate wait-online` comes first of all ExecStartPre=
+  condition  the service is skipped, without failing, while the gate is held
+
+Examples:
+  Look at it:
+      upgrade-gate drop-in fwupd-refresh
+  Have it, and be rid of it again; it is upgrade-gate.conf in /etc/systemd/system/fwupd-refresh.service.d:
+      upgrade-gate drop-in fwupd-refresh --write && systemctl daemon-reload
+      upgrade-gate drop-in fwupd-refresh --remove && systemctl daemon-reload
+  For a system that does not run, from its files:
+      upgrade-gate --root /mnt drop-in fwupd-refresh --mode companion
+  On NixOS the module writes it: services.upgrade-gate.units.";
+
 pub(super) const WATCH: &str = "\
 Follows the gate of the profile that [watch] names, and ends with 0 when it is told to. Needs systemd.
 

@@ -1,6 +1,8 @@
 //! The commands: what each one does with its arguments.
 
 pub mod config;
+mod drop_in;
+pub mod lint;
 mod prepare;
 mod question;
 mod run;
@@ -52,8 +54,9 @@ fn carry_out(argv: &[OsString]) -> ExitCode {
 }
 
 fn call(cli: Cli) -> Exit {
+    let asked_root = cli.root;
     let setting = Setting {
-        root: cli.root.unwrap_or_else(|| PathBuf::from("/")),
+        root: asked_root.clone().unwrap_or_else(|| PathBuf::from("/")),
         log: journal::start(cli.verbose, cli.quiet),
         quiet: cli.quiet,
     };
@@ -61,6 +64,7 @@ fn call(cli: Cli) -> Exit {
         Command::WaitOnline(args) => wait(question::wait_online(&args, &setting)),
         Command::Check(question) => wait(question::check(&question, &setting)),
         Command::Run(command) => wait(run::run(command, &setting)),
+        Command::Lint(args) => wait(lint::lint(&args, asked_root.as_deref())),
         Command::Watch(args) => wait(watch::watch(&args, &setting)),
         immediate => answer(&immediate, &setting.root),
     }
@@ -94,6 +98,7 @@ fn answer(command: &Command, root: &Path) -> Exit {
         Command::Config(args) => {
             config::config(args, root, &mut out).unwrap_or_else(|error| printed(&Err(error)))
         }
+        Command::DropIn(args) => drop_in::drop_in(args, root, &mut out),
         Command::Completions { shell } => printed(&cli::write_completions(*shell, &mut out)),
         Command::Man { dir } => printed(&cli::write_man(dir.as_deref(), &mut out)),
         _ => Exit::Fault,

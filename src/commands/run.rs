@@ -20,6 +20,7 @@ pub(super) async fn run(run: Run, setting: &Setting) -> Result<Exit, Refusal> {
     let reporter = reporter(Kind::Run, &prepared, run.gate.json, setting);
     let plan = Plan {
         command: run.command,
+        argv0: run.argv0,
         request: prepared.request.clone(),
         runtime: made(dirs.usable_runtime()),
         state: made(dirs.usable_state()),

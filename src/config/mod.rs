@@ -52,7 +52,7 @@ pub struct Chosen {
     pub profile: Profile,
     /// Each of its values and where it comes from, in the order of [`KEYS`].
     pub settings: Vec<Setting>,
-    /// The name may be misspelt: nobody knows it, so that only the defaults apply.
+    /// The name may be misspelt: nobody knows it but it is like one that is known, and only the defaults apply.
     pub warning: Option<String>,
 }
 
@@ -121,6 +121,8 @@ impl Loaded {
         })
     }
 
+    /// A name that nothing knows means the defaults, as for a unit that needs no more. One that is nearly known
+    /// was meant to be another.
     /// The settings of the watch as the files have them, and where each comes from.
     pub fn watch(&self) -> (Watch, Vec<Setting>) {
         let mut watch = Watch::default();
@@ -141,14 +143,11 @@ impl Loaded {
     /// A name that no file and nothing built in knows silently means the defaults.
     fn misspelt(&self, name: &str) -> Option<String> {
         let in_files = self.profiles.iter().map(String::as_str);
-        let known: BTreeSet<&str> = in_files.chain(BUILT_IN.iter().copied()).collect();
-        let list = || known.iter().copied().collect::<Vec<_>>().join(", ");
-        (!known.contains(name)).then(|| {
-            format!(
-                "no file has a profile {name}, so the defaults apply; known are {}",
-                list()
-            )
-        })
+        let known: Vec<&str> = in_files.chain(BUILT_IN.iter().copied()).collect();
+        let meant = similar::nearest(name, &known).filter(|_| !known.contains(&name))?;
+        Some(format!(
+            "no file has a profile {name}, so the defaults apply; did you mean {meant}?"
+        ))
     }
 }
 

@@ -40,11 +40,23 @@ pub struct Profile {
 /// The profile that is meant when none is named.
 pub const DEFAULT: &str = "default";
 
-const NIXOS_UPGRADE: &str = "nixos-upgrade";
-const FWUPD_REFRESH: &str = "fwupd-refresh";
+/// For `auto`, which means substituters and the flake's host.
+pub const NIXOS_UPGRADE: &str = "nixos-upgrade";
+/// For `auto`, which means the enabled remotes.
+pub const FWUPD_REFRESH: &str = "fwupd-refresh";
+/// For `auto`, which means apt's mirrors, whatever else the machine has.
+pub const APT_DAILY: &str = "apt-daily";
+/// As [`APT_DAILY`].
+pub const APT_DAILY_UPGRADE: &str = "apt-daily-upgrade";
 
 /// The profiles that need no file to be known.
-pub const BUILT_IN: &[&str] = &[DEFAULT, FWUPD_REFRESH, NIXOS_UPGRADE];
+pub const BUILT_IN: &[&str] = &[
+    DEFAULT,
+    APT_DAILY,
+    APT_DAILY_UPGRADE,
+    FWUPD_REFRESH,
+    NIXOS_UPGRADE,
+];
 
 impl Profile {
     /// The profile of this name as it is without any file; the defaults, if the name is not known.

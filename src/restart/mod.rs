@@ -3,5 +3,19 @@
 //! The arithmetic, the rules and the drop-ins are pure: a [`unit::Unit`] and systemd's [`version::Version`] go in. Who reads
 //! units is apart, so that what is said of a unit can be shown by a table.
 
+pub mod delay;
+pub mod drop_in;
+pub mod exec_line;
+pub mod lint;
+pub mod outage;
+pub mod policy;
+pub mod rate_limit;
+pub mod read;
+pub mod story;
+pub mod surroundings;
+pub mod timeline;
 pub mod unit;
 pub mod version;
+
+#[cfg(test)]
+pub(crate) mod sample;

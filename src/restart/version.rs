@@ -7,11 +7,19 @@ use std::fmt;
 pub struct Version(pub u32);
 
 impl Version {
+    /// The oldest that is supported, and what is assumed where the version cannot be known.
+    pub const OLDEST: Self = Self(252);
+
     /// From the property `Version` of `org.freedesktop.systemd1.Manager`, or the first line of `systemctl --version`.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
         let end = digits.find(|c: char| !c.is_ascii_digit());
         digits[..end.unwrap_or(digits.len())].parse().ok().map(Self)
+    }
+
+    /// `ExecCondition=` is known (NEWS 243).
+    pub fn has_exec_condition(self) -> bool {
+        self.0 >= 243
     }
 
     /// `Restart=` is allowed for a oneshot, but for `always` and `on-success` (NEWS 244).
@@ -22,6 +30,18 @@ impl Version {
     /// `RestartSteps=`, `RestartMaxDelaySec=` and `RestartMode=` are known (NEWS 254).
     pub fn has_restart_steps(self) -> bool {
         self.0 >= 254
+    }
+
+    /// The window of the start limit runs on while the machine sleeps: `CLOCK_BOOTTIME` instead of
+    /// `CLOCK_MONOTONIC` (systemd#42919, NEWS 262).
+    pub fn counts_sleep_in_start_limit(self) -> bool {
+        self.0 >= 262
+    }
+
+    /// A start asked for while the unit waits for its automatic restart starts nothing, and yet counts against the
+    /// start limit (until systemd#39388, in 259; RHEL 9 has the change in its 252).
+    pub fn counts_starts_while_waiting(self) -> bool {
+        self.0 < 259
     }
 
     /// `RestartForceExitStatus=` is allowed for a oneshot (NEWS 256).
@@ -50,6 +70,14 @@ mod tests {
         ] {
             assert_eq!(Version::parse(text), Some(Version(number)), "{text}");
         }
+    }
+
+    #[test]
+    fn the_start_limit_counts_sleep_from_262_on_and_vain_requests_until_258() {
+        assert!(!Version(261).counts_sleep_in_start_limit());
+        assert!(Version(262).counts_sleep_in_start_limit());
+        assert!(Version(258).counts_starts_while_waiting());
+        assert!(!Version(259).counts_starts_while_waiting());
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub struct Launcher {
     pub ourselves: PathBuf,
     /// What the command is to find of SIGPIPE.
     pub sigpipe: Sigpipe,
+    /// What the command is to find as `argv[0]`, if not its path.
+    pub argv0: Option<OsString>,
 }
 
 /// The command could not even be tried: there is no starting ourselves. A command that is missing is no such
@@ -108,6 +110,7 @@ impl Launcher {
         Self {
             ourselves: ourselves(),
             sigpipe: Sigpipe::of_process(),
+            argv0: None,
         }
     }
 
@@ -122,6 +125,7 @@ impl Launcher {
             .arg(child::SUBCOMMAND)
             .arg(std::process::id().to_string())
             .arg(self.sigpipe.word())
+            .args(child::argv0_words(self.argv0.as_deref()))
             .args(argv)
             .spawn()
             .map_err(|source| StartError {

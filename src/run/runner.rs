@@ -31,6 +31,8 @@ use crate::report::{Reporter, Summary};
 pub struct Plan {
     /// The command and its arguments.
     pub command: Vec<OsString>,
+    /// What the command is to find as `argv[0]`, if not its path.
+    pub argv0: Option<OsString>,
     /// The run settings.
     pub profile: Profile,
     /// What is probed right after a failure.
@@ -90,11 +92,14 @@ impl Runner {
     /// Joins what a run needs. `signals` are taken before, so that none is lost in between.
     pub fn new(plan: Plan, engine: Engine, reporter: Reporter, signals: Signals) -> Self {
         Self {
+            launcher: Launcher {
+                argv0: plan.argv0.clone(),
+                ..Launcher::of_process()
+            },
             plan,
             engine,
             reporter,
             signals,
-            launcher: Launcher::of_process(),
             waited: Duration::ZERO,
             attempts: 0,
         }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
+use upgrade_gate::commands::lint::{Looked, Report, json};
 use upgrade_gate::exit::{EXEC_CONDITION_TABLE, Row, TABLE};
 use upgrade_gate::gate::reason::Reason;
 use upgrade_gate::gate::time::{Monotonic, Wall};
@@ -17,8 +18,12 @@ use upgrade_gate::gate::verdict::{Evidence, Hold, Verdict};
 use upgrade_gate::report::journal::MESSAGE_IDS;
 use upgrade_gate::report::json::{Event, StatusLine};
 use upgrade_gate::report::status_file::Gate;
+use upgrade_gate::restart::lint::{Assumed, RULES};
+use upgrade_gate::restart::read::files::Files;
+use upgrade_gate::restart::version::Version;
 
 const JSON: &str = include_str!("../../docs/json.md");
+const LINT: &str = include_str!("../../docs/lint.md");
 const REFERENCE: &str = include_str!("../../docs/reference.md");
 
 /// The rows of the only table in the part of `page` from `start` to the next heading or table.
@@ -158,6 +163,27 @@ fn status() -> Value {
     serde_json::from_str(&line).expect("json")
 }
 
+/// A unit with a finding, which `--all` has found.
+fn lint() -> Value {
+    let root = tempfile::tempdir().expect("a folder");
+    let units = root.path().join("etc/systemd/system");
+    std::fs::create_dir_all(&units).expect("a folder");
+    let text = "[Service]\nType=oneshot\nExecStart=/bin/nixos-rebuild switch\n";
+    std::fs::write(units.join("u.service"), text).expect("a file");
+    let unit = Files::below(root.path()).unit("u.service").unit;
+    let mut report = Report {
+        version: Version(257),
+        assumed: Assumed::default(),
+        judged: Vec::new(),
+        looked: Some(Looked {
+            services: 1,
+            templates: Some(0),
+        }),
+    };
+    report.judged.push(report.judge(unit));
+    serde_json::from_str(&json::line(&report)).expect("json")
+}
+
 fn actual() -> Fields {
     let started = told(Event::AttemptStarted { attempt: 1 });
     let ended = attempt_ended();
@@ -172,11 +198,36 @@ fn actual() -> Fields {
         ("attempt_started", own(&started)),
         ("attempt_ended", own(&ended)),
         ("summary", own(&summary())),
+        ("lint", keys(&lint())),
+        ("lint.units", keys(&lint()["units"][0])),
+        (
+            "lint.units.findings",
+            keys(&lint()["units"][0]["findings"][0]),
+        ),
+        ("lint.units.story", keys(&lint()["units"][0]["story"])),
         ("status", keys(&status())),
         ("status.gates", keys(&status()["gates"][0])),
     ]
     .map(|(title, fields)| (title.to_owned(), fields))
     .into()
+}
+
+#[test]
+fn every_rule_of_lint_is_explained_with_its_source_and_what_mends_it() {
+    let sections: Vec<_> = LINT.split("\n## ").skip(1).collect();
+    let titles: Vec<_> = sections
+        .iter()
+        .filter_map(|text| text.lines().next())
+        .collect();
+    let rules = RULES
+        .iter()
+        .map(|rule| format!("{}: {}", rule.id, rule.title));
+    assert_eq!(titles, rules.collect::<Vec<_>>());
+    for section in sections {
+        for part in ["* **Fires for**: ", "* **Source**: ", "* **Mend**: "] {
+            assert_eq!(section.matches(part).count(), 1, "{part}: {section}");
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The gate is pure because it cannot be anything else: it imports nothing that could read the world.
+//! The gate, and what is said of a unit's restarts, are pure because they cannot be anything else: they import nothing
+//! that could read the world.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
     files.into_iter().chain(deeper).collect()
 }
 
-/// What a `use` line of a pure room may begin with.
-const ALLOWED: &[&str] = &[
+/// What a `use` line of the gate may begin with.
+const GATE: &[&str] = &[
     "super::",
     "crate::gate::",
     "std::cmp",
@@ -33,6 +34,30 @@ const ALLOWED: &[&str] = &[
     "verdict::",
     "world::",
 ];
+/// What a `use` line of the restart arithmetic may begin with.
+const ARITHMETIC: &[&str] = &[
+    "self::",
+    "super::",
+    "crate::restart::",
+    "std::cmp",
+    "std::collections::",
+    "std::fmt",
+    "std::iter;",
+    "std::path::PathBuf;",
+    "std::time::Duration;",
+];
+/// The files of the restart room that are the arithmetic; the others, but for the readers, may also write spans.
+const ARITHMETIC_FILES: &[&str] = &[
+    "delay.rs",
+    "mod.rs",
+    "outage.rs",
+    "policy.rs",
+    "rate_limit.rs",
+    "story.rs",
+    "unit.rs",
+    "version.rs",
+];
+const SPANS: &[&str] = &["crate::config::span::", "crate::report::span::"];
 const FORBIDDEN_WORDS: &[&str] = &[
     "async ",
     ".await",
@@ -57,23 +82,56 @@ fn imports(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The code of a file, without its tests and comments.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let (code, _) = text
+        .split_once("#[cfg(test)]\nmod tests {")
+        .unwrap_or((&text, ""));
+    let lines = code.lines();
+    let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn imports_only(file: &Path, allowed: &[&[&str]]) {
+    let code = code(file);
+    for import in imports(&code) {
+        let mut prefixes = allowed.iter().copied().flatten();
+        let allowed = prefixes.any(|prefix| import.starts_with(prefix));
+        assert!(allowed, "{}: use {import}", file.display());
+    }
+    for line in code.lines() {
+        let found = FORBIDDEN_WORDS.iter().find(|word| line.contains(**word));
+        assert_eq!(found, None, "{}: {line}", file.display());
+    }
+}
+
+fn room(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
 #[test]
 fn the_gate_imports_nothing_that_could_read_the_world() {
-    let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gate");
-    let files = rust_files(&room);
+    let files = rust_files(&room("src/gate"));
     assert!(files.len() > 8, "the room has moved: {files:?}");
     for file in files {
-        let text = fs::read_to_string(&file).unwrap();
-        for import in imports(&text) {
-            let allowed = ALLOWED.iter().any(|prefix| import.starts_with(prefix));
-            assert!(allowed, "{}: use {import}", file.display());
-        }
-        let code = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"));
-        for line in code {
-            let found = FORBIDDEN_WORDS.iter().find(|word| line.contains(**word));
-            assert_eq!(found, None, "{}: {line}", file.display());
-        }
+        imports_only(&file, &[GATE]);
+    }
+}
+
+#[test]
+fn what_is_said_of_restarts_imports_nothing_that_could_read_the_world() {
+    let room = room("src/restart");
+    for file in ARITHMETIC_FILES {
+        imports_only(&room.join(file), &[ARITHMETIC]);
+    }
+    let is_pure = |file: &PathBuf| {
+        let name = file.to_string_lossy();
+        let ends = ["tests.rs", "properties.rs", "in_numbers.rs", "sample.rs"];
+        let for_tests = ends.iter().any(|end| name.ends_with(end));
+        !for_tests && !file.starts_with(room.join("read")) && !file.ends_with("read.rs")
+    };
+    for file in rust_files(&room).iter().filter(|file| is_pure(file)) {
+        imports_only(file, &[ARITHMETIC, SPANS]);
     }
 }

@@ -84,6 +84,7 @@ fn launcher() -> Launcher {
     Launcher {
         ourselves: BINARY.into(),
         sigpipe: Sigpipe::Default,
+        argv0: None,
     }
 }
 
@@ -122,6 +123,17 @@ fn the_commands_exit_code_is_handed_on() {
 fn arguments_reach_the_command_byte_for_byte() {
     let ended = output("ignored", &["printf", "%s|", "a b", "", "--", "\u{fc}\n"]);
     assert_eq!(stdout(&ended), "a b||--|\u{fc}\n|");
+}
+
+#[test]
+fn the_command_can_be_given_another_name() {
+    for sigpipe in ["default", "ignored"] {
+        let ended = output(
+            sigpipe,
+            &["--argv0", "named", "sh", "-c", "cat /proc/$$/cmdline"],
+        );
+        assert!(stdout(&ended).starts_with("named\0-c\0"), "{sigpipe}");
+    }
 }
 
 #[test]
@@ -344,6 +356,7 @@ async fn a_program_that_is_not_there_to_become_the_command_is_an_error() {
     let launcher = Launcher {
         ourselves: "/no/such/upgrade-gate".into(),
         sigpipe: Sigpipe::Default,
+        argv0: None,
     };
     let message = launcher.start(&["true".into()]).unwrap_err().to_string();
     assert!(message.contains("/no/such/upgrade-gate"), "{message}");

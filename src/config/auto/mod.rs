@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use self::nix_conf::Settings;
 use self::place::Place;
 pub use self::world::{Env, World};
+use super::profile::{APT_DAILY, APT_DAILY_UPGRADE, FWUPD_REFRESH, NIXOS_UPGRADE};
 use super::target::Target;
 
 mod apt;
@@ -51,11 +52,12 @@ pub fn derive(
     let settings = settings(&command, world, &mut derived);
     derived.ssl_cert_file.clone_from(&settings.ssl_cert_file);
     match profile {
-        "nixos-upgrade" => {
+        NIXOS_UPGRADE => {
             nixos::substituters(&settings, world, &mut derived);
             nixos::configuration(flake, &command, &settings, world, &mut derived);
         }
-        "fwupd-refresh" => fwupd::derive(world, &mut derived),
+        FWUPD_REFRESH => fwupd::derive(world, &mut derived),
+        APT_DAILY | APT_DAILY_UPGRADE => apt::derive(world, &mut derived),
         _ => first_of(&settings, world, &mut derived),
     }
     derived

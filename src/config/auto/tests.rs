@@ -229,6 +229,22 @@ fn other_profiles_take_the_first_source_there_is() {
 }
 
 #[test]
+fn apts_own_profiles_take_its_mirrors_whatever_else_there_is() {
+    let apt = (
+        "/etc/apt/sources.list",
+        "deb https://deb.example/debian s main\n",
+    );
+    let world = [("/etc/nix/nix.conf", ""), apt];
+    for profile in ["apt-daily", "apt-daily-upgrade"] {
+        let found = derived(&world, &Env::default(), profile, None, "");
+        assert_eq!(
+            groups(&found),
+            ["https://deb.example/debian/dists/s/InRelease"]
+        );
+    }
+}
+
+#[test]
 fn ssh_is_not_asked_where_no_ssh_url_is() {
     let asked = Cell::new(false);
     let ssh = |_: &[String]| {

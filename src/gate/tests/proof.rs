@@ -1,88 +1,156 @@
-//! What becomes of a proof after the gate has opened on it, for those who stay.
+//! R3, R4, R6 and R8: what opens the gate and what never does.
 
 use super::bench::*;
-use crate::gate::event::{Bell, Event, Ground};
-use crate::gate::policy::Policy;
+use crate::gate::Action;
+use crate::gate::event::{Bell, Connectivity, Event, Ground, Report};
+use crate::gate::policy::{Policy, PowerPolicy};
 use crate::gate::reason::Reason;
-use crate::gate::verdict::{Evidence, Loss, Verdict};
+use crate::gate::verdict::Verdict;
 
-/// A gate that has opened, and on what.
-fn opened() -> (Bench, Evidence) {
+#[test]
+fn a_proof_does_not_open_before_every_source_has_spoken() {
+    let events = [awake(), Event::NetworkManager(Report::Absent), way("eth0")];
+    for missing in 0..events.len() {
+        let mut bench = Bench::silent(Policy::default());
+        bench.tell(Event::Tick);
+        bench.reach();
+        for (index, event) in events.iter().enumerate() {
+            if index != missing {
+                bench.tell(event.clone());
+            }
+        }
+        assert!(!bench.opened, "opened without event {missing}");
+        assert_eq!(bench.reason(), Some(Reason::Unknown));
+        bench.tell(events[missing].clone());
+        assert!(bench.opened, "event {missing} was the last one missing");
+    }
+}
+
+#[test]
+fn r3_nothing_that_a_service_says_opens_the_gate_or_forbids_a_probe() {
+    for state in [0, 10, 20, 30, 40, 50, 60, 70, 999] {
+        for connectivity in [Connectivity::None, Connectivity::Portal, Connectivity::Full] {
+            let mut bench = Bench::silent(Policy::default());
+            bench.tell(awake());
+            bench.tell(way("wlan0"));
+            bench.tell(manager(state, connectivity, true));
+            assert!(
+                !bench.opened && bench.running.is_some(),
+                "{state} {connectivity:?}"
+            );
+            bench.reach();
+            assert!(bench.opened, "{state} {connectivity:?}");
+        }
+    }
+}
+
+#[test]
+fn r4_a_full_without_a_check_is_called_a_guess() {
     let mut bench = Bench::ready(Policy::default());
+    bench.tell(manager(70, Connectivity::Full, false));
+    bench.fail(Reason::Dns);
+    let Verdict::Held(holds) = bench.gate.verdict(bench.now.monotonic) else {
+        panic!("open")
+    };
+    assert_eq!(holds[0].reason, Reason::Dns);
+    assert!(holds[0].detail.contains("guess"), "{}", holds[0].detail);
+}
+
+#[test]
+fn r6_a_service_that_hangs_is_unknown_and_holds_and_an_absent_one_does_not() {
+    let hung = || "it does not answer".to_owned();
+    let unknown = [
+        Event::Logind(Report::Unknown(hung())),
+        Event::NetworkManager(Report::Unknown(hung())),
+        Event::Power(Report::Unknown(hung())),
+    ];
+    let absent = [
+        Event::Logind(Report::Absent),
+        Event::NetworkManager(Report::Absent),
+        Event::Power(Report::Absent),
+    ];
+    for (unknown, absent) in unknown.into_iter().zip(absent) {
+        let mut bench = Bench::ready(Policy {
+            power: PowerPolicy::Mains,
+            ..Policy::default()
+        });
+        bench.tell(unknown.clone());
+        bench.reach();
+        assert_eq!(bench.reason(), Some(Reason::Unknown), "{unknown:?}");
+        bench.tell(absent);
+        assert!(bench.opened, "{unknown:?}");
+    }
+}
+
+#[test]
+fn a_proof_grown_old_during_a_long_hold_is_made_anew() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.tell(metered(true));
+    bench.reach();
+    bench.pass(secs(5 * 3600));
+    assert_eq!(
+        bench.probes, 1,
+        "nothing is probed while another condition holds"
+    );
+    bench.tell(metered(false));
+    assert!(!bench.opened && bench.running.is_some());
     bench.reach();
     assert!(bench.opened);
-    match bench.gate.verdict(bench.now.monotonic) {
-        Verdict::Open(evidence) => (bench, evidence),
-        Verdict::Held(holds) => panic!("held: {holds:?}"),
-    }
 }
 
 #[test]
-fn a_proof_lasts_while_only_bells_ring_and_these_are_counted() {
-    let (mut bench, evidence) = opened();
+fn a_proof_that_is_renewed_changes_nothing_that_was_said() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.tell(manager(70, Connectivity::Full, true));
+    bench.tell(way("eth0"));
     bench.tell(way("wlan0"));
-    bench.tell(power(true, Some(3)));
-    bench.tell(Event::Bell(Bell::ResolvConf));
-    assert_eq!(bench.gate.loss(&evidence), None);
-    assert_eq!(bench.gate.bells(), 1);
-    assert!(bench.gate.is_proven());
-}
-
-#[test]
-fn going_to_sleep_a_resume_and_another_way_out_each_end_a_proof() {
-    type Happens = fn(&mut Bench);
-    let losses: [(Happens, Loss); 5] = [
-        (|b| drop(b.tell(Event::PrepareForSleep(true))), Loss::Sleep),
-        (
-            |b| drop(b.tell(Event::PrepareForSleep(false))),
-            Loss::Resume,
-        ),
-        (
-            |b| {
-                b.sleep_silently(secs(60));
-                b.tell(Event::Tick);
-            },
-            Loss::Resume,
-        ),
-        (|b| drop(b.tell(way("eth0"))), Loss::WayOut),
-        (|b| drop(b.tell(no_way(Ground::NoLink))), Loss::WayOut),
-    ];
-    for (happens, loss) in losses {
-        let (mut bench, evidence) = opened();
-        happens(&mut bench);
-        assert_eq!(bench.gate.loss(&evidence), Some(loss));
-        assert!(!bench.gate.is_proven(), "{loss:?}");
-    }
-}
-
-#[test]
-fn a_cable_that_was_out_for_a_moment_is_a_loss_although_it_is_back() {
-    let (mut bench, evidence) = opened();
-    bench.tell(no_way(Ground::NoLink));
-    bench.tell(way("wlan0"));
-    assert_eq!(bench.gate.loss(&evidence), Some(Loss::WayOut));
-}
-
-#[test]
-fn a_shutdown_that_is_called_off_has_taken_no_proof_away() {
-    let (mut bench, evidence) = opened();
-    bench.tell(Event::PrepareForShutdown(true));
-    assert!(bench.gate.is_shutting_down());
-    bench.tell(Event::PrepareForShutdown(false));
-    assert_eq!(bench.gate.loss(&evidence), None);
-    assert!(bench.gate.is_proven());
-}
-
-#[test]
-fn a_gate_held_for_something_else_may_be_proven_and_one_that_has_not_asked_is_not() {
-    let policy = Policy {
-        hold_metered: true,
-        ..Policy::default()
-    };
-    let mut bench = Bench::ready(policy);
-    bench.tell(metered(true));
-    assert!(!bench.gate.is_proven());
     bench.reach();
-    assert_eq!(bench.reason(), Some(Reason::Metered));
-    assert!(bench.gate.is_proven());
+    assert_eq!(bench.reason(), Some(Reason::Settling));
+    bench.tell(Event::Bell(Bell::ResolvConf));
+    bench.advance(secs(2));
+    let actions = bench.tell(Event::Tick);
+    assert!(matches!(actions[..], [Action::Probe(_)]), "{actions:?}");
+}
+
+#[test]
+fn r8_limited_is_normal_in_company_networks() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.tell(manager(60, Connectivity::Limited, true));
+    bench.reach();
+    assert!(bench.opened);
+}
+
+#[test]
+fn a_clock_step_probes_at_once_on_a_board_without_a_clock() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.fail(Reason::Clock);
+    assert_eq!(bench.reason(), Some(Reason::Clock));
+    bench.advance(secs(1));
+    bench.tell(Event::Bell(Bell::ClockStep));
+    bench.reach();
+    assert!(
+        bench.opened,
+        "no suspend was seen, so there is nothing to settle"
+    );
+}
+
+#[test]
+fn a_guess_opens_on_a_way_out_and_says_that_it_is_one() {
+    let mut bench = Bench::silent(Policy {
+        guess: true,
+        ..Policy::default()
+    });
+    bench.tell(awake());
+    bench.tell(Event::NetworkManager(Report::Absent));
+    assert_eq!(bench.reason(), Some(Reason::Unknown));
+    bench.tell(no_way(Ground::NoLink));
+    assert_eq!(bench.reason(), Some(Reason::NoNetwork));
+    bench.tell(way("eth0"));
+    assert_eq!(bench.reason(), Some(Reason::Settling));
+    bench.pass(secs(2));
+    assert!(bench.opened);
+    let Verdict::Open(evidence) = bench.gate.verdict(bench.now.monotonic) else {
+        panic!("held")
+    };
+    assert!(evidence.guess);
 }

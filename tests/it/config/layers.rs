@@ -201,13 +201,13 @@ fn what_is_no_drop_in_is_a_warning() {
 }
 
 #[test]
-fn a_profile_nobody_knows_is_a_warning_naming_the_known_ones() {
+fn a_name_that_is_nearly_a_known_profiles_is_a_warning_and_another_is_not() {
     let loaded = Root::with("[profile.mine]\n").load().unwrap();
     assert_eq!(choose(&loaded, "mine").warning, None);
+    assert_eq!(choose(&loaded, "backup").warning, None);
     assert_eq!(
         choose(&loaded, "nixos-upgrad").warning.unwrap(),
-        "no file has a profile nixos-upgrad, so the defaults apply; \
-         known are default, fwupd-refresh, mine, nixos-upgrade"
+        "no file has a profile nixos-upgrad, so the defaults apply; did you mean nixos-upgrade?"
     );
     assert!(
         loaded

@@ -1,0 +1,160 @@
+//! What `lint` says to people, within the width of their terminal.
+
+use std::io;
+
+use terminal_size::{Width, terminal_size_of};
+
+use super::{Judged, Looked, Report};
+use crate::report::sentence::one_line;
+use crate::report::span::format_span;
+use crate::restart::lint::{Fate, Finding, Said};
+use crate::restart::timeline;
+
+/// A paragraph that is wider is hard to read.
+const WIDEST: usize = 96;
+const NARROWEST: usize = 40;
+
+/// How wide a line may be: as the terminal is, or as people read best.
+pub(super) fn width() -> usize {
+    terminal_size_of(io::stdout()).map_or(WIDEST, |(Width(columns), _)| {
+        usize::from(columns).clamp(NARROWEST, WIDEST)
+    })
+}
+
+/// The whole report.
+pub(super) fn text(report: &Report, width: usize) -> String {
+    let mut blocks: Vec<String> = report
+        .judged
+        .iter()
+        .map(|judged| block(judged, report, width))
+        .collect();
+    if let Some(looked) = report.looked {
+        blocks.push(summary(looked, report.judged.len()));
+    }
+    blocks.join("\n")
+}
+
+fn summary(looked: Looked, found: usize) -> String {
+    let templates = looked
+        .templates
+        .map(|count| format!("; templates left out: {count}"));
+    format!(
+        "{} services looked at, {found} with findings{}\n",
+        looked.services,
+        templates.unwrap_or_default()
+    )
+}
+
+fn block(judged: &Judged, report: &Report, width: usize) -> String {
+    let mut lines = vec![head(judged)];
+    if judged.findings.is_empty() {
+        lines.push("  no findings".to_owned());
+    }
+    let findings = judged.findings.iter();
+    lines.extend(findings.flat_map(|finding| finding_lines(finding, width)));
+    if report.looked.is_none() {
+        lines.extend(
+            judged
+                .fate
+                .as_ref()
+                .into_iter()
+                .flat_map(|fate| fate_lines(fate, report, width)),
+        );
+    }
+    lines.join("\n") + "\n"
+}
+
+fn head(judged: &Judged) -> String {
+    let file = judged.unit.fragment.as_ref();
+    let file = file.map(|path| format!(" ({})", one_line(&path.to_string_lossy())));
+    let transient = if judged.unit.transient {
+        ", made by a program and gone when it ends"
+    } else {
+        ""
+    };
+    format!(
+        "{}{}{transient}",
+        one_line(&judged.unit.name),
+        file.unwrap_or_default()
+    )
+}
+
+fn finding_lines(Finding { rule, said }: &Finding, width: usize) -> Vec<String> {
+    let mut lines = vec![format!("  {} {}", rule.id, rule.title)];
+    lines.extend(wrapped(&one_line(&said.what), width.saturating_sub(8)).map(indented(8)));
+    lines.extend(mend(said));
+    lines
+}
+
+/// The command, the lines of a drop-in, or both.
+fn mend(said: &Said) -> Vec<String> {
+    let command = said.command.iter().map(|command| one_line(command));
+    let lines = said.lines.iter().map(|line| one_line(line));
+    let mut mend = Vec::new();
+    if said.command.is_some() {
+        mend.push("      to mend it:".to_owned());
+        mend.extend(command.map(indented(10)));
+    }
+    if !said.lines.is_empty() {
+        let or = if said.command.is_some() {
+            "or"
+        } else {
+            "to mend it"
+        };
+        mend.push(format!("      {or}, in a drop-in:"));
+        mend.extend(lines.map(indented(10)));
+    }
+    mend
+}
+
+fn fate_lines(fate: &Fate, report: &Report, width: usize) -> Vec<String> {
+    let outage = format_span(report.assumed.outage);
+    match fate {
+        Fate::Held => vec![format!(
+            "  during {outage} without a network: its gate holds it, and nothing is tried in vain"
+        )],
+        Fate::Skipped => vec![format!(
+            "  during {outage} without a network: each start is skipped, without a failure"
+        )],
+        Fate::Tried(story) => {
+            let mut lines = vec![format!("  during {outage} without a network:")];
+            let drawn = timeline::draw(story, width.saturating_sub(4));
+            lines.extend(drawn.lines().map(str::to_owned).map(indented(4)));
+            lines
+        }
+    }
+}
+
+fn indented(columns: usize) -> impl Fn(String) -> String {
+    move |line| format!("{:columns$}{line}", "").trim_end().to_owned()
+}
+
+/// The text in lines of at most `width` characters, but for longer words.
+fn wrapped(text: &str, width: usize) -> impl Iterator<Item = String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let room = lines
+            .last()
+            .map_or(0, |line| width.saturating_sub(line.chars().count()));
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if word.chars().count() < room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paragraph_keeps_within_its_width_but_for_long_words() {
+        let lines: Vec<_> = wrapped("one two three extraordinarily four", 9).collect();
+        assert_eq!(lines, ["one two", "three", "extraordinarily", "four"]);
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a unit cannot be gated, or not in this mode, and what to do instead.
+
+use super::super::unit::{Exec, Load, Service};
+use super::{Mode, Wish};
+
+/// Why there is no drop-in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No file has it.
+    #[error("{0} does not exist; systemctl list-unit-files shows what does")]
+    NotFound(String),
+    /// It is masked.
+    #[error("{0} is masked, so that nothing starts it; systemctl unmask {0} first")]
+    Masked(String),
+    /// systemd refuses it already.
+    #[error("systemd refuses {0}: {1}; mend that first (systemd-analyze verify {0})")]
+    Refused(String, String),
+    /// It is gone with the program that made it.
+    #[error(
+        "{0} is transient: it is gone when it ends, and a drop-in with it; put upgrade-gate run -- before the command that \
+         systemd-run is given"
+    )]
+    Transient(String),
+    /// No service.
+    #[error("{0} is no service")]
+    NoService(String),
+    /// It has a gate.
+    #[error("{0} is gated already, by {1}")]
+    Gated(String, String),
+    /// Not in this mode.
+    #[error("{unit} cannot be gated in mode {mode}: {why}", mode = mode.name())]
+    Mode {
+        /// The unit.
+        unit: String,
+        /// The mode.
+        mode: Mode,
+        /// Why not, and what to do instead.
+        why: String,
+    },
+}
+
+/// The service part, if the unit can be gated at all.
+pub(super) fn service<'a>(wish: &Wish<'a>) -> Result<&'a Service, Refusal> {
+    let unit = wish.unit;
+    let name = unit.name.clone();
+    match &unit.load {
+        Load::NotFound => return Err(Refusal::NotFound(name)),
+        Load::Masked => return Err(Refusal::Masked(name)),
+        Load::Refused(why) => return Err(Refusal::Refused(name, why.clone())),
+        Load::Loaded if unit.transient => return Err(Refusal::Transient(name)),
+        Load::Loaded => {}
+    }
+    let Some(service) = &unit.service else {
+        return Err(Refusal::NoService(name));
+    };
+    if let Some(gate) = gate(wish, service) {
+        return Err(Refusal::Gated(name, gate));
+    }
+    if wish.mode != Mode::Companion {
+        surroundings(wish)?;
+    }
+    Ok(service)
+}
+
+/// The setting that gates it already.
+fn gate(wish: &Wish<'_>, service: &Service) -> Option<String> {
+    let lists = [
+        ("ExecStart", &service.exec_start),
+        ("ExecStartPre", &service.exec_start_pre),
+        ("ExecCondition", &service.exec_condition),
+    ];
+    let gated = |(_, list): &&(_, &Vec<Exec>)| list.iter().any(is_ours);
+    if let Some((setting, _)) = lists.iter().find(gated) {
+        return Some(format!("{setting}="));
+    }
+    let companion = |name: &&String| name.starts_with("upgrade-gate@");
+    let required = wish.unit.requires.iter().find(companion);
+    required.map(|name| format!("Requires={name}"))
+}
+
+fn is_ours(exec: &Exec) -> bool {
+    exec.path.rsplit('/').next() == Some("upgrade-gate")
+}
+
+/// Inside the unit there must be a network to look at, and our program.
+fn surroundings(wish: &Wish<'_>) -> Result<(), Refusal> {
+    let around = wish.surroundings;
+    let why = if around.own_network {
+        "it has a network of its own (PrivateNetwork= or NetworkNamespacePath=), which tells nothing of the machine's"
+    } else if around.addresses_denied {
+        "IPAddressDeny= would cut off the probes"
+    } else if around.own_root {
+        "it has a root directory of its own (RootDirectory= or RootImage=), where there is no upgrade-gate"
+    } else {
+        return Ok(());
+    };
+    Err(use_companion(wish, why))
+}
+
+/// A refusal of this mode, for which another unit can wait.
+pub(super) fn use_companion(wish: &Wish<'_>, why: &str) -> Refusal {
+    refuse(wish, &format!("{why}; use --mode companion"))
+}
+
+/// A refusal of this mode.
+pub(super) fn refuse(wish: &Wish<'_>, why: &str) -> Refusal {
+    Refusal::Mode {
+        unit: wish.unit.name.clone(),
+        mode: wish.mode,
+        why: why.to_owned(),
+    }
+}

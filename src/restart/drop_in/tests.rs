@@ -1,0 +1,352 @@
+//! Drop-ins and refusals, by table.
+
+use super::*;
+use crate::restart::sample;
+use crate::restart::surroundings::Families;
+use crate::restart::unit::{Kind, Load, Restart};
+
+/// What a drop-in is made from, to be changed by a test.
+struct Case {
+    unit: Unit,
+    surroundings: Surroundings,
+    mode: Mode,
+    profile: &'static str,
+}
+
+impl Case {
+    fn new(mode: Mode) -> Self {
+        let mut unit = sample::unit();
+        let service = unit.service.as_mut().unwrap();
+        service.restart = Restart::No;
+        Self {
+            unit,
+            surroundings: Surroundings::default(),
+            mode,
+            profile: "upgrade",
+        }
+    }
+
+    fn service(&mut self) -> &mut Service {
+        self.unit.service.as_mut().unwrap()
+    }
+
+    fn starts(mut self, lines: &[&str]) -> Self {
+        let parsed = lines
+            .iter()
+            .flat_map(|line| exec_line::parse(line).commands);
+        self.service().exec_start = parsed.collect();
+        self
+    }
+
+    fn result(&self) -> Result<String, Refusal> {
+        text(&Wish {
+            unit: &self.unit,
+            surroundings: &self.surroundings,
+            specifiers: Specifiers::Written,
+            version: Version::OLDEST,
+            mode: self.mode,
+            profile: self.profile,
+            program: "/usr/bin/upgrade-gate",
+        })
+    }
+
+    /// The settings, without the section and what is said above.
+    fn settings(&self) -> Vec<String> {
+        let text = self.result().unwrap();
+        assert!(text.starts_with(MARKER), "{text}");
+        let lines = text.lines().filter(|line| !line.starts_with(['#', '[']));
+        lines.map(str::to_owned).collect()
+    }
+
+    fn refused(&self) -> String {
+        self.result().expect_err("refused").to_string()
+    }
+}
+
+#[test]
+fn a_oneshot_with_one_command_becomes_exec() {
+    let case = Case::new(Mode::Run).starts(&["/usr/bin/upgrade --all"]);
+    assert_eq!(
+        case.settings(),
+        [
+            "Type=exec",
+            "ExecStart=",
+            "ExecStart=/usr/bin/upgrade-gate run --profile upgrade -- /usr/bin/upgrade --all",
+            "SuccessExitStatus=75",
+            "NotifyAccess=main",
+        ]
+    );
+}
+
+#[test]
+fn several_commands_stay_a_oneshot_that_may_take_its_time() {
+    let case = Case::new(Mode::Run).starts(&["/bin/a", "/bin/b"]);
+    let settings = case.settings();
+    assert!(!settings.contains(&"Type=exec".to_owned()));
+    for line in [
+        "ExecStart=/usr/bin/upgrade-gate run --profile upgrade -- /bin/b",
+        "TimeoutStartSec=infinity",
+        "SuccessExitStatus=75 SIGTERM",
+    ] {
+        assert!(settings.contains(&line.to_owned()), "{line}: {settings:?}");
+    }
+}
+
+#[test]
+fn what_follows_the_commands_keeps_a_oneshot_one() {
+    let mut case = Case::new(Mode::Run);
+    case.surroundings.start_post = true;
+    assert!(
+        case.settings()
+            .contains(&"TimeoutStartSec=infinity".to_owned())
+    );
+}
+
+#[test]
+fn prefixes_variables_specifiers_and_another_argv0_are_kept() {
+    for (line, wrapped) in [
+        (
+            "-!/bin/a",
+            "-!/usr/bin/upgrade-gate run --profile p$$%% -- /bin/a",
+        ),
+        (
+            "+/bin/a %i $X ${Y}",
+            "+/usr/bin/upgrade-gate run --profile p$$%% -- /bin/a %i $X ${Y}",
+        ),
+        (
+            ":/bin/a$b $X",
+            ":/usr/bin/upgrade-gate run --profile p$%% -- /bin/a$b $X",
+        ),
+        (
+            "/bin/a$b $$",
+            "/usr/bin/upgrade-gate run --profile p$$%% -- /bin/a$$b $$",
+        ),
+        (
+            "@/bin/a named -x",
+            "/usr/bin/upgrade-gate run --profile p$$%% --argv0=named -- /bin/a -x",
+        ),
+        (
+            "/bin/a 'b c' ;",
+            "/usr/bin/upgrade-gate run --profile p$$%% -- /bin/a \"b c\"",
+        ),
+    ] {
+        let mut case = Case::new(Mode::Run).starts(&[line]);
+        case.profile = "p$%";
+        let wrapped = format!("ExecStart={wrapped}");
+        assert!(
+            case.settings().contains(&wrapped),
+            "{line}: {:?}",
+            case.settings()
+        );
+    }
+}
+
+#[test]
+fn a_daemon_cannot_be_run_and_is_told_of_the_companion() {
+    for kind in [Kind::Notify, Kind::NotifyReload, Kind::Forking, Kind::Dbus] {
+        let mut case = Case::new(Mode::Run);
+        case.service().kind = kind;
+        assert!(case.refused().contains("--mode companion"), "{kind:?}");
+        case.mode = Mode::Companion;
+        assert_eq!(
+            case.settings(),
+            [
+                "Requires=upgrade-gate@upgrade.service",
+                "After=upgrade-gate@upgrade.service"
+            ]
+        );
+    }
+    let mut case = Case::new(Mode::Run);
+    case.service().kind = Kind::Simple;
+    case.service().restart = Restart::Always;
+    assert!(case.refused().contains("Restart=always"));
+}
+
+#[test]
+fn a_user_of_its_own_gets_directories_of_its_own() {
+    let mut case = Case::new(Mode::Run);
+    case.service().user = "fwupd-refresh".to_owned();
+    let settings = case.settings();
+    assert!(settings.contains(&"RuntimeDirectory=upgrade-gate/upgrade".to_owned()));
+    assert!(settings.contains(&"StateDirectory=upgrade-gate/upgrade".to_owned()));
+    case.surroundings.runtime_directory = true;
+    case.surroundings.state_directory = true;
+    assert!(
+        !case
+            .settings()
+            .iter()
+            .any(|line| line.contains("Directory=")),
+        "its commands may expect one alone"
+    );
+}
+
+#[test]
+fn a_sandbox_is_opened_only_as_far_as_needed() {
+    let mut case = Case::new(Mode::Run);
+    case.surroundings.families.assign("AF_UNIX AF_INET");
+    case.surroundings.read_only = true;
+    let settings = case.settings();
+    assert!(settings.contains(&"RestrictAddressFamilies=AF_NETLINK AF_INET6".to_owned()));
+    assert!(
+        settings.contains(&"ReadWritePaths=-/run/upgrade-gate -/var/lib/upgrade-gate".to_owned())
+    );
+    case.surroundings.families = Families::Any;
+    case.surroundings.read_only = false;
+    assert_eq!(case.settings().len(), 5);
+}
+
+#[test]
+fn where_there_is_no_network_to_see_only_the_companion_can_wait() {
+    let closed: [fn(&mut Surroundings); 3] = [
+        |around| around.own_network = true,
+        |around| around.addresses_denied = true,
+        |around| around.own_root = true,
+    ];
+    for close in closed {
+        for mode in [Mode::Run, Mode::Pre, Mode::Condition] {
+            let mut case = Case::new(mode);
+            close(&mut case.surroundings);
+            assert!(case.refused().contains("--mode companion"));
+        }
+        let mut case = Case::new(Mode::Companion);
+        close(&mut case.surroundings);
+        case.result().unwrap();
+    }
+}
+
+#[test]
+fn settings_that_would_fight_the_gate_are_answered() {
+    let mut case = Case::new(Mode::Run);
+    case.service().runtime_max = Some(std::time::Duration::from_secs(60));
+    case.service().force = sample::codes(&[1, 75]);
+    case.service().force.signals.insert(9);
+    let settings = case.settings();
+    for line in [
+        "RuntimeMaxSec=infinity",
+        "RestartForceExitStatus=",
+        "RestartForceExitStatus=1 SIGKILL",
+    ] {
+        assert!(settings.contains(&line.to_owned()), "{line}: {settings:?}");
+    }
+}
+
+#[test]
+fn in_mode_pre_the_gate_is_the_first_of_all() {
+    let mut case = Case::new(Mode::Pre);
+    case.service().exec_start_pre = exec_line::parse("-/bin/a %i").commands;
+    assert_eq!(
+        case.settings(),
+        [
+            "NotifyAccess=exec",
+            "ExecStartPre=",
+            "ExecStartPre=/usr/bin/upgrade-gate wait-online --profile upgrade",
+            "ExecStartPre=-/bin/a %i",
+        ]
+    );
+    case.service().may_notify = true;
+    assert_eq!(case.settings()[0], "NotifyAccess=all");
+}
+
+#[test]
+fn in_mode_condition_the_gate_is_asked_after_other_conditions() {
+    let case = Case::new(Mode::Condition);
+    assert_eq!(
+        case.settings(),
+        ["ExecCondition=/usr/bin/upgrade-gate check --exec-condition --profile upgrade"]
+    );
+    assert!(
+        case.result()
+            .unwrap()
+            .contains("upgrade-gate-online.target"),
+        "nothing else starts it again"
+    );
+}
+
+#[test]
+fn a_gate_whose_refusal_counts_as_success_is_no_gate() {
+    let mut case = Case::new(Mode::Pre);
+    case.service().success = sample::codes(&[75]);
+    assert!(case.refused().contains("lists 75"));
+    case.mode = Mode::Condition;
+    case.result().unwrap();
+    case.service().success = sample::codes(&[1]);
+    assert!(case.refused().contains("lists 1"));
+}
+
+#[test]
+fn units_that_cannot_be_gated_at_all_are_refused_in_every_mode() {
+    type Spoil = fn(&mut Unit);
+    let table: [(Spoil, &str); 8] = [
+        (|unit| unit.load = Load::NotFound, "does not exist"),
+        (|unit| unit.load = Load::Masked, "unmask"),
+        (
+            |unit| unit.load = Load::Refused("no ExecStart=".into()),
+            "no ExecStart=",
+        ),
+        (|unit| unit.transient = true, "transient"),
+        (|unit| unit.service = None, "no service"),
+        (
+            |unit| unit.requires = vec!["upgrade-gate@x.service".into()],
+            "upgrade-gate@x.service",
+        ),
+        (
+            |unit| {
+                unit.service.as_mut().unwrap().exec_start = vec![sample::exec("/x/upgrade-gate")];
+            },
+            "ExecStart=",
+        ),
+        (
+            |unit| {
+                unit.service.as_mut().unwrap().exec_condition = vec![sample::exec("upgrade-gate")];
+            },
+            "ExecCondition=",
+        ),
+    ];
+    for (spoil, words) in table {
+        for mode in [Mode::Run, Mode::Pre, Mode::Condition, Mode::Companion] {
+            let mut case = Case::new(mode);
+            spoil(&mut case.unit);
+            let sentence = case.refused();
+            assert!(sentence.contains(words), "{mode:?}: {sentence}");
+        }
+    }
+}
+
+#[test]
+fn the_users_shell_and_a_profile_no_unit_is_named_after_are_refused() {
+    let case = Case::new(Mode::Run).starts(&["|echo"]);
+    assert!(case.refused().contains("/bin/sh -c"));
+    let mut case = Case::new(Mode::Companion);
+    case.profile = "a b";
+    assert!(case.refused().contains("rename the profile"));
+}
+
+#[test]
+fn an_older_systemd_has_no_exec_condition() {
+    let case = Case::new(Mode::Condition);
+    let old = Wish {
+        unit: &case.unit,
+        surroundings: &case.surroundings,
+        specifiers: Specifiers::Written,
+        version: Version(241),
+        mode: case.mode,
+        profile: case.profile,
+        program: "/usr/bin/upgrade-gate",
+    };
+    let sentence = text(&old).expect_err("refused").to_string();
+    assert!(sentence.contains("systemd 241"), "{sentence}");
+}
+
+#[test]
+fn whatever_the_profile_is_called_no_line_is_added() {
+    let mut case = Case::new(Mode::Run);
+    case.profile = "a\n[Service]\nExecStart=/bin/evil";
+    let text = case.result().unwrap();
+    assert!(
+        !text
+            .lines()
+            .any(|line| line.starts_with("ExecStart=/bin/evil")),
+        "{text}"
+    );
+    assert_eq!(text.matches("\n[Service]\n").count(), 1);
+}

@@ -1,0 +1,177 @@
+//! A unit with what is evident about it: whether it needs a network, and what gates it.
+
+use std::time::Duration;
+
+use super::words::{self, Call, Command};
+use super::{Assumed, Fate};
+use crate::config::span;
+use crate::report::span::format_span;
+use crate::restart::outage::{Attempt, Outage, Story, simulate};
+use crate::restart::policy::{Exit, Phase};
+use crate::restart::unit::{Kind, Load, Service, Span, Timer, Unit};
+use crate::restart::version::Version;
+
+/// What the rules look at.
+#[derive(Debug)]
+pub struct Case<'a> {
+    pub(super) unit: &'a Unit,
+    pub(super) service: &'a Service,
+    pub(super) version: Version,
+    pub(super) assumed: Assumed,
+    pub(super) calls: Vec<Call>,
+}
+
+impl<'a> Case<'a> {
+    /// None if it is no service, or one that is masked or not there.
+    pub fn of(unit: &'a Unit, version: Version, assumed: Assumed) -> Option<Self> {
+        let service = unit.service.as_ref()?;
+        matches!(unit.load, Load::Loaded | Load::Refused(_)).then(|| Self {
+            unit,
+            service,
+            version,
+            assumed,
+            calls: words::calls(service),
+        })
+    }
+
+    /// Whether it evidently needs the network.
+    pub(super) fn needs_network(&self) -> bool {
+        self.relies_on_online_target() || self.upgrades() || self.is_gated()
+    }
+
+    /// Whether it waits for network-online.target, as it thinks.
+    pub(super) fn relies_on_online_target(&self) -> bool {
+        let mut names = self
+            .unit
+            .after
+            .iter()
+            .chain(&self.unit.wants)
+            .chain(&self.unit.requires);
+        names.any(|name| name == "network-online.target")
+    }
+
+    /// Whether it is known to upgrade something.
+    fn upgrades(&self) -> bool {
+        words::is_called_upgrade(&self.unit.name)
+            || words::lines(self.service).any(|(_, exec)| words::upgrades(exec))
+    }
+
+    /// Whether it needs the network for a piece of work, rather than serving it.
+    pub(super) fn is_network_job(&self) -> bool {
+        let is_job = !self.unit.timers.is_empty() || self.service.kind == Kind::Oneshot;
+        self.needs_network() && (is_job || self.upgrades())
+    }
+
+    /// Whether upgrade-gate gates it, in whatever way.
+    pub(super) fn is_gated(&self) -> bool {
+        !self.calls.is_empty() || self.has_companion() || self.waits_for_our_target()
+    }
+
+    fn has_companion(&self) -> bool {
+        let mut requires = self.unit.requires.iter();
+        requires.any(|name| name.starts_with("upgrade-gate@"))
+    }
+
+    fn waits_for_our_target(&self) -> bool {
+        let mut names = self.unit.wanted_by.iter().chain(&self.unit.requires);
+        names.any(|name| name == "upgrade-gate-online.target")
+    }
+
+    /// Whether something else in it waits for a network, well or not.
+    pub(super) fn waits_otherwise(&self) -> bool {
+        let mut before = words::lines(self.service).filter(|(phase, _)| *phase != Phase::Start);
+        let nm_online = self
+            .nm_online()
+            .is_some_and(|options| !asks_startup(&options));
+        nm_online || before.any(|(_, exec)| words::waits_otherwise(exec))
+    }
+
+    /// The words after `nm-online`, if something calls it before the work begins.
+    pub(super) fn nm_online(&self) -> Option<Vec<&'a str>> {
+        let is_wait = |exec| words::program(exec) == "nm-online";
+        if self
+            .service
+            .exec_start
+            .iter()
+            .any(|exec| is_wait(&exec.path))
+        {
+            // A unit that is nothing but the wait, as NetworkManager-wait-online.service.
+            return None;
+        }
+        words::lines(self.service).find_map(|(_, exec)| {
+            let words = words::words(exec);
+            words::arguments(&words, "nm-online").map(<[&str]>::to_vec)
+        })
+    }
+
+    /// The timers that elapse during a sleep.
+    pub(super) fn calendar_timers(&self) -> impl Iterator<Item = &'a Timer> {
+        self.unit.timers.iter().filter(|timer| timer.calendar)
+    }
+
+    /// What becomes of it, if `ExecStart=` fails.
+    pub(super) fn story(&self) -> Story {
+        self.story_of(self.assumed.outage, self.assumed.attempt)
+    }
+
+    /// The same, with another outage and attempt.
+    pub(super) fn story_of(&self, outage: Duration, attempt: Duration) -> Story {
+        simulate(self.unit, self.version, &Outage::new(outage, attempt))
+    }
+
+    /// What becomes of it, if this command of a start gives up after so long.
+    pub(super) fn story_of_call(&self, call: Call, code: u8) -> Story {
+        let mut outage = Outage::new(self.assumed.outage, self.assumed.attempt);
+        outage.attempt = Attempt {
+            length: Some(call.timeout.unwrap_or(self.assumed.attempt)),
+            phase: call.phase,
+            exit: Exit::Code(code),
+        };
+        simulate(self.unit, self.version, &outage)
+    }
+
+    pub(super) fn fate(&self) -> Fate {
+        let waiting = self.calls.iter().any(|call| call.waits());
+        let gives_up = self
+            .calls
+            .iter()
+            .find(|call| !call.waits() && call.phase != Phase::Start);
+        match gives_up {
+            Some(call) if call.phase == Phase::Condition && call.exec_condition => Fate::Skipped,
+            Some(call) => Fate::Tried(self.story_of_call(*call, 75)),
+            None if waiting || self.has_companion() || self.waits_for_our_target() => Fate::Held,
+            None => match self.calls.first() {
+                Some(call) if call.command == Command::Run => {
+                    Fate::Tried(self.story_of_call(*call, 75))
+                }
+                _ => Fate::Tried(self.story()),
+            },
+        }
+    }
+
+    /// The command that writes a drop-in for it.
+    pub(super) fn drop_in(&self, mode: &str) -> Option<String> {
+        Some(format!(
+            "upgrade-gate drop-in {} --mode {mode} --write",
+            self.unit.name
+        ))
+    }
+}
+
+/// Whether these options of nm-online have it wait for NetworkManager's start alone.
+pub(super) fn asks_startup(options: &[&str]) -> bool {
+    options.iter().any(|word| match word.strip_prefix("--") {
+        Some(long) => long == "wait-for-startup",
+        None => word.starts_with('-') && word.contains('s'),
+    })
+}
+
+/// A span as it is written in a setting.
+pub(super) fn exact(span: Span) -> String {
+    span::Span::from(span).to_string()
+}
+
+/// A span for people.
+pub(super) fn shown(span: Span) -> String {
+    span.map_or_else(|| "infinity".to_owned(), format_span)
+}

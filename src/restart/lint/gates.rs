@@ -1,0 +1,185 @@
+//! Rules about upgrade-gate within a unit: where it works, and where it does not.
+
+use super::Said;
+use super::case::{Case, exact, shown};
+use super::words::{self, Call, Command};
+use crate::restart::policy::{Exit, Next, Phase, next};
+use crate::restart::unit::{Kind, Span};
+
+/// EX_TEMPFAIL: held at the deadline.
+const NOT_NOW: u8 = 75;
+
+/// UG010: it is held against the main process alone.
+pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Said> {
+    let call = call_in(case, Phase::StartPre)?;
+    let prevented = &case.service.prevent.codes;
+    let code = *call.codes().iter().find(|code| prevented.contains(code))?;
+    if next(case.service, Phase::StartPre, Exit::Code(code)) != Next::Restart {
+        return None;
+    }
+    let story = case.story_of_call(call, code);
+    Some(Said {
+        what: format!(
+            "RestartPreventExitStatus={code} is held against the exit of ExecStart= alone. {} in ExecStartPre= that exits with \
+             {code} is a failure like any other, and Restart= restarts the unit: {} starts in {}.",
+            call.name(),
+            story.count(),
+            shown(Some(case.assumed.outage)),
+        ),
+        command: case.drop_in("run"),
+        lines: Vec::new(),
+    })
+}
+
+/// UG011: at the deadline it exits with 75, a failure.
+pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Said> {
+    let call = call_in(case, Phase::StartPre).filter(|call| !call.waits() && !call.ignored)?;
+    if goes_on(case, call, NOT_NOW) {
+        return None;
+    }
+    let when = match call.timeout {
+        Some(timeout) if call.command != Command::Check => {
+            format!("after {}", shown(Some(timeout)))
+        }
+        _ => "at once".to_owned(),
+    };
+    Some(Said {
+        what: format!(
+            "Without a network {} in ExecStartPre= gives up {when} with exit code {NOT_NOW}: the unit is failed, the machine \
+             degraded, and its OnFailure= units are started.",
+            call.name()
+        ),
+        command: case.drop_in("run"),
+        lines: Vec::new(),
+    })
+}
+
+/// UG012: `SuccessExitStatus=` and `-` hold for all commands of a start.
+pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
+    let before = [Phase::Condition, Phase::StartPre];
+    let mut calls = before.iter().filter_map(|phase| call_in(case, *phase));
+    let (call, code) = calls.find_map(|call| {
+        let mut codes = call.codes().iter();
+        codes
+            .find(|code| goes_on(case, call, **code))
+            .map(|code| (call, *code))
+    })?;
+    let why = if call.ignored {
+        "the \"-\" in front of it ignores every failure".to_owned()
+    } else {
+        format!("SuccessExitStatus={code} holds for ExecCondition= and ExecStartPre= too")
+    };
+    Some(Said {
+        what: format!(
+            "{} says no with exit code {code}, and {why}: systemd goes on to ExecStart=, and the unit runs without a network.",
+            call.name()
+        ),
+        command: case.drop_in("run"),
+        lines: Vec::new(),
+    })
+}
+
+/// UG013: 64 and 78 skip the unit as well as 75.
+pub(super) fn condition_without_option(case: &Case<'_>) -> Option<Said> {
+    let call = call_in(case, Phase::Condition).filter(|call| !call.exec_condition)?;
+    Some(Said {
+        what: format!(
+            "ExecCondition= skips the unit, without a failure, for every exit code from 1 to 254. A wrong option (64) or a \
+             wrong configuration (78) of {} then skips it for ever, and nobody is told.",
+            call.name()
+        ),
+        command: None,
+        lines: with_option(case),
+    })
+}
+
+/// The conditions as they are, the gate's with the option.
+fn with_option(case: &Case<'_>) -> Vec<String> {
+    let head = ["[Service]", "ExecCondition="].map(str::to_owned);
+    let conditions = case.service.exec_condition.iter().map(|exec| {
+        let mut words = exec.argv.clone();
+        if words::is_gate(exec) {
+            words.push("--exec-condition".to_owned());
+        }
+        format!("ExecCondition={}", words.join(" "))
+    });
+    head.into_iter().chain(conditions).collect()
+}
+
+/// UG014: systemd is "starting" until the job is done.
+pub(super) fn waiting_at_boot(case: &Case<'_>) -> Option<Said> {
+    let call = case.calls.iter().find(|call| call.waits())?;
+    let place = match call.phase {
+        Phase::Start if case.service.kind == Kind::Oneshot => "in a oneshot",
+        Phase::Start => return None,
+        _ => "before ExecStart=",
+    };
+    let starter = started_at_boot(case, call.phase)?;
+    Some(Said {
+        what: format!(
+            "{starter} starts it at boot, and {} waits {place}: until there is a network the start job goes on, \"systemctl \
+             is-system-running\" says starting, and what is ordered after it does not start.",
+            call.name()
+        ),
+        command: case.drop_in("run"),
+        lines: Vec::new(),
+    })
+}
+
+/// A target of the boot, or a timer that makes up for the time the machine was off. Several lines of `ExecStart=` are
+/// a oneshot, and a timer is then the best that can be had.
+fn started_at_boot<'a>(case: &Case<'a>, phase: Phase) -> Option<&'a str> {
+    let target = case.unit.wanted_by.iter().find(|name| is_of_boot(name));
+    let must_be_oneshot = phase == Phase::Start && case.service.exec_start.len() > 1;
+    let timers = case.unit.timers.iter().filter(|_| !must_be_oneshot);
+    let mut after_power_off = timers.filter(|timer| timer.calendar && timer.persistent);
+    target
+        .or_else(|| after_power_off.next().map(|timer| &timer.name))
+        .map(String::as_str)
+}
+
+fn is_of_boot(target: &str) -> bool {
+    matches!(
+        target,
+        "multi-user.target"
+            | "graphical.target"
+            | "default.target"
+            | "basic.target"
+            | "sysinit.target"
+            | "network-online.target"
+            | "local-fs.target"
+    )
+}
+
+/// UG015: it cannot ask for more time.
+pub(super) fn killed_while_waiting(case: &Case<'_>) -> Option<Said> {
+    let call = call_in(case, Phase::StartPre).filter(|call| call.command != Command::Check)?;
+    let timeout = case.service.timeout_start?;
+    let waits: Span = call.timeout;
+    if case.service.may_notify || waits.is_some_and(|waits| waits <= timeout) {
+        return None;
+    }
+    Some(Said {
+        what: format!(
+            "{} in ExecStartPre= waits for {}, and TimeoutStartSec={} ends it with SIGTERM before: the unit is failed \
+             (Result=timeout). Without NotifyAccess= it cannot ask systemd for more time.",
+            call.name(),
+            waits.map_or_else(
+                || "as long as it takes".to_owned(),
+                |waits| shown(Some(waits))
+            ),
+            exact(Some(timeout)),
+        ),
+        command: None,
+        lines: ["[Service]", "NotifyAccess=exec"].map(str::to_owned).into(),
+    })
+}
+
+fn call_in(case: &Case<'_>, phase: Phase) -> Option<Call> {
+    case.calls.iter().find(|call| call.phase == phase).copied()
+}
+
+/// Whether systemd takes this exit of the gate for a success.
+fn goes_on(case: &Case<'_>, call: Call, code: u8) -> bool {
+    call.ignored || case.service.success.codes.contains(&code)
+}

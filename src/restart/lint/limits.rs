@@ -1,0 +1,114 @@
+//! Rules about the start limit.
+
+use std::time::Duration;
+
+use super::Said;
+use super::case::{Case, exact, shown};
+use crate::restart::delay::Delays;
+use crate::restart::outage::{Ending, Story};
+use crate::restart::policy::{Exit, Next, Phase, next};
+use crate::restart::rate_limit;
+use crate::restart::unit::StartLimit;
+
+/// What does not bite within a year never does.
+const EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// UG001: 100 s, 5 times and `RestartSec=20`.
+///
+/// The default limit is nobody's decision. Of what is no network job it is not known how long an attempt takes: only what
+/// could not bite if it took no time at all is reported.
+pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
+    let limit = case.unit.start_limit;
+    let is_meant = limit != StartLimit::DEFAULT && rate_limit::is_on(limit);
+    let attempt = if case.is_network_job() {
+        case.assumed.attempt
+    } else {
+        Duration::ZERO
+    };
+    if !is_meant || !is_restarted(case) || limit_hit(&case.story_of(EVER, attempt)).is_some() {
+        return None;
+    }
+    let delay = Delays::of(case.service, case.version).before(u32::MAX)?;
+    let cycle = delay.saturating_add(attempt);
+    let needed = cycle.saturating_mul(limit.burst);
+    Some(Said {
+        what: format!(
+            "With RestartSec={} and attempts of {}, {burst} starts take {}, which is no less than \
+             StartLimitIntervalSec={}: the window is over before start {} comes, and a new one begins. It is restarted \
+             for ever, every {}.",
+            exact(Some(delay)),
+            shown(Some(attempt)),
+            shown(Some(needed)),
+            exact(limit.interval),
+            limit.burst.saturating_add(1),
+            shown(Some(cycle)),
+            burst = limit.burst,
+        ),
+        command: None,
+        lines: vec![
+            "[Unit]".to_owned(),
+            format!(
+                "# gives up after {} starts; 0 says that it never does",
+                limit.burst
+            ),
+            format!("StartLimitIntervalSec={}", roomy(needed)),
+        ],
+    })
+}
+
+/// UG002: five quick attempts, and no more until someone looks.
+pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Said> {
+    if !case.is_network_job() || case.is_gated() || !is_restarted(case) {
+        return None;
+    }
+    let story = case.story();
+    let (at, starts) = limit_hit(&story)?;
+    let timers: Vec<_> = case
+        .unit
+        .timers
+        .iter()
+        .map(|timer| timer.name.as_str())
+        .collect();
+    let until = match timers.as_slice() {
+        [] => "somebody starts it by hand".to_owned(),
+        names => format!("{} elapses again", names.join(" or ")),
+    };
+    Some(Said {
+        what: format!(
+            "Without a network for {}, with attempts of {}, it is started {starts} times within {}; then the start limit \
+             ({} starts in {}) refuses it (Result=start-limit-hit), {} before the network is back. Nothing restarts it \
+             until {until}.",
+            shown(Some(case.assumed.outage)),
+            shown(story.attempt),
+            shown(Some(at)),
+            case.unit.start_limit.burst,
+            exact(case.unit.start_limit.interval),
+            shown(Some(case.assumed.outage.saturating_sub(at))),
+        ),
+        command: case.drop_in("run"),
+        lines: vec![
+            "[Unit]".to_owned(),
+            "StartLimitIntervalSec=0".to_owned(),
+            "[Service]".to_owned(),
+            "RestartSec=1min".to_owned(),
+        ],
+    })
+}
+
+/// Whether systemd restarts it after a command that exits with 1.
+pub(super) fn is_restarted(case: &Case<'_>) -> bool {
+    next(case.service, Phase::Start, Exit::Code(1)) == Next::Restart
+}
+
+fn limit_hit(story: &Story) -> Option<(Duration, u64)> {
+    match story.ending {
+        Ending::LimitHit { at, starts } => Some((at, starts)),
+        _ => None,
+    }
+}
+
+/// So long that a slow machine keeps within it too: half as much again, in whole minutes.
+fn roomy(needed: Duration) -> String {
+    let minutes = needed.as_secs().saturating_mul(3) / 2 / 60;
+    format!("{}min", minutes.saturating_add(1))
+}

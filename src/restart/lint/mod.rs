@@ -1,0 +1,184 @@
+//! What is wrong with a unit that is to upgrade something over a network that comes and goes: numbered findings.
+//!
+//! Pure. Each rule is one function over a [`Case`]; docs/lint.md has them one by one. A rule that is about networks fires
+//! only for a unit that evidently needs one, and says nothing of a unit whose gate waits.
+
+mod case;
+mod gates;
+mod limits;
+mod resume;
+mod settings;
+mod words;
+
+use std::time::Duration;
+
+pub use self::case::Case;
+use super::outage::Story;
+use super::unit::Unit;
+use super::version::Version;
+
+/// What is assumed when a unit is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assumed {
+    /// How long there is no network.
+    pub outage: Duration,
+    /// How long an attempt without a network takes to fail.
+    pub attempt: Duration,
+}
+
+impl Default for Assumed {
+    fn default() -> Self {
+        Self {
+            outage: Duration::from_secs(30 * 60),
+            attempt: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A rule. Its number is an interface: it never changes, and is never given to another rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// `UG001`.
+    pub id: &'static str,
+    /// What is wrong, in a line.
+    pub title: &'static str,
+    check: fn(&Case<'_>) -> Option<Said>,
+}
+
+/// What a rule has to say of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// What happens, when, in numbers.
+    pub what: String,
+    /// The command that mends it, if there is one.
+    pub command: Option<String>,
+    /// The lines of a drop-in that mend it, if there are any.
+    pub lines: Vec<String>,
+}
+
+/// Something that is wrong with a unit.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// What it has to say.
+    pub said: Said,
+}
+
+/// What becomes of a unit during the outage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Its gate holds it until there is a network.
+    Held,
+    /// Its gate says no, and it is skipped.
+    Skipped,
+    /// It is started, in vain, as systemd has it.
+    Tried(Story),
+}
+
+/// All rules, in the order of their numbers.
+pub const RULES: &[Rule] = &[
+    rule(
+        "UG001",
+        "the start limit can never bite",
+        limits::never_bites,
+    ),
+    rule(
+        "UG002",
+        "the start limit bites before the network is back",
+        limits::bites_too_soon,
+    ),
+    rule(
+        "UG003",
+        "its timer starts it at a resume, before there is a network",
+        resume::before_the_network,
+    ),
+    rule(
+        "UG004",
+        "nm-online does not tell whether there is a network",
+        resume::nm_online,
+    ),
+    rule(
+        "UG005",
+        "Persistent=false does not keep the timer from catching up after a sleep",
+        resume::persistent,
+    ),
+    rule(
+        "UG006",
+        "RandomizedDelaySec= does not delay what a sleep has delayed already",
+        resume::randomized_delay,
+    ),
+    rule(
+        "UG007",
+        "systemd refuses this Restart= for Type=oneshot",
+        settings::refused_restart,
+    ),
+    rule(
+        "UG008",
+        "RestartSteps= and RestartMaxDelaySec= do nothing without each other",
+        settings::lonely_steps,
+    ),
+    rule(
+        "UG009",
+        "OnFailure= is started at each failed attempt",
+        settings::on_failure,
+    ),
+    rule(
+        "UG010",
+        "RestartPreventExitStatus= does not hold for a gate in ExecStartPre=",
+        gates::prevent_before_start,
+    ),
+    rule(
+        "UG011",
+        "a gate in ExecStartPre= that gives up fails the unit",
+        gates::finite_timeout,
+    ),
+    rule(
+        "UG012",
+        "the gate's no counts as a success: the unit runs ungated",
+        gates::ungated,
+    ),
+    rule(
+        "UG013",
+        "a gate in ExecCondition= without --exec-condition skips the unit for ever if it is wrong",
+        gates::condition_without_option,
+    ),
+    rule(
+        "UG014",
+        "waiting before the unit counts as started keeps the boot from ending",
+        gates::waiting_at_boot,
+    ),
+    rule(
+        "UG015",
+        "TimeoutStartSec= kills the gate in ExecStartPre=",
+        gates::killed_while_waiting,
+    ),
+    rule(
+        "UG016",
+        "a switch to a new system restarts the unit that it runs in",
+        settings::switches_itself,
+    ),
+];
+
+const fn rule(id: &'static str, title: &'static str, check: fn(&Case<'_>) -> Option<Said>) -> Rule {
+    Rule { id, title, check }
+}
+
+/// What is wrong with the unit, if it is a service that can be started; in the order of the rules.
+pub fn findings(unit: &Unit, version: Version, assumed: Assumed) -> Vec<Finding> {
+    let Some(case) = Case::of(unit, version, assumed) else {
+        return Vec::new();
+    };
+    let rules = RULES.iter();
+    rules
+        .filter_map(|rule| (rule.check)(&case).map(|said| Finding { rule, said }))
+        .collect()
+}
+
+/// What becomes of the unit during the outage; none if it is no service that can be started.
+pub fn fate(unit: &Unit, version: Version, assumed: Assumed) -> Option<Fate> {
+    Case::of(unit, version, assumed).map(|case| case.fate())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Rules about what starts at a resume, and what is believed to hold it back.
+
+use super::Said;
+use super::case::{Case, asks_startup, exact};
+use crate::restart::unit::Timer;
+
+/// UG003: the reason why there is upgrade-gate.
+pub(super) fn before_the_network(case: &Case<'_>) -> Option<Said> {
+    let timer = timer_of_the_resume(case)?;
+    let believed = if case.relies_on_online_target() {
+        " network-online.target, which it is ordered after, was reached once, at boot, and stays active all the time: nobody \
+         waits for it at a resume."
+    } else {
+        ""
+    };
+    let woken = if timer.wake_system {
+        format!(
+            "{} wakes the machine (WakeSystem=) and starts it in the second of the resume",
+            timer.name
+        )
+    } else {
+        format!(
+            "When {} elapses during a sleep, systemd starts it in the second of the resume",
+            timer.name
+        )
+    };
+    Some(Said {
+        what: format!("{woken}; Wi-Fi needs about 5s more, a captive portal minutes.{believed}"),
+        command: case.drop_in("run"),
+        lines: Vec::new(),
+    })
+}
+
+/// UG004: it asks for something else than the network.
+pub(super) fn nm_online(case: &Case<'_>) -> Option<Said> {
+    let options = case.nm_online().filter(|_| !case.is_gated())?;
+    let what = if asks_startup(&options) {
+        "nm-online -s asks whether NetworkManager has finished starting up, once, at boot: from then on it exits with 0 at \
+         once, whatever the network is (nm-online(1)). At a resume it waits for 0s."
+    } else {
+        "nm-online calls it online as soon as any connection is up (NetworkManager's state 50): docker0, a virtual bridge or a \
+         VPN, which a sleep does not take down. At a resume it then waits for 0s; without them for 30s at most, unless told \
+         otherwise, and a captive portal is online to it."
+    };
+    Some(Said {
+        what: what.to_owned(),
+        command: case.drop_in("run"),
+        lines: Vec::new(),
+    })
+}
+
+/// UG005: it is about a machine that was off.
+pub(super) fn persistent(case: &Case<'_>) -> Option<Said> {
+    let timer = timer_of_the_resume(case).filter(|timer| !timer.persistent)?;
+    Some(Said {
+        what: format!(
+            "Persistent=false in {} holds for times at which the timer was not running: the machine was off. What elapses \
+             during a sleep is made up for at the resume, once, whatever Persistent= says (systemd.timer(5)). With \
+             Persistent=false an upgrade missed while the machine was off is not made up for at all.",
+            timer.name
+        ),
+        command: case.drop_in("run"),
+        lines: vec![
+            format!("# {}", timer.name),
+            "[Timer]".to_owned(),
+            "Persistent=true".to_owned(),
+        ],
+    })
+}
+
+/// UG006: it is added to the time that has passed during the sleep.
+pub(super) fn randomized_delay(case: &Case<'_>) -> Option<Said> {
+    let timer = timer_of_the_resume(case)?;
+    let delay = timer.randomized_delay.filter(|delay| !delay.is_zero())?;
+    Some(Said {
+        what: format!(
+            "RandomizedDelaySec={} in {} is added to the time in OnCalendar=. If both have passed during the sleep, nothing is \
+             left to wait for, and it is started in the second of the resume (systemd#43350): so are all machines that wake at \
+             nine.",
+            exact(Some(delay)),
+            timer.name,
+        ),
+        command: case.drop_in("run"),
+        lines: Vec::new(),
+    })
+}
+
+/// The timer that starts a unit at a resume which needs the network and waits for it in no way.
+fn timer_of_the_resume<'a>(case: &Case<'a>) -> Option<&'a Timer> {
+    let exposed = case.needs_network() && !case.is_gated() && !case.waits_otherwise();
+    case.calendar_timers().next().filter(|_| exposed)
+}

@@ -1,0 +1,240 @@
+//! Units read from the files below a root directory, as systemd reads them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::search::{Found, Fragment, Search};
+use super::settings::{Defaults, Settings};
+use super::unit_text::{self, Assignment};
+use crate::restart::surroundings::Surroundings;
+use crate::restart::unit::{Load, Timer, Unit};
+use crate::restart::version::Version;
+
+/// The units of a system that need not run.
+#[derive(Debug)]
+pub struct Files {
+    root: PathBuf,
+    search: Search,
+    defaults: Defaults,
+    /// Each timer, and the unit it starts.
+    timers: Vec<(String, Timer)>,
+    warnings: Vec<String>,
+    /// A drop-in that is read as if it were not there.
+    left_out: Option<PathBuf>,
+}
+
+/// A unit as its files have it.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The unit.
+    pub unit: Unit,
+    /// What else of it matters to a gate.
+    pub surroundings: Surroundings,
+    /// What systemd would warn of, with file and line.
+    pub warnings: Vec<String>,
+}
+
+impl Files {
+    /// The units below `root`, as they are now; `/` for those of this machine.
+    pub fn below(root: &Path) -> Self {
+        let mut files = Self {
+            root: root.to_owned(),
+            search: Search::below(root),
+            defaults: Defaults::default(),
+            timers: Vec::new(),
+            warnings: Vec::new(),
+            left_out: None,
+        };
+        files.read_defaults();
+        files.timers = files.read_timers();
+        files
+    }
+
+    /// The same, as if there were no drop-in at `path`, which is absolute below the root.
+    #[must_use]
+    pub fn without(mut self, path: &Path) -> Self {
+        self.left_out = Some(path.to_owned());
+        self
+    }
+
+    /// What is wrong with system.conf.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The names of all services and timers; of templates only the instances that have a file of their own.
+    pub fn names(&self) -> Vec<String> {
+        let services = self.search.names(".service");
+        let timers = self.search.names(".timer");
+        services.union(&timers).map(ToString::to_string).collect()
+    }
+
+    /// A unit by its name or one of its aliases.
+    pub fn unit(&self, name: &str) -> Read {
+        let found = self.search.find(name);
+        let mut settings = self.settings(&found);
+        self.add_links(&found.name, &mut settings);
+        let (service, refused) = settings.service();
+        let is_service = found.name.ends_with(".service");
+        let refused = if is_service {
+            refused
+        } else {
+            settings.refused.clone()
+        };
+        let (load, fragment) = match found.fragment {
+            Fragment::None => (Load::NotFound, None),
+            Fragment::Masked(path) => (Load::Masked, Some(path)),
+            Fragment::File(path) => (refused.map_or(Load::Loaded, Load::Refused), Some(path)),
+        };
+        let transient = Path::new("/run/systemd/transient");
+        let unit = Unit {
+            transient: fragment
+                .as_ref()
+                .is_some_and(|path| path.starts_with(transient)),
+            load,
+            fragment,
+            drop_ins: self.counting(found.drop_ins),
+            start_limit: settings.start_limit,
+            requires: settings.requires,
+            wants: settings.wants,
+            after: settings.after,
+            wanted_by: settings.wanted_by,
+            on_failure: settings.on_failure,
+            nixos: settings.nixos,
+            service: is_service.then_some(service),
+            timers: self.timers_of(&found.name),
+            name: found.name,
+        };
+        Read {
+            unit,
+            surroundings: settings.surroundings,
+            warnings: settings.warnings,
+        }
+    }
+
+    /// Where a path below the root really is, its symbolic links resolved.
+    pub fn real(&self, path: &Path) -> PathBuf {
+        self.search.outside(path)
+    }
+
+    /// systemd's version, by the name of its library; none if it is not there.
+    pub fn version(&self) -> Option<Version> {
+        let dirs = ["usr/lib", "usr/lib64", "lib"].map(|dir| self.root.join(dir));
+        let multiarch = dirs.iter().flat_map(|dir| subdirectories(dir));
+        let all = dirs.iter().cloned().chain(multiarch);
+        let mut versions = all.filter_map(|dir| library_version(&dir.join("systemd")));
+        versions.next()
+    }
+
+    fn counting(&self, drop_ins: Vec<PathBuf>) -> Vec<PathBuf> {
+        let left_out = self.left_out.as_ref();
+        drop_ins
+            .into_iter()
+            .filter(|path| Some(path) != left_out)
+            .collect()
+    }
+
+    fn settings(&self, found: &Found) -> Settings {
+        let mut settings = Settings::new(&found.name, &self.defaults);
+        let Fragment::File(fragment) = &found.fragment else {
+            return settings;
+        };
+        let drop_ins = self.counting(found.drop_ins.clone());
+        for path in std::iter::once(fragment).chain(&drop_ins) {
+            let shown = path.display().to_string();
+            let (assignments, warnings) = self.assignments(path);
+            settings.warnings.extend(warnings);
+            for assignment in &assignments {
+                settings.assign(assignment, &shown);
+            }
+        }
+        settings
+    }
+
+    fn assignments(&self, path: &Path) -> (Vec<Assignment>, Vec<String>) {
+        match self.search.read(path) {
+            Ok(bytes) => {
+                let text = unit_text::parse(&bytes);
+                let warnings = text.warnings.iter();
+                let warnings = warnings.map(|warning| format!("{}:{warning}", path.display()));
+                (text.assignments, warnings.collect())
+            }
+            Err(error) => {
+                let warning = format!("{}: cannot be read: {error}", path.display());
+                (Vec::new(), vec![warning])
+            }
+        }
+    }
+
+    fn add_links(&self, name: &str, settings: &mut Settings) {
+        let add = |list: &mut Vec<String>, more: BTreeSet<String>| {
+            let new: Vec<_> = more
+                .into_iter()
+                .filter(|name| !list.contains(name))
+                .collect();
+            list.extend(new);
+        };
+        add(&mut settings.wanted_by, self.search.wanted_by(name));
+        add(&mut settings.wants, self.search.linked(name, "wants"));
+        add(&mut settings.requires, self.search.linked(name, "requires"));
+    }
+
+    fn timers_of(&self, name: &str) -> Vec<Timer> {
+        let own = self
+            .timers
+            .iter()
+            .filter(|(starts, timer)| starts == name || timer.name == name);
+        own.map(|(_, timer)| timer.clone()).collect()
+    }
+
+    fn read_timers(&self) -> Vec<(String, Timer)> {
+        let names = self.search.names(".timer");
+        let found = names.into_iter().map(|name| self.search.find(name));
+        let files = found.filter(|found| matches!(found.fragment, Fragment::File(_)));
+        files
+            .map(|found| {
+                let settings = self.settings(&found);
+                let own = format!("{}.service", found.name.trim_end_matches(".timer"));
+                (settings.triggers.unwrap_or(own), settings.timer)
+            })
+            .collect()
+    }
+
+    fn read_defaults(&mut self) {
+        for path in self.search.configuration() {
+            let (assignments, warnings) = self.assignments(&path);
+            self.warnings.extend(warnings);
+            for assignment in assignments
+                .iter()
+                .filter(|found| found.section == "Manager")
+            {
+                if !self.defaults.assign(assignment) {
+                    let Assignment {
+                        key, value, line, ..
+                    } = assignment;
+                    let file = path.display();
+                    self.warnings.push(format!(
+                        "{file}:{line}: ignored, as {value:?} is no value of {key}="
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn subdirectories(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    paths.filter(|path| path.join("systemd").is_dir()).collect()
+}
+
+/// `libsystemd-shared-257.so`, `libsystemd-shared-252.39-1.so`.
+fn library_version(dir: &Path) -> Option<Version> {
+    let entries = std::fs::read_dir(dir).ok()?.flatten();
+    let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.find_map(|name| Version::parse(name.strip_prefix("libsystemd-shared-")?))
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

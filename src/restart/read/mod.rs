@@ -1,0 +1,205 @@
+//! Units as systemd has them: asked for over D-Bus, or read from the files below a root directory.
+
+pub mod bus;
+mod chroot;
+pub mod files;
+mod search;
+mod settings;
+mod unit_text;
+mod values;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use self::bus::Systemd;
+use self::files::Files;
+use super::unit::{Load, Unit};
+use super::version::Version;
+use crate::sources::bus::{BusAddress, ConnectError};
+
+/// Where units are read from.
+#[derive(Debug)]
+pub enum Source {
+    /// The systemd that runs.
+    Systemd(Systemd),
+    /// The unit files below a root directory.
+    Files(Files),
+}
+
+/// Every service that there is.
+#[derive(Debug, Default)]
+pub struct All {
+    /// By name, each once, whatever aliases it has.
+    pub units: Vec<Unit>,
+    /// How many templates there are, which are no units; none if they were not counted.
+    pub templates: Option<usize>,
+    /// What could not be read, and why.
+    pub warnings: Vec<String>,
+}
+
+impl Source {
+    /// The files below `root`, or, without one, systemd.
+    pub async fn open(root: Option<&Path>) -> Result<Self, ReadError> {
+        match root {
+            None => Systemd::connect(BusAddress::system(), Path::new("/"))
+                .await
+                .map(Self::Systemd),
+            Some(root) if root.is_dir() => Ok(Self::Files(Files::below(root))),
+            Some(root) => Err(ReadError::NoRoot(root.to_owned())),
+        }
+    }
+
+    /// systemd's version; none if no file tells it.
+    pub async fn version(&self) -> Result<Option<Version>, ReadError> {
+        match self {
+            Self::Systemd(systemd) => systemd.version().await.map(Some),
+            Self::Files(files) => Ok(files.version()),
+        }
+    }
+
+    /// The service of this name, or of which this is an alias; one that does not exist is one too.
+    pub async fn unit(&self, name: &str) -> Result<Unit, ReadError> {
+        match self {
+            Self::Systemd(systemd) => systemd.unit(name).await,
+            Self::Files(files) => Ok(files.unit(name).unit),
+        }
+    }
+
+    /// All services, but not templates.
+    pub async fn all(&self) -> Result<All, ReadError> {
+        match self {
+            Self::Systemd(systemd) => systemd.all().await,
+            Self::Files(files) => Ok(all_of(files)),
+        }
+    }
+}
+
+fn all_of(files: &Files) -> All {
+    let names = files.names().into_iter();
+    let services = names.filter(|name| name.ends_with(".service"));
+    let units = services.map(|name| files.unit(&name).unit);
+    let startable = units.filter(|unit| matches!(unit.load, Load::Loaded | Load::Refused(_)));
+    let by_name: BTreeMap<_, _> = startable.map(|unit| (unit.name.clone(), unit)).collect();
+    All {
+        units: by_name.into_values().collect(),
+        templates: None,
+        warnings: files.warnings().to_vec(),
+    }
+}
+
+/// Why units cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no bus, or it lets nobody in.
+    #[error("{0}; {INSTEAD}")]
+    Bus(#[from] ConnectError),
+    /// The bus is there, and systemd is not on it.
+    #[error("systemd is not on the system bus: {0}; {INSTEAD}")]
+    NoSystemd(String),
+    /// systemd refuses, or does not answer.
+    #[error("failed to {what}: {why}; {INSTEAD}")]
+    Failed {
+        /// What it was asked.
+        what: String,
+        /// What it answered.
+        why: String,
+    },
+    /// The root directory is none.
+    #[error("there is no directory {}; --root wants one with etc/systemd and usr/lib/systemd in it", .0.display())]
+    NoRoot(PathBuf),
+    /// No unit has such a name.
+    #[error("{name:?} is no name of a unit: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        why: String,
+    },
+    /// A template, which is no unit before it has an instance.
+    #[error("{0} is a template; name an instance, such as {instance}", instance = instance_of(.0))]
+    Template(String),
+    /// It is no service, so that nothing restarts it.
+    #[error("{0} is no service; name the service that it starts")]
+    NoService(String),
+    /// systemd says something that is newer than this program.
+    #[error(
+        "{name}: systemd says {setting}={value:?}, which this version of upgrade-gate does not know"
+    )]
+    Unknown {
+        /// The unit.
+        name: String,
+        /// The setting.
+        setting: &'static str,
+        /// Its value; empty if systemd does not tell it.
+        value: String,
+    },
+}
+
+/// What to do without systemd.
+const INSTEAD: &str = "--root DIR reads the unit files below DIR instead";
+
+/// What the name of a unit may end with.
+const SUFFIXES: &[&str] = &[
+    ".service",
+    ".timer",
+    ".target",
+    ".socket",
+    ".path",
+    ".mount",
+    ".automount",
+    ".swap",
+    ".slice",
+    ".scope",
+    ".device",
+];
+
+/// The service that is meant by a word of the command line: `fwupd-refresh` is `fwupd-refresh.service`.
+pub fn service_name(word: &str) -> Result<Cow<'_, str>, ReadError> {
+    let name = if SUFFIXES.iter().any(|suffix| word.ends_with(suffix)) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(format!("{word}.service"))
+    };
+    if !name.ends_with(".service") {
+        return Err(ReadError::NoService(name.into_owned()));
+    }
+    if is_template(&name) {
+        return Err(ReadError::Template(name.into_owned()));
+    }
+    Ok(name)
+}
+
+/// Whether this is the name of a template: `foo@.service`.
+pub fn is_template(name: &str) -> bool {
+    name.contains("@.")
+}
+
+fn instance_of(template: &str) -> String {
+    template.replacen("@.", "@NAME.", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_suffix_is_a_service() {
+        for (word, name) in [
+            ("fwupd-refresh", "fwupd-refresh.service"),
+            ("fwupd-refresh.service", "fwupd-refresh.service"),
+            ("org.example.App", "org.example.App.service"),
+            ("foo@bar", "foo@bar.service"),
+        ] {
+            assert_eq!(service_name(word).unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn templates_and_other_units_are_answered_with_what_to_name() {
+        let template = service_name("foo@").unwrap_err().to_string();
+        assert!(template.contains("foo@NAME.service"), "{template}");
+        let timer = service_name("fwupd-refresh.timer").unwrap_err().to_string();
+        assert!(timer.contains("no service"), "{timer}");
+    }
+}

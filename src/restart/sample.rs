@@ -1,0 +1,93 @@
+//! Units for tests: as systemd has them when nothing but the essential is written.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::unit::{
+    Exec, ExitStatuses, Kind, Load, Restart, RestartMode, Service, StartLimit, Switch, Unit,
+};
+
+/// `upgrade.service`: a oneshot with `Restart=on-failure`.
+pub(crate) fn unit() -> Unit {
+    Unit {
+        name: "upgrade.service".to_owned(),
+        load: Load::Loaded,
+        fragment: Some("/etc/systemd/system/upgrade.service".into()),
+        drop_ins: Vec::new(),
+        transient: false,
+        start_limit: StartLimit::DEFAULT,
+        requires: Vec::new(),
+        wants: Vec::new(),
+        after: Vec::new(),
+        wanted_by: Vec::new(),
+        on_failure: Vec::new(),
+        nixos: Switch::default(),
+        service: Some(service()),
+        timers: Vec::new(),
+    }
+}
+
+/// The same with `StartLimitIntervalSec=` in seconds, `StartLimitBurst=` and `RestartSec=`.
+pub(crate) fn limited(interval: u64, burst: u32, delay: Duration) -> Unit {
+    Unit {
+        start_limit: StartLimit {
+            interval: Some(Duration::from_secs(interval)),
+            burst,
+        },
+        service: Some(Service {
+            restart_delay: Some(delay),
+            ..service()
+        }),
+        ..unit()
+    }
+}
+
+/// Its service part.
+pub(crate) fn service() -> Service {
+    Service {
+        kind: Kind::Oneshot,
+        exec_condition: Vec::new(),
+        exec_start_pre: Vec::new(),
+        exec_start: vec![exec("/usr/bin/upgrade")],
+        restart: Restart::OnFailure,
+        restart_delay: Some(Duration::from_millis(100)),
+        restart_steps: 0,
+        restart_max_delay: None,
+        restart_mode: RestartMode::Normal,
+        success: ExitStatuses::default(),
+        prevent: ExitStatuses::default(),
+        force: ExitStatuses::default(),
+        timeout_start: None,
+        runtime_max: None,
+        may_notify: false,
+        remain_after_exit: false,
+        user: String::new(),
+        dynamic_user: false,
+        standard_output: "journal".to_owned(),
+    }
+}
+
+/// A command without arguments.
+pub(crate) fn exec(path: &str) -> Exec {
+    Exec {
+        path: path.to_owned(),
+        argv: vec![path.to_owned()],
+        ..Exec::default()
+    }
+}
+
+/// `SuccessExitStatus=75 143` and the like.
+pub(crate) fn codes(codes: &[u8]) -> ExitStatuses {
+    ExitStatuses {
+        codes: codes.iter().copied().collect(),
+        signals: BTreeSet::new(),
+    }
+}
+
+/// `SuccessExitStatus=SIGTERM` and the like.
+pub(crate) fn signals(signals: &[u8]) -> ExitStatuses {
+    ExitStatuses {
+        codes: BTreeSet::new(),
+        signals: signals.iter().copied().collect(),
+    }
+}

@@ -1,0 +1,425 @@
+//! `lint`, the real binary: units from a systemd that is faked on a private bus, and from files below a root.
+
+mod systemd;
+
+use std::os::unix::net::UnixListener;
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use self::systemd::{Systemd, Unit, line};
+use crate::harness::GENEROUS;
+use crate::support::bus::TestBus;
+
+/// A bus, and whoever is on it.
+struct Bus {
+    folder: TempDir,
+    bus: Option<TestBus>,
+    _systemd: Option<Systemd>,
+}
+
+impl Bus {
+    fn none() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            bus: None,
+            _systemd: None,
+        }
+    }
+
+    fn empty() -> Self {
+        let mut bus = Self::none();
+        bus.bus = Some(TestBus::start(&bus.folder.path().join("bus")));
+        bus
+    }
+
+    async fn with(units: Vec<Unit>) -> Self {
+        Self::with_version("257.8-1~deb13u2", units).await
+    }
+
+    async fn with_version(version: &'static str, units: Vec<Unit>) -> Self {
+        let mut bus = Self::empty();
+        let address = bus.bus.as_ref().unwrap().address();
+        bus._systemd = Some(Systemd::start(&address, version, units).await);
+        bus
+    }
+
+    /// Writes a unit file below the folder, which is also a root.
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join("etc/systemd/system").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// The units of the files below the folder.
+    async fn lint_files(&self, words: &str) -> Said {
+        let root = self.folder.path().display();
+        self.lint(&format!("{words} --root {root}")).await
+    }
+
+    async fn lint(&self, words: &str) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_upgrade-gate"));
+        command
+            .arg("lint")
+            .args(words.split_whitespace())
+            .env_clear()
+            .env(
+                "DBUS_SYSTEM_BUS_ADDRESS",
+                format!("unix:path={}", self.folder.path().join("bus").display()),
+            )
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let ended = timeout(GENEROUS, command.output()).await;
+        Said::new(ended.expect("it ends").unwrap())
+    }
+}
+
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn new(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no json: {self:?}"))
+    }
+
+    #[track_caller]
+    fn refuses(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        for part in parts {
+            assert!(self.err.contains(part), "{part}: {self:?}");
+        }
+    }
+}
+
+fn fwupd() -> Vec<Unit> {
+    let service = Unit::service("fwupd-refresh.service")
+        .unit("After", vec!["network-online.target"])
+        .unit("Wants", vec!["network-online.target"])
+        .unit("TriggeredBy", vec!["fwupd-refresh.timer", "other.socket"])
+        .own("ExecStartEx", vec![line("/usr/bin/fwupdmgr refresh")])
+        .own("SuccessExitStatus", (vec![2, 101], Vec::<i32>::new()));
+    vec![service, Unit::timer("fwupd-refresh.timer")]
+}
+
+/// What everybody pastes: 100/5/20.
+fn hack(name: &str) -> Unit {
+    Unit::service(name)
+        .unit("StartLimitIntervalUSec", 100_000_000_u64)
+        .own("Restart", "on-failure")
+        .own("RestartUSec", 20_000_000_u64)
+}
+
+fn ids(unit: &Value) -> Vec<&str> {
+    let findings = unit["findings"].as_array().unwrap();
+    findings
+        .iter()
+        .map(|finding| finding["id"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_stock_fwupd_refresh_is_started_at_the_resume_whatever_it_is_ordered_after() {
+    let bus = Bus::with(fwupd()).await;
+    let said = bus.lint("fwupd-refresh").await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    for part in [
+        "fwupd-refresh.service (/usr/lib/systemd/system/fwupd-refresh.service)",
+        "UG003",
+        "UG006",
+        "RandomizedDelaySec=1h",
+        "upgrade-gate drop-in fwupd-refresh.service --mode run --write",
+        "during 30min without a network:",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert!(
+        said.out.lines().all(|line| line.chars().count() <= 100),
+        "{}",
+        said.out
+    );
+    let said = bus.lint("fwupd-refresh.service --json").await;
+    let told = said.json();
+    assert_eq!(ids(&told["units"][0]), ["UG003", "UG006"]);
+    assert_eq!(told["systemd"], 257);
+}
+
+#[tokio::test]
+async fn a_restart_loop_is_told_in_numbers() {
+    let bus = Bus::with(vec![hack("a.service")]).await;
+    let told = bus.lint("a --outage 1h --attempt 10s --json").await.json();
+    let unit = &told["units"][0];
+    assert_eq!(ids(unit), ["UG001"]);
+    assert_eq!(unit["fate"], "tried");
+    assert_eq!(unit["story"]["ending"], "survives");
+    // Every 30 s from 0 on, and once more when the network is back.
+    assert_eq!(unit["story"]["starts"], 121);
+    assert_eq!(told["outage_usec"], 3_600_000_000_u64);
+}
+
+#[tokio::test]
+async fn a_clean_unit_is_called_so() {
+    let gated = Unit::service("u.service").own("Type", "exec").own(
+        "ExecStartEx",
+        vec![line("/usr/bin/upgrade-gate run -- /usr/bin/tool")],
+    );
+    let bus = Bus::with(vec![gated, Unit::service("b.service")]).await;
+    let said = bus.lint("u b").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.out.matches("no findings").count(), 2, "{}", said.out);
+    assert!(said.out.contains("its gate holds it"), "{}", said.out);
+}
+
+#[tokio::test]
+async fn all_shows_only_units_with_findings_and_each_once() {
+    let mut units = fwupd();
+    units.extend([
+        Unit::service("b.service"),
+        hack("c.service").unloaded("disabled"),
+        hack("d.service")
+            .unit("LoadState", "masked")
+            .unloaded("masked"),
+        hack("e@.service").unloaded("static"),
+        hack("alias.service").unloaded("alias"),
+        hack("gone.service").unit("LoadState", "not-found"),
+        Unit::service("new.service").own("Type", "rocket"),
+    ]);
+    let bus = Bus::with(units).await;
+    let said = bus.lint("--all").await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("c.service") && said.out.contains("fwupd-refresh.service"));
+    for absent in [
+        "b.service",
+        "d.service",
+        "e@.service",
+        "gone.service",
+        "without a network:\n",
+    ] {
+        assert!(!said.out.contains(absent), "{absent}: {}", said.out);
+    }
+    let last = "3 services looked at, 2 with findings; templates left out: 1\n";
+    assert!(said.out.ends_with(last), "{}", said.out);
+    assert!(
+        said.err.contains("new.service") && said.err.contains("rocket"),
+        "{}",
+        said.err
+    );
+    let told = bus.lint("--all --json").await.json();
+    assert_eq!(told["units"].as_array().unwrap().len(), 2);
+    assert_eq!(told["services"], 3);
+    assert_eq!(told["templates"], 1);
+}
+
+#[tokio::test]
+async fn three_lines_of_exec_start_are_all_looked_at() {
+    let lines = ["/bin/a", "/bin/b", "/usr/bin/nm-online -s"].map(line);
+    let unit = Unit::service("u.service").own("ExecStartEx", lines.to_vec());
+    let bus = Bus::with(vec![unit]).await;
+    // nm-online as the last of three is no wait before the work, but the work itself.
+    assert_eq!(bus.lint("u").await.code, Some(0));
+    let switch = ["/bin/a", "/bin/nixos-rebuild switch", "/bin/c"].map(line);
+    let unit = Unit::service("u.service").own("ExecStartEx", switch.to_vec());
+    let bus = Bus::with(vec![unit]).await;
+    assert_eq!(
+        ids(&bus.lint("u --json").await.json()["units"][0]),
+        ["UG016"]
+    );
+}
+
+#[tokio::test]
+async fn an_old_systemd_is_judged_as_it_is() {
+    let oneshot = || Unit::service("u.service").own("Restart", "on-failure");
+    let old = Bus::with_version("v243", vec![oneshot()]).await;
+    assert_eq!(
+        ids(&old.lint("u --json").await.json()["units"][0]),
+        ["UG007"]
+    );
+    let new = Bus::with_version("262", vec![oneshot()]).await;
+    assert_eq!(new.lint("u").await.code, Some(0));
+    let odd = Bus::with_version("main", vec![oneshot()]).await;
+    odd.lint("u").await.refuses(70, &["Version", "main"]);
+}
+
+#[tokio::test]
+async fn a_unit_that_systemd_refuses_is_explained_or_passed_on() {
+    let refused = |restart: &'static str| {
+        let why = (
+            "org.freedesktop.systemd1.BadUnitSetting",
+            "it has a bad unit file setting",
+        );
+        Unit::service("u.service")
+            .unit("LoadState", "bad-setting")
+            .unit("LoadError", why)
+            .own("Restart", restart)
+    };
+    let bus = Bus::with(vec![refused("always")]).await;
+    let said = bus.lint("u").await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.out.contains("UG007") && said.out.contains("bad unit file"),
+        "{said:?}"
+    );
+    let bus = Bus::with(vec![refused("no")]).await;
+    bus.lint("u").await.refuses(
+        69,
+        &[
+            "systemd refuses u.service",
+            "bad unit file",
+            "daemon-reload",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_at_is_named_and_the_others_are_looked_at() {
+    let masked = Unit::service("masked.service").unit("LoadState", "masked");
+    let transient = Unit::service("run-u7.service").unit("Transient", true);
+    let bus = Bus::with(vec![masked, transient]).await;
+    bus.lint("missing")
+        .await
+        .refuses(69, &["there is no unit missing.service"]);
+    bus.lint("masked")
+        .await
+        .refuses(69, &["masked.service is masked", "systemctl unmask"]);
+    bus.lint("a@")
+        .await
+        .refuses(64, &["a@.service is a template", "a@NAME.service"]);
+    bus.lint("a.timer")
+        .await
+        .refuses(64, &["a.timer is no service"]);
+    bus.lint("a/b")
+        .await
+        .refuses(64, &["a/b.service", "not valid"]);
+    let said = bus.lint("missing run-u7").await;
+    said.refuses(69, &["missing.service"]);
+    assert!(said.out.contains("run-u7.service") && said.out.contains("made by a program"));
+}
+
+#[tokio::test]
+async fn without_a_unit_there_is_nothing_to_look_at() {
+    let bus = Bus::none();
+    bus.lint("").await.refuses(64, &["--all"]);
+    bus.lint("u --all").await.refuses(64, &["--all"]);
+    bus.lint("u --outage infinity")
+        .await
+        .refuses(64, &["finite"]);
+    bus.lint("u --attempt soon").await.refuses(64, &["soon"]);
+}
+
+#[tokio::test]
+async fn without_systemd_the_way_to_the_files_is_shown() {
+    for (bus, why) in [
+        (Bus::none(), "there is no system bus"),
+        (Bus::empty(), "systemd is not on the system bus"),
+    ] {
+        for words in ["u", "--all"] {
+            bus.lint(words).await.refuses(69, &[why, "--root DIR"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bus_that_lets_nobody_in_is_no_systemd_either() {
+    let bus = Bus::none();
+    let listener = UnixListener::bind(bus.folder.path().join("bus")).unwrap();
+    // Each caller is let in and hung up on, until the listener is shut down.
+    let refusing = std::thread::spawn(move || {
+        let _ = listener.accept().map(drop);
+    });
+    bus.lint("u")
+        .await
+        .refuses(69, &["failed to connect to the system bus", "--root DIR"]);
+    refusing.join().unwrap();
+}
+
+const UPGRADE: &str = "[Unit]\nAfter=network-online.target\nStartLimitIntervalSec=5min\n\
+    [Service]\nType=oneshot\nExecStart=/bin/a\nExecStart=-/bin/b c\nExecStart=/bin/nixos-rebuild boot\n\
+    Restart=on-failure\nRestartSec=20\n";
+
+#[tokio::test]
+async fn without_systemd_the_files_below_a_root_are_read() {
+    let root = Bus::none();
+    root.write("up.service", UPGRADE);
+    root.write(
+        "up.timer",
+        "[Timer]\nOnCalendar=daily\nRandomizedDelaySec=2h\n",
+    );
+    root.write("foo@.service", "[Service]\nExecStart=/bin/true\n");
+    let said = root.lint_files("up").await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    for part in [
+        "UG002",
+        "UG003",
+        "UG005",
+        "UG006",
+        "5 times within 2min 5s",
+        "RandomizedDelaySec=2h",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert!(
+        said.err.contains("judged as by systemd 257"),
+        "{}",
+        said.err
+    );
+    let told = root.lint_files("--all --json").await.json();
+    assert_eq!(told["services"], 1);
+    assert_eq!(told["units"][0]["unit"], "up.service");
+    // A drop-in mends it.
+    let mend = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/upgrade-gate run -- /bin/b\n";
+    root.write("up.service.d/gate.conf", mend);
+    let said = root.lint_files("up").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[tokio::test]
+async fn the_version_of_systemd_is_known_by_the_files_of_the_root() {
+    let root = Bus::none();
+    root.write(
+        "up.service",
+        "[Service]\nType=oneshot\nExecStart=/bin/a\nRestart=on-failure\n",
+    );
+    let library = root
+        .folder
+        .path()
+        .join("usr/lib/systemd/libsystemd-shared-243.so");
+    std::fs::create_dir_all(library.parent().unwrap()).unwrap();
+    std::fs::write(library, "").unwrap();
+    let told = root.lint_files("up --json").await.json();
+    assert_eq!(told["systemd"], 243);
+    assert_eq!(ids(&told["units"][0]), ["UG007"]);
+}
+
+#[tokio::test]
+async fn bad_files_are_named_as_bad_units_are() {
+    let root = Bus::none();
+    root.write("up.service", UPGRADE);
+    root.write("none.service", "[Service]\nType=simple\n");
+    let masked = root.folder.path().join("etc/systemd/system/masked.service");
+    std::os::unix::fs::symlink("/dev/null", masked).unwrap();
+    root.lint_files("missing")
+        .await
+        .refuses(69, &["there is no unit missing.service"]);
+    root.lint_files("masked")
+        .await
+        .refuses(69, &["masked.service is masked"]);
+    root.lint_files("none")
+        .await
+        .refuses(69, &["systemd refuses none.service"]);
+    let nowhere = root.lint("up --root /nonexistent/root").await;
+    nowhere.refuses(64, &["/nonexistent/root", "--root"]);
+}

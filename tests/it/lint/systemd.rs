@@ -1,0 +1,266 @@
+//! A fake of systemd's manager: units in a table, told over D-Bus as the real one tells them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use futures::StreamExt;
+use zbus::message::Type;
+use zbus::{
+    Connection, Message, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant, Variant,
+    connection,
+};
+
+const NAME: &str = "org.freedesktop.systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+
+type Properties = BTreeMap<String, OwnedVariant>;
+
+/// A unit with the properties of its interfaces.
+pub(super) struct Unit {
+    name: String,
+    is_loaded: bool,
+    state: &'static str,
+    interfaces: BTreeMap<&'static str, Properties>,
+}
+
+/// One command line of an `Ex` property.
+pub(super) type Line = (
+    String,
+    Vec<String>,
+    Vec<String>,
+    u64,
+    u64,
+    u64,
+    u64,
+    u32,
+    i32,
+    i32,
+);
+
+pub(super) fn line(text: &str) -> Line {
+    let argv: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    (argv[0].clone(), argv, Vec::new(), 0, 0, 0, 0, 0, 0, 0)
+}
+
+impl Unit {
+    /// A oneshot that is loaded, with systemd's defaults.
+    pub(super) fn service(name: &str) -> Self {
+        Self::new(name)
+            .unit("LoadState", "loaded")
+            .unit("FragmentPath", format!("/usr/lib/systemd/system/{name}"))
+            .unit("StartLimitIntervalUSec", 10_000_000_u64)
+            .unit("StartLimitBurst", 5_u32)
+            .own("Type", "oneshot")
+            .own("Restart", "no")
+            .own("RestartUSec", 100_000_u64)
+            .own("RestartSteps", 0_u32)
+            .own("RestartMaxDelayUSec", u64::MAX)
+            .own("RestartMode", "normal")
+            .own("TimeoutStartUSec", u64::MAX)
+            .own("NotifyAccess", "none")
+            .own("ExecStartEx", vec![line("/usr/bin/tool")])
+    }
+
+    /// A calendar timer.
+    pub(super) fn timer(name: &str) -> Self {
+        let calendar = vec![("OnCalendar", "*-*-* 06:00:00", 1_u64)];
+        Self::new(name)
+            .set("org.freedesktop.systemd1.Timer", "TimersCalendar", calendar)
+            .set("org.freedesktop.systemd1.Timer", "Persistent", true)
+            .set(
+                "org.freedesktop.systemd1.Timer",
+                "RandomizedDelayUSec",
+                3_600_000_000_u64,
+            )
+    }
+
+    fn new(name: &str) -> Self {
+        let unit = Self {
+            name: name.to_owned(),
+            is_loaded: true,
+            state: "static",
+            interfaces: BTreeMap::new(),
+        };
+        unit.unit("Id", name.to_owned())
+    }
+
+    pub(super) fn unit(self, name: &str, value: impl Into<Variant<'static>>) -> Self {
+        self.set("org.freedesktop.systemd1.Unit", name, value)
+    }
+
+    pub(super) fn own(self, name: &str, value: impl Into<Variant<'static>>) -> Self {
+        self.set("org.freedesktop.systemd1.Service", name, value)
+    }
+
+    /// Only a unit file, until someone asks for it.
+    pub(super) fn unloaded(mut self, state: &'static str) -> Self {
+        self.is_loaded = false;
+        self.state = state;
+        self
+    }
+
+    fn set(
+        mut self,
+        interface: &'static str,
+        name: &str,
+        value: impl Into<Variant<'static>>,
+    ) -> Self {
+        let value = value.into().try_into_owned().unwrap();
+        let properties = self.interfaces.entry(interface).or_default();
+        properties.insert(name.to_owned(), value);
+        self
+    }
+
+    fn load_state(&self) -> String {
+        let unit = self
+            .interfaces
+            .get("org.freedesktop.systemd1.Unit")
+            .unwrap();
+        let state = unit
+            .get("LoadState")
+            .map(|state| state.try_clone().unwrap());
+        state.map_or_else(String::new, |state| state.try_into().unwrap())
+    }
+}
+
+/// systemd, as long as the connection lives.
+pub(super) struct Systemd(#[allow(dead_code, reason = "it is there while it is kept")] Connection);
+
+impl Systemd {
+    pub(super) async fn start(address: &str, version: &'static str, units: Vec<Unit>) -> Self {
+        let connection = connection::Builder::address(address).build().await.unwrap();
+        let stream = MessageStream::from(&connection);
+        tokio::spawn(serve(connection.clone(), stream, version, units));
+        connection.request_name(NAME).await.unwrap();
+        Self(connection)
+    }
+}
+
+async fn serve(
+    connection: Connection,
+    mut calls: MessageStream,
+    version: &'static str,
+    units: Vec<Unit>,
+) {
+    while let Some(Ok(call)) = calls.next().await {
+        if call.message_type() != Type::MethodCall {
+            continue;
+        }
+        if let Some(reply) = reply(&call, version, &units) {
+            // A caller that has gone away does not mind.
+            let _ = connection.send(&reply).await;
+        }
+    }
+}
+
+fn reply(call: &Message, version: &'static str, units: &[Unit]) -> Option<Message> {
+    let header = call.header();
+    let answer = Message::method_return(&header);
+    let body = call.body();
+    let built = match header.member()?.as_str() {
+        "Get" => answer.build(&Variant::from(version)),
+        "LoadUnit" => {
+            let name: String = body.deserialize().unwrap();
+            if name.contains('/') {
+                let error = Message::error(&header, "org.freedesktop.DBus.Error.InvalidArgs");
+                return error.build(&format!("Unit name {name} is not valid.")).ok();
+            }
+            answer.build(&path(&name))
+        }
+        "ListUnitsByPatterns" => answer.build(&listed(units)),
+        "ListUnitFilesByPatterns" => answer.build(&files(units)),
+        "GetAll" => {
+            let interface: String = body.deserialize().unwrap();
+            let object = header.path()?.as_str();
+            answer.build(&all(units, object, &interface))
+        }
+        _ => Message::error(&header, "org.freedesktop.DBus.Error.UnknownMethod").build(&MANAGER),
+    };
+    built.ok()
+}
+
+type Listed = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+fn listed(units: &[Unit]) -> Vec<Listed> {
+    let text = str::to_owned;
+    let loaded = units
+        .iter()
+        .filter(|unit| unit.is_loaded && unit.name.ends_with(".service"));
+    loaded
+        .map(|unit| {
+            let none = ObjectPath::try_from("/").unwrap().into();
+            (
+                unit.name.clone(),
+                text("A unit"),
+                unit.load_state(),
+                text("inactive"),
+                text("dead"),
+                text(""),
+                path(&unit.name),
+                0,
+                text(""),
+                none,
+            )
+        })
+        .collect()
+}
+
+fn files(units: &[Unit]) -> Vec<(String, String)> {
+    let services = units.iter().filter(|unit| unit.name.ends_with(".service"));
+    services
+        .map(|unit| {
+            (
+                format!("/usr/lib/systemd/system/{}", unit.name),
+                unit.state.to_owned(),
+            )
+        })
+        .collect()
+}
+
+/// The properties of an object; one that nobody has written is a unit that was not found.
+fn all(units: &[Unit], object: &str, interface: &str) -> BTreeMap<String, OwnedVariant> {
+    let unit = units
+        .iter()
+        .find(|unit| path(&unit.name).as_str() == object);
+    let copy = |properties: &Properties| {
+        let copies = properties
+            .iter()
+            .map(|(k, v)| (k.clone(), v.try_clone().unwrap()));
+        copies.collect()
+    };
+    match unit {
+        Some(unit) => unit.interfaces.get(interface).map(copy).unwrap_or_default(),
+        None => {
+            let missing = ["Id", "LoadState"].map(str::to_owned).into_iter();
+            let values = ["missing.service", "not-found"]
+                .map(Variant::from)
+                .into_iter();
+            missing
+                .zip(values.map(|value| value.try_into_owned().unwrap()))
+                .collect()
+        }
+    }
+}
+
+fn path(name: &str) -> OwnedObjectPath {
+    let mut escaped = "/org/freedesktop/systemd1/unit/".to_owned();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "_{byte:02x}");
+        }
+    }
+    ObjectPath::try_from(escaped).unwrap().into()
+}
