@@ -52,6 +52,9 @@ fn wrong_arguments_exit_with_64_and_say_why() {
         "run --profile p",
         "completions tcsh",
         "status --follow=yes",
+        "watch surplus",
+        "watch --profile p",
+        "check --stay",
         "--quiet --verbose status",
     ] {
         let output = ran(line);
@@ -99,6 +102,7 @@ fn every_command_s_help_shows_how_a_unit_or_a_person_uses_it() {
         ("check", "ExecCondition="),
         ("run", "ExecStart="),
         ("status", "--follow"),
+        ("watch", "ExecReload="),
         ("config", "--profile"),
     ];
     for (command, example) in table {

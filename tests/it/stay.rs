@@ -98,7 +98,7 @@ async fn a_gate_that_does_not_open_in_time_is_never_ready() {
 }
 
 #[tokio::test]
-#[ignore = "needs root"]
+#[ignore = "needs root and iproute2"]
 async fn it_ends_when_the_way_out_is_lost() {
     if !enter("stay::it_ends_when_the_way_out_is_lost") {
         return;

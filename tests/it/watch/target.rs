@@ -200,7 +200,7 @@ async fn a_portal_that_networkmanager_tells_of_takes_it_away_though_the_way_out_
 }
 
 #[tokio::test]
-#[ignore = "needs root"]
+#[ignore = "needs root and iproute2"]
 async fn it_goes_when_the_way_out_is_lost_and_returns_with_it() {
     if !enter("watch::target::it_goes_when_the_way_out_is_lost_and_returns_with_it") {
         return;
