@@ -128,7 +128,7 @@ in
           "${config.services.fwupd.package}/bin/fwupdmgr refresh"
         ];
         # it is not root's, so that /run/upgrade-gate is not for it
-        RuntimeDirectory = mkDefault "upgrade-gate-fwupd-refresh";
+        RuntimeDirectory = mkDefault "upgrade-gate/fwupd-refresh";
       };
     })
   ];

@@ -64,19 +64,18 @@ let
         "shutdown"
         "sleep"
       ]
-    )) "`run` only: what is inhibited during an attempt; `sleep` covers closing the lid.";
+    )) "`run` and `wait-online --stay`: what is inhibited meanwhile; `sleep` covers closing the lid.";
   };
 
   watch = {
-    profile = setting profileName "The profile whose conditions the target stands for.";
-    rearm = setting (types.listOf types.str) ''
-      Globs of unit names. Of these units, one that failed or hit its start limit for want of the network is started
-      once more when the gate opens.
-    '';
-    rearm_at_once = setting types.ints.positive "How many of these units may run at a time.";
-    rearm_spread = setting types.str ''
-      The bound of the delay, derived from the machine's id, before they are started, so that not all machines come at once.
-    '';
+    profile = setting profileName "Whose gate `upgrade-gate-online.target` follows.";
+    rearm =
+      setting (types.listOf types.str)
+        "Units to start once more, when the gate opens, if they failed for want of the network.";
+    rearm_at_once = setting types.ints.positive "How many of these may be starting at the same time.";
+    rearm_spread =
+      setting types.str
+        "Each of these waits for a part of this, its own on each machine, so that not all machines ask at once.";
   };
 
   profileName = types.strMatching "[a-zA-Z0-9][-a-zA-Z0-9_.@:+]{0,63}";

@@ -91,10 +91,12 @@ fn wait(command: impl Future<Output = Result<Exit, Refusal>>) -> Exit {
 fn answer(command: &Command, root: &Path) -> Exit {
     let mut out = io::stdout().lock();
     match command {
-        Command::Status(args) => {
-            let dirs = status::gates_dirs(root, &Dirs::of_process(root));
-            printed(&status::status(args, &dirs, &mut out))
-        }
+        Command::Status(args) => printed(&status::status(
+            args,
+            root,
+            &Dirs::of_process(root),
+            &mut out,
+        )),
         Command::Config(args) => {
             config::config(args, root, &mut out).unwrap_or_else(|error| printed(&Err(error)))
         }

@@ -17,34 +17,46 @@ use crate::report::sentence::one_line;
 use crate::report::span::format_span;
 use crate::report::status_file::{Found, Gate, read_all};
 
-/// The directories in which gates leave their files: root's, and the user's own.
-pub fn gates_dirs(root: &Path, own: &Dirs) -> Vec<PathBuf> {
+/// The directories in which gates leave their files: root's, those of units with a `RuntimeDirectory=` below it (which is
+/// how services of other users have one that all can read), and the user's own.
+fn gates_dirs(root: &Path, own: &Dirs) -> Vec<PathBuf> {
     let system = root.join("run/upgrade-gate");
-    let mut dirs = vec![system];
-    dirs.extend(own.runtime.clone());
-    dirs.dedup();
+    let mut dirs = vec![system.clone()];
+    dirs.extend(own.runtime.clone().filter(|own| *own != system));
+    dirs.extend(below(&system));
     dirs.into_iter().map(|dir| dir.join("gates")).collect()
 }
 
-/// Prints the gates of these directories; with `--follow` again at every change, until `out` is closed.
+fn below(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut dirs: Vec<_> = entries.map(|entry| entry.path()).collect();
+    dirs.retain(|path| path.is_dir() && !path.ends_with("gates"));
+    dirs.sort();
+    dirs
+}
+
+/// Prints the machine's gates; with `--follow` again at every change, until `out` is closed.
 ///
 /// # Errors
 /// `out` cannot be written to, or the kernel refuses to watch for changes.
-pub fn status(args: &Status, dirs: &[PathBuf], out: &mut dyn Write) -> io::Result<()> {
+pub fn status(args: &Status, root: &Path, own: &Dirs, out: &mut dyn Write) -> io::Result<()> {
+    let dirs = || gates_dirs(root, own);
     if args.follow {
         follow(args.json, dirs, out)
     } else {
-        print(args.json, &read_all(dirs), out)
+        print(args.json, &read_all(&dirs()), out)
     }
 }
 
-/// Watches first, and then reads, so that no change falls between.
-fn follow(json: bool, dirs: &[PathBuf], out: &mut dyn Write) -> io::Result<()> {
+/// Watches first, and then reads, so that no change falls between. A directory that comes into being is watched
+/// from the next look on, to which its parent has rung.
+fn follow(json: bool, dirs: impl Fn() -> Vec<PathBuf>, out: &mut dyn Write) -> io::Result<()> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC)?;
     let mut printed = None;
     loop {
+        let dirs = dirs();
         dirs.iter().try_for_each(|dir| watch(&inotify, dir))?;
-        let found = read_all(dirs);
+        let found = read_all(&dirs);
         if printed.as_ref() != Some(&found) {
             print(json, &found, out)?;
             printed = Some(found);
@@ -271,16 +283,29 @@ mod tests {
         let dirs = |root: &str, dir: &str| gates_dirs(Path::new(root), &own(dir));
         let paths = |dirs: &[&str]| dirs.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(
-            dirs("/", "/run/user/1/upgrade-gate"),
-            paths(&["/run/upgrade-gate/gates", "/run/user/1/upgrade-gate/gates"])
+            dirs("/none", "/run/user/1/upgrade-gate"),
+            paths(&[
+                "/none/run/upgrade-gate/gates",
+                "/run/user/1/upgrade-gate/gates"
+            ])
         );
         assert_eq!(
-            dirs("/", "/run/upgrade-gate"),
-            paths(&["/run/upgrade-gate/gates"])
+            dirs("/none", "/none/run/upgrade-gate"),
+            paths(&["/none/run/upgrade-gate/gates"])
         );
+    }
+
+    #[test]
+    fn the_directories_of_units_below_roots_are_read_too() {
+        let root = tempfile::tempdir().unwrap();
+        let system = root.path().join("run/upgrade-gate");
+        for dir in ["gates", "fwupd-refresh"] {
+            std::fs::create_dir_all(system.join(dir)).unwrap();
+        }
+        std::fs::write(system.join("nixos-upgrade.lock"), "").unwrap();
         assert_eq!(
-            dirs("/r", "/r/run/upgrade-gate"),
-            paths(&["/r/run/upgrade-gate/gates"])
+            gates_dirs(root.path(), &Dirs::default()),
+            [system.join("gates"), system.join("fwupd-refresh/gates")]
         );
     }
 }

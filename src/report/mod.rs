@@ -173,12 +173,13 @@ impl Reporter {
         let telling = change::telling(change, verdict, self.ears());
         let looked_at = self.verdict.as_ref().map(look_again) != Some(look_again(verdict));
         self.verdict = Some(verdict.clone());
+        // The status file first: whoever hears of the change finds it there.
+        if change > Change::Times || looked_at {
+            self.note(change, verdict);
+        }
         self.log(telling, verdict, now);
         if telling.json {
             self.json(Event::verdict(verdict, self.waited(now), now.monotonic));
-        }
-        if change > Change::Times || looked_at {
-            self.note(change, verdict);
         }
         if telling.live {
             self.redraw(now);

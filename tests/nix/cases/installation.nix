@@ -26,15 +26,16 @@ let
     text:
     let
       parts = builtins.match "(.)(.*)" text;
-      upper = builtins.replaceStrings [ "w" "t" "h" ] [ "W" "T" "H" ] (builtins.elemAt parts 0);
+      upper = builtins.replaceStrings [ "w" "t" "h" "u" "e" ] [ "W" "T" "H" "U" "E" ] (builtins.elemAt parts 0);
     in
     upper + builtins.elemAt parts 1 + ".";
-  profileOptions =
+  described =
     let
-      inherit ((evaluate { }).options.services.upgrade-gate.profiles) type;
+      options = (evaluate { }).options.services.upgrade-gate;
+      profile = (builtins.head options.profiles.type.inner.modules).options;
+      watch = builtins.removeAttrs options.watch [ "enable" ];
     in
-    builtins.mapAttrs (_: option: option.description)
-      (builtins.head type.inner.modules).options;
+    builtins.mapAttrs (_: option: option.description) (profile // watch);
 in
 {
   "no companion is ended by a switch" = [
@@ -136,8 +137,8 @@ in
       { }
     ]
   ];
-  "the options of a profile are the keys of docs/configuration.md, with its sentences" = [
-    profileOptions
+  "the options of profiles and of the watch are the keys of docs/configuration.md, with its sentences" = [
+    described
     (builtins.mapAttrs (_: spoken) documented)
   ];
 }

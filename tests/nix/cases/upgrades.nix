@@ -70,7 +70,7 @@
       NotifyAccess = "main";
       SuccessExitStatus = [ "75" ];
       StandardError = "inherit";
-      RuntimeDirectory = "upgrade-gate-fwupd-refresh";
+      RuntimeDirectory = "upgrade-gate/fwupd-refresh";
       ExecStart = [
         ""
         "${gate} run --profile fwupd-refresh -- /store/fwupd/bin/fwupdmgr refresh"
