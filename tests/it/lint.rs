@@ -1,110 +1,14 @@
 //! `lint`, the real binary: units from a systemd that is faked on a private bus, and from files below a root.
 
+mod machine;
 mod systemd;
 
 use std::os::unix::net::UnixListener;
-use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::process::Command;
-use tokio::time::timeout;
 
-use self::systemd::{Systemd, Unit, line};
-use crate::harness::GENEROUS;
-use crate::support::bus::TestBus;
-
-/// A bus, and whoever is on it.
-struct Bus {
-    folder: TempDir,
-    bus: Option<TestBus>,
-    _systemd: Option<Systemd>,
-}
-
-impl Bus {
-    fn none() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            bus: None,
-            _systemd: None,
-        }
-    }
-
-    fn empty() -> Self {
-        let mut bus = Self::none();
-        bus.bus = Some(TestBus::start(&bus.folder.path().join("bus")));
-        bus
-    }
-
-    async fn with(units: Vec<Unit>) -> Self {
-        Self::with_version("257.8-1~deb13u2", units).await
-    }
-
-    async fn with_version(version: &'static str, units: Vec<Unit>) -> Self {
-        let mut bus = Self::empty();
-        let address = bus.bus.as_ref().unwrap().address();
-        bus._systemd = Some(Systemd::start(&address, version, units).await);
-        bus
-    }
-
-    /// Writes a unit file below the folder, which is also a root.
-    fn write(&self, name: &str, text: &str) {
-        let path = self.folder.path().join("etc/systemd/system").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    /// The units of the files below the folder.
-    async fn lint_files(&self, words: &str) -> Said {
-        let root = self.folder.path().display();
-        self.lint(&format!("{words} --root {root}")).await
-    }
-
-    async fn lint(&self, words: &str) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_upgrade-gate"));
-        command
-            .arg("lint")
-            .args(words.split_whitespace())
-            .env_clear()
-            .env(
-                "DBUS_SYSTEM_BUS_ADDRESS",
-                format!("unix:path={}", self.folder.path().join("bus").display()),
-            )
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let ended = timeout(GENEROUS, command.output()).await;
-        Said::new(ended.expect("it ends").unwrap())
-    }
-}
-
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    fn new(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no json: {self:?}"))
-    }
-
-    #[track_caller]
-    fn refuses(&self, code: i32, parts: &[&str]) {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        for part in parts {
-            assert!(self.err.contains(part), "{part}: {self:?}");
-        }
-    }
-}
+use self::machine::Machine;
+use self::systemd::{Unit, line};
 
 fn fwupd() -> Vec<Unit> {
     let service = Unit::service("fwupd-refresh.service")
@@ -134,7 +38,7 @@ fn ids(unit: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn the_stock_fwupd_refresh_is_started_at_the_resume_whatever_it_is_ordered_after() {
-    let bus = Bus::with(fwupd()).await;
+    let bus = Machine::with(fwupd()).await;
     let said = bus.lint("fwupd-refresh").await;
     assert_eq!(said.code, Some(1), "{said:?}");
     for part in [
@@ -142,7 +46,7 @@ async fn the_stock_fwupd_refresh_is_started_at_the_resume_whatever_it_is_ordered
         "UG003",
         "UG006",
         "RandomizedDelaySec=1h",
-        "upgrade-gate drop-in fwupd-refresh.service --mode run --write",
+        "upgrade-gate drop-in fwupd-refresh.service --write",
         "during 30min without a network:",
     ] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
@@ -160,7 +64,7 @@ async fn the_stock_fwupd_refresh_is_started_at_the_resume_whatever_it_is_ordered
 
 #[tokio::test]
 async fn a_restart_loop_is_told_in_numbers() {
-    let bus = Bus::with(vec![hack("a.service")]).await;
+    let bus = Machine::with(vec![hack("a.service")]).await;
     let told = bus.lint("a --outage 1h --attempt 10s --json").await.json();
     let unit = &told["units"][0];
     assert_eq!(ids(unit), ["UG001"]);
@@ -177,7 +81,7 @@ async fn a_clean_unit_is_called_so() {
         "ExecStartEx",
         vec![line("/usr/bin/upgrade-gate run -- /usr/bin/tool")],
     );
-    let bus = Bus::with(vec![gated, Unit::service("b.service")]).await;
+    let bus = Machine::with(vec![gated, Unit::service("b.service")]).await;
     let said = bus.lint("u b").await;
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(said.out.matches("no findings").count(), 2, "{}", said.out);
@@ -198,7 +102,7 @@ async fn all_shows_only_units_with_findings_and_each_once() {
         hack("gone.service").unit("LoadState", "not-found"),
         Unit::service("new.service").own("Type", "rocket"),
     ]);
-    let bus = Bus::with(units).await;
+    let bus = Machine::with(units).await;
     let said = bus.lint("--all").await;
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.out.contains("c.service") && said.out.contains("fwupd-refresh.service"));
@@ -228,12 +132,12 @@ async fn all_shows_only_units_with_findings_and_each_once() {
 async fn three_lines_of_exec_start_are_all_looked_at() {
     let lines = ["/bin/a", "/bin/b", "/usr/bin/nm-online -s"].map(line);
     let unit = Unit::service("u.service").own("ExecStartEx", lines.to_vec());
-    let bus = Bus::with(vec![unit]).await;
+    let bus = Machine::with(vec![unit]).await;
     // nm-online as the last of three is no wait before the work, but the work itself.
     assert_eq!(bus.lint("u").await.code, Some(0));
     let switch = ["/bin/a", "/bin/nixos-rebuild switch", "/bin/c"].map(line);
     let unit = Unit::service("u.service").own("ExecStartEx", switch.to_vec());
-    let bus = Bus::with(vec![unit]).await;
+    let bus = Machine::with(vec![unit]).await;
     assert_eq!(
         ids(&bus.lint("u --json").await.json()["units"][0]),
         ["UG016"]
@@ -243,14 +147,14 @@ async fn three_lines_of_exec_start_are_all_looked_at() {
 #[tokio::test]
 async fn an_old_systemd_is_judged_as_it_is() {
     let oneshot = || Unit::service("u.service").own("Restart", "on-failure");
-    let old = Bus::with_version("v243", vec![oneshot()]).await;
+    let old = Machine::with_version("v243", vec![oneshot()]).await;
     assert_eq!(
         ids(&old.lint("u --json").await.json()["units"][0]),
         ["UG007"]
     );
-    let new = Bus::with_version("262", vec![oneshot()]).await;
+    let new = Machine::with_version("262", vec![oneshot()]).await;
     assert_eq!(new.lint("u").await.code, Some(0));
-    let odd = Bus::with_version("main", vec![oneshot()]).await;
+    let odd = Machine::with_version("main", vec![oneshot()]).await;
     odd.lint("u").await.refuses(70, &["Version", "main"]);
 }
 
@@ -266,14 +170,14 @@ async fn a_unit_that_systemd_refuses_is_explained_or_passed_on() {
             .unit("LoadError", why)
             .own("Restart", restart)
     };
-    let bus = Bus::with(vec![refused("always")]).await;
+    let bus = Machine::with(vec![refused("always")]).await;
     let said = bus.lint("u").await;
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
         said.out.contains("UG007") && said.out.contains("bad unit file"),
         "{said:?}"
     );
-    let bus = Bus::with(vec![refused("no")]).await;
+    let bus = Machine::with(vec![refused("no")]).await;
     bus.lint("u").await.refuses(
         69,
         &[
@@ -288,7 +192,7 @@ async fn a_unit_that_systemd_refuses_is_explained_or_passed_on() {
 async fn what_cannot_be_looked_at_is_named_and_the_others_are_looked_at() {
     let masked = Unit::service("masked.service").unit("LoadState", "masked");
     let transient = Unit::service("run-u7.service").unit("Transient", true);
-    let bus = Bus::with(vec![masked, transient]).await;
+    let bus = Machine::with(vec![masked, transient]).await;
     bus.lint("missing")
         .await
         .refuses(69, &["there is no unit missing.service"]);
@@ -311,7 +215,7 @@ async fn what_cannot_be_looked_at_is_named_and_the_others_are_looked_at() {
 
 #[tokio::test]
 async fn without_a_unit_there_is_nothing_to_look_at() {
-    let bus = Bus::none();
+    let bus = Machine::none();
     bus.lint("").await.refuses(64, &["--all"]);
     bus.lint("u --all").await.refuses(64, &["--all"]);
     bus.lint("u --outage infinity")
@@ -323,8 +227,8 @@ async fn without_a_unit_there_is_nothing_to_look_at() {
 #[tokio::test]
 async fn without_systemd_the_way_to_the_files_is_shown() {
     for (bus, why) in [
-        (Bus::none(), "there is no system bus"),
-        (Bus::empty(), "systemd is not on the system bus"),
+        (Machine::none(), "there is no system bus"),
+        (Machine::empty(), "systemd is not on the system bus"),
     ] {
         for words in ["u", "--all"] {
             bus.lint(words).await.refuses(69, &[why, "--root DIR"]);
@@ -334,7 +238,7 @@ async fn without_systemd_the_way_to_the_files_is_shown() {
 
 #[tokio::test]
 async fn a_bus_that_lets_nobody_in_is_no_systemd_either() {
-    let bus = Bus::none();
+    let bus = Machine::none();
     let listener = UnixListener::bind(bus.folder.path().join("bus")).unwrap();
     // Each caller is let in and hung up on, until the listener is shut down.
     let refusing = std::thread::spawn(move || {
@@ -352,7 +256,7 @@ const UPGRADE: &str = "[Unit]\nAfter=network-online.target\nStartLimitIntervalSe
 
 #[tokio::test]
 async fn without_systemd_the_files_below_a_root_are_read() {
-    let root = Bus::none();
+    let root = Machine::none();
     root.write("up.service", UPGRADE);
     root.write(
         "up.timer",
@@ -388,7 +292,7 @@ async fn without_systemd_the_files_below_a_root_are_read() {
 
 #[tokio::test]
 async fn the_version_of_systemd_is_known_by_the_files_of_the_root() {
-    let root = Bus::none();
+    let root = Machine::none();
     root.write(
         "up.service",
         "[Service]\nType=oneshot\nExecStart=/bin/a\nRestart=on-failure\n",
@@ -406,7 +310,7 @@ async fn the_version_of_systemd_is_known_by_the_files_of_the_root() {
 
 #[tokio::test]
 async fn bad_files_are_named_as_bad_units_are() {
-    let root = Bus::none();
+    let root = Machine::none();
     root.write("up.service", UPGRADE);
     root.write("none.service", "[Service]\nType=simple\n");
     let masked = root.folder.path().join("etc/systemd/system/masked.service");
@@ -422,4 +326,63 @@ async fn bad_files_are_named_as_bad_units_are() {
         .refuses(69, &["systemd refuses none.service"]);
     let nowhere = root.lint("up --root /nonexistent/root").await;
     nowhere.refuses(64, &["/nonexistent/root", "--root"]);
+}
+
+/// Debian's fwupd-refresh, as far as it matters.
+const FWUPD: &str = "[Unit]\nWants=network-online.target\nAfter=network-online.target\n\
+    [Service]\nType=oneshot\nStandardError=null\nUser=fwupd-refresh\nSuccessExitStatus=2 101\n\
+    ExecStart=/usr/bin/fwupdmgr refresh\n";
+
+#[tokio::test]
+async fn what_drop_in_writes_has_no_findings() {
+    for mode in ["run", "condition", "companion"] {
+        let root = Machine::none();
+        root.write("fwupd-refresh.service", FWUPD);
+        root.write(
+            "fwupd-refresh.timer",
+            "[Timer]\nOnCalendar=hourly\nRandomizedDelaySec=1h\nPersistent=yes\n",
+        );
+        root.write(
+            "upgrade-gate@.service",
+            "[Service]\nType=notify\nExecStart=/usr/bin/upgrade-gate wait-online\n",
+        );
+        assert_eq!(root.lint_files("fwupd-refresh").await.code, Some(1));
+        let words = format!("drop-in fwupd-refresh --mode {mode} --write --root");
+        let written = root
+            .command(&words)
+            .arg(root.folder.path())
+            .output()
+            .await
+            .unwrap();
+        assert!(written.status.success(), "{mode}: {written:?}");
+        let said = root.lint_files("fwupd-refresh").await;
+        assert_eq!(said.code, Some(0), "{mode}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_drop_ins_that_are_shipped_have_no_findings() {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("units/drop-ins");
+    let root = Machine::none();
+    let mut count = 0;
+    for folder in std::fs::read_dir(shipped).unwrap() {
+        let folder = folder.unwrap();
+        let name = folder.file_name().into_string().unwrap();
+        let Some(unit) = name
+            .strip_suffix(".d")
+            .filter(|unit| unit.ends_with(".service"))
+        else {
+            continue;
+        };
+        root.write(unit, "[Service]\nType=oneshot\nExecStart=/usr/bin/tool\n");
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            root.write(&format!("{name}/{}", file.file_name().display()), &text);
+        }
+        count += 1;
+    }
+    assert!(count >= 5, "they have moved: {count}");
+    let said = root.lint_files("--all").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
 }

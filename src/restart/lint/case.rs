@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::words::{self, Call, Command};
-use super::{Assumed, Fate};
-use crate::config::span;
+use super::{Assumed, Fate, Said};
+use crate::config::span::Span as Written;
 use crate::report::span::format_span;
 use crate::restart::outage::{Attempt, Outage, Story, simulate};
 use crate::restart::policy::{Exit, Phase};
@@ -64,12 +64,13 @@ impl<'a> Case<'a> {
 
     /// Whether upgrade-gate gates it, in whatever way.
     pub(super) fn is_gated(&self) -> bool {
-        !self.calls.is_empty() || self.has_companion() || self.waits_for_our_target()
+        !self.calls.is_empty() || self.companion().is_some() || self.waits_for_our_target()
     }
 
-    fn has_companion(&self) -> bool {
-        let mut requires = self.unit.requires.iter();
-        requires.any(|name| name.starts_with("upgrade-gate@"))
+    /// The `upgrade-gate@NAME.service` that gates it.
+    pub(super) fn companion(&self) -> Option<&'a str> {
+        let mut requires = self.unit.requires.iter().map(String::as_str);
+        requires.find(|name| name.starts_with("upgrade-gate@"))
     }
 
     fn waits_for_our_target(&self) -> bool {
@@ -139,7 +140,9 @@ impl<'a> Case<'a> {
         match gives_up {
             Some(call) if call.phase == Phase::Condition && call.exec_condition => Fate::Skipped,
             Some(call) => Fate::Tried(self.story_of_call(*call, 75)),
-            None if waiting || self.has_companion() || self.waits_for_our_target() => Fate::Held,
+            None if waiting || self.companion().is_some() || self.waits_for_our_target() => {
+                Fate::Held
+            }
             None => match self.calls.first() {
                 Some(call) if call.command == Command::Run => {
                     Fate::Tried(self.story_of_call(*call, 75))
@@ -149,12 +152,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The command that writes a drop-in for it.
-    pub(super) fn drop_in(&self, mode: &str) -> Option<String> {
-        Some(format!(
-            "upgrade-gate drop-in {} --mode {mode} --write",
-            self.unit.name
-        ))
+    /// What is to be said, if putting the gate before the unit's commands mends it.
+    pub(super) fn wants_gate(&self, what: String) -> Said {
+        Said {
+            what,
+            command: Some(format!("upgrade-gate drop-in {} --write", self.unit.name)),
+            lines: Vec::new(),
+        }
     }
 }
 
@@ -168,7 +172,7 @@ pub(super) fn asks_startup(options: &[&str]) -> bool {
 
 /// A span as it is written in a setting.
 pub(super) fn exact(span: Span) -> String {
-    span::Span::from(span).to_string()
+    Written::from(span).to_string()
 }
 
 /// A span for people.

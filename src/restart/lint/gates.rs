@@ -6,7 +6,7 @@ use super::words::{self, Call, Command};
 use crate::restart::policy::{Exit, Next, Phase, next};
 use crate::restart::unit::{Kind, Span};
 
-/// EX_TEMPFAIL: held at the deadline.
+/// `EX_TEMPFAIL`: held at the deadline.
 const NOT_NOW: u8 = 75;
 
 /// UG010: it is held against the main process alone.
@@ -18,17 +18,13 @@ pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Said> {
         return None;
     }
     let story = case.story_of_call(call, code);
-    Some(Said {
-        what: format!(
+    Some(case.wants_gate(format!(
             "RestartPreventExitStatus={code} is held against the exit of ExecStart= alone. {} in ExecStartPre= that exits with \
              {code} is a failure like any other, and Restart= restarts the unit: {} starts in {}.",
             call.name(),
             story.count(),
             shown(Some(case.assumed.outage)),
-        ),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+        )))
 }
 
 /// UG011: at the deadline it exits with 75, a failure.
@@ -43,22 +39,20 @@ pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Said> {
         }
         _ => "at once".to_owned(),
     };
-    Some(Said {
-        what: format!(
+    Some(case.wants_gate(format!(
             "Without a network {} in ExecStartPre= gives up {when} with exit code {NOT_NOW}: the unit is failed, the machine \
              degraded, and its OnFailure= units are started.",
             call.name()
-        ),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+        )))
 }
 
 /// UG012: `SuccessExitStatus=` and `-` hold for all commands of a start.
 pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
     let before = [Phase::Condition, Phase::StartPre];
-    let mut calls = before.iter().filter_map(|phase| call_in(case, *phase));
-    let (call, code) = calls.find_map(|call| {
+    let calls = before.iter().filter_map(|phase| call_in(case, *phase));
+    // With "-" a wait with or without an end is a delay that is meant; a check has no effect at all.
+    let mut meant = calls.filter(|call| !call.ignored || call.command == Command::Check);
+    let (call, code) = meant.find_map(|call| {
         let mut codes = call.codes().iter();
         codes
             .find(|code| goes_on(case, call, **code))
@@ -69,14 +63,10 @@ pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
     } else {
         format!("SuccessExitStatus={code} holds for ExecCondition= and ExecStartPre= too")
     };
-    Some(Said {
-        what: format!(
+    Some(case.wants_gate(format!(
             "{} says no with exit code {code}, and {why}: systemd goes on to ExecStart=, and the unit runs without a network.",
             call.name()
-        ),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+        )))
 }
 
 /// UG013: 64 and 78 skip the unit as well as 75.
@@ -108,6 +98,14 @@ fn with_option(case: &Case<'_>) -> Vec<String> {
 
 /// UG014: systemd is "starting" until the job is done.
 pub(super) fn waiting_at_boot(case: &Case<'_>) -> Option<Said> {
+    let (starter, waits) = waiting_call(case).or_else(|| waiting_companion(case))?;
+    Some(case.wants_gate(format!(
+        "{starter} starts it at boot, and {waits}: until there is a network the start job goes on, \"systemctl \
+         is-system-running\" says starting, and what is ordered after it does not start."
+    )))
+}
+
+fn waiting_call<'a>(case: &Case<'a>) -> Option<(&'a str, String)> {
     let call = case.calls.iter().find(|call| call.waits())?;
     let place = match call.phase {
         Phase::Start if case.service.kind == Kind::Oneshot => "in a oneshot",
@@ -115,15 +113,16 @@ pub(super) fn waiting_at_boot(case: &Case<'_>) -> Option<Said> {
         _ => "before ExecStart=",
     };
     let starter = started_at_boot(case, call.phase)?;
-    Some(Said {
-        what: format!(
-            "{starter} starts it at boot, and {} waits {place}: until there is a network the start job goes on, \"systemctl \
-             is-system-running\" says starting, and what is ordered after it does not start.",
-            call.name()
-        ),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+    Some((starter, format!("{} waits {place}", call.name())))
+}
+
+fn waiting_companion<'a>(case: &Case<'a>) -> Option<(&'a str, String)> {
+    let companion = case.companion()?;
+    let target = case.unit.wanted_by.iter().find(|name| is_of_boot(name))?;
+    Some((
+        target,
+        format!("{companion}, which it requires, waits before it counts as started"),
+    ))
 }
 
 /// A target of the boot, or a timer that makes up for the time the machine was off. Several lines of `ExecStart=` are

@@ -74,7 +74,13 @@ pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Said> {
         names => format!("{} elapses again", names.join(" or ")),
     };
     Some(Said {
-        what: format!(
+        lines: vec![
+            "[Unit]".to_owned(),
+            "StartLimitIntervalSec=0".to_owned(),
+            "[Service]".to_owned(),
+            "RestartSec=1min".to_owned(),
+        ],
+        ..case.wants_gate(format!(
             "Without a network for {}, with attempts of {}, it is started {starts} times within {}; then the start limit \
              ({} starts in {}) refuses it (Result=start-limit-hit), {} before the network is back. Nothing restarts it \
              until {until}.",
@@ -84,14 +90,7 @@ pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Said> {
             case.unit.start_limit.burst,
             exact(case.unit.start_limit.interval),
             shown(Some(case.assumed.outage.saturating_sub(at))),
-        ),
-        command: case.drop_in("run"),
-        lines: vec![
-            "[Unit]".to_owned(),
-            "StartLimitIntervalSec=0".to_owned(),
-            "[Service]".to_owned(),
-            "RestartSec=1min".to_owned(),
-        ],
+        ))
     })
 }
 

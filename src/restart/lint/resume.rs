@@ -24,11 +24,9 @@ pub(super) fn before_the_network(case: &Case<'_>) -> Option<Said> {
             timer.name
         )
     };
-    Some(Said {
-        what: format!("{woken}; Wi-Fi needs about 5s more, a captive portal minutes.{believed}"),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+    Some(case.wants_gate(format!(
+        "{woken}; Wi-Fi needs about 5s more, a captive portal minutes.{believed}"
+    )))
 }
 
 /// UG004: it asks for something else than the network.
@@ -42,29 +40,24 @@ pub(super) fn nm_online(case: &Case<'_>) -> Option<Said> {
          VPN, which a sleep does not take down. At a resume it then waits for 0s; without them for 30s at most, unless told \
          otherwise, and a captive portal is online to it."
     };
-    Some(Said {
-        what: what.to_owned(),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+    Some(case.wants_gate(what.to_owned()))
 }
 
 /// UG005: it is about a machine that was off.
 pub(super) fn persistent(case: &Case<'_>) -> Option<Said> {
     let timer = timer_of_the_resume(case).filter(|timer| !timer.persistent)?;
     Some(Said {
-        what: format!(
-            "Persistent=false in {} holds for times at which the timer was not running: the machine was off. What elapses \
-             during a sleep is made up for at the resume, once, whatever Persistent= says (systemd.timer(5)). With \
-             Persistent=false an upgrade missed while the machine was off is not made up for at all.",
-            timer.name
-        ),
-        command: case.drop_in("run"),
         lines: vec![
             format!("# {}", timer.name),
             "[Timer]".to_owned(),
             "Persistent=true".to_owned(),
         ],
+        ..case.wants_gate(format!(
+            "Persistent=false in {} holds for times at which the timer was not running: the machine was off. What elapses \
+             during a sleep is made up for at the resume, once, whatever Persistent= says (systemd.timer(5)). With \
+             Persistent=false an upgrade missed while the machine was off is not made up for at all.",
+            timer.name
+        ))
     })
 }
 
@@ -72,17 +65,13 @@ pub(super) fn persistent(case: &Case<'_>) -> Option<Said> {
 pub(super) fn randomized_delay(case: &Case<'_>) -> Option<Said> {
     let timer = timer_of_the_resume(case)?;
     let delay = timer.randomized_delay.filter(|delay| !delay.is_zero())?;
-    Some(Said {
-        what: format!(
+    Some(case.wants_gate(format!(
             "RandomizedDelaySec={} in {} is added to the time in OnCalendar=. If both have passed during the sleep, nothing is \
              left to wait for, and it is started in the second of the resume (systemd#43350): so are all machines that wake at \
              nine.",
             exact(Some(delay)),
             timer.name,
-        ),
-        command: case.drop_in("run"),
-        lines: Vec::new(),
-    })
+        )))
 }
 
 /// The timer that starts a unit at a resume which needs the network and waits for it in no way.

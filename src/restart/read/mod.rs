@@ -93,7 +93,7 @@ fn all_of(files: &Files) -> All {
 pub enum ReadError {
     /// There is no bus, or it lets nobody in.
     #[error("{0}; {INSTEAD}")]
-    Bus(#[from] ConnectError),
+    Bus(Box<ConnectError>),
     /// The bus is there, and systemd is not on it.
     #[error("systemd is not on the system bus: {0}; {INSTEAD}")]
     NoSystemd(String),
@@ -134,6 +134,12 @@ pub enum ReadError {
         /// Its value; empty if systemd does not tell it.
         value: String,
     },
+}
+
+impl From<ConnectError> for ReadError {
+    fn from(error: ConnectError) -> Self {
+        Self::Bus(Box::new(error))
+    }
 }
 
 /// What to do without systemd.

@@ -239,18 +239,14 @@ fn all(units: &[Unit], object: &str, interface: &str) -> BTreeMap<String, OwnedV
             .map(|(k, v)| (k.clone(), v.try_clone().unwrap()));
         copies.collect()
     };
-    match unit {
-        Some(unit) => unit.interfaces.get(interface).map(copy).unwrap_or_default(),
-        None => {
-            let missing = ["Id", "LoadState"].map(str::to_owned).into_iter();
-            let values = ["missing.service", "not-found"]
-                .map(Variant::from)
-                .into_iter();
-            missing
-                .zip(values.map(|value| value.try_into_owned().unwrap()))
-                .collect()
-        }
+    if let Some(unit) = unit {
+        return unit.interfaces.get(interface).map(copy).unwrap_or_default();
     }
+    let missing = [("Id", "missing.service"), ("LoadState", "not-found")];
+    let owned = |value: &'static str| Variant::from(value).try_into_owned().unwrap();
+    missing
+        .map(|(name, value)| (name.to_owned(), owned(value)))
+        .into()
 }
 
 fn path(name: &str) -> OwnedObjectPath {

@@ -57,7 +57,7 @@ pub(super) fn unit(unit: &Properties<'_>, own: &Properties<'_>) -> Result<Unit, 
 /// The timers that start it.
 pub(super) fn timers(unit: &Properties<'_>) -> Vec<String> {
     let mut triggers = unit.texts("TriggeredBy");
-    triggers.retain(|name| name.ends_with(".timer"));
+    triggers.retain(|name| name.strip_suffix(".timer").is_some());
     triggers
 }
 
