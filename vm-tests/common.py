@@ -95,12 +95,18 @@ def service(machine, name, command, gated="lab", extra=""):
 
 
 def upgrade(name):
-    """A stand-in for an upgrade: wants the cache, and leaves a line for each time it got it."""
-    return f"curl -fsS --max-time 10 http://cache.test/nix-cache-info >&2\necho run >> /run/lab/{name}.runs"
+    """A stand-in for an upgrade: wants the cache, and leaves a line for each time it began, and for each time it got it."""
+    return (f"echo begun >> /run/lab/{name}.begun\n"
+            f"curl -fsS --max-time 10 http://cache.test/nix-cache-info >&2\necho run >> /run/lab/{name}.runs")
 
 
 def runs(machine, name):
     return int(machine.succeed(f"touch /run/lab/{name}.runs; wc -l < /run/lab/{name}.runs"))
+
+
+def begun(machine, name):
+    """How often `upgrade` began: a gate that lets it run too early would only have it repeated."""
+    return int(machine.succeed(f"touch /run/lab/{name}.begun; wc -l < /run/lab/{name}.begun"))
 
 
 def timer(machine, name, seconds):
@@ -138,21 +144,23 @@ def never_failed(machine, name):
 def suspend(machine, seconds, due=()):
     """A real suspend, ended by the machine's own clock; the units `due` have timers that elapse in the midst of it.
 
-    Alarm and timers are set by systemd-suspend.service itself, so that a slow machine sleeps before either; not under 6 s all the same.
+    Alarm and timers are set by systemd-suspend.service itself, so that the machine sleeps before either; not under 6 s all the same.
     """
     count = "/sys/power/suspend_stats/success"
-    before = int(machine.succeed(f"cat {count}"))
-    lines = ["set -eu", "now=$(date +%s)"]
+    # the slower the machine, the longer it takes to fall asleep: an alarm that rings before would wake nobody
+    lines = ["set -eu", f"before=$(cat {count})", "now=$(date +%s)", "systemctl show -P Version > /dev/null",
+             "slow=$((4 * ($(date +%s) - now)))"]
     for name in due:
-        lines += [f"printf '[Timer]\\nUnit={name}.service\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $((now + {seconds * 2 // 3})) "
-                  f"> /run/systemd/system/due-{before}-{name}.timer", f"systemctl start due-{before}-{name}.timer"]
-    lines += ["echo 0 > /sys/class/rtc/rtc0/wakealarm", f"echo +{seconds} > /sys/class/rtc/rtc0/wakealarm"]
-    write(machine, "/run/lab/before-sleep", "\n".join(lines) + "\n")
+        timer_unit = f"due-$before-{name}.timer"
+        lines += [f"printf '[Timer]\\nUnit={name}.service\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $((now + {seconds * 2 // 3} + slow)) "
+                  f"> /run/systemd/system/{timer_unit}", f"systemctl start {timer_unit}"]
+    lines += ["echo 0 > /sys/class/rtc/rtc0/wakealarm", f"echo +$(({seconds} + slow)) > /sys/class/rtc/rtc0/wakealarm"]
     drop_in = "/run/systemd/system/systemd-suspend.service.d/lab.conf"
-    if machine.execute(f"test -e {drop_in}")[0] != 0:
-        write(machine, drop_in, f"[Service]\n{environment(machine)}\nExecStartPre={shell(machine)} /run/lab/before-sleep\n")
-    # a unit and not this shell, which shall not be in the middle of an answer when the machine stops
-    machine.succeed("systemctl suspend")
+    hook = f"[Service]\n{environment(machine)}\nExecStartPre={shell(machine)} /run/lab/before-sleep\n"
+    # at one go, as it can be urgent; a unit sleeps and not this shell, which shall not be in the middle of an answer when the machine stops
+    before = int(machine.succeed(
+        f"cat {count}; mkdir -p /run/lab $(dirname {drop_in}); printf '%s\\n' {' '.join(map(shlex.quote, lines))} > /run/lab/before-sleep; "
+        f"test -e {drop_in} || printf %s {shlex.quote(hook)} > {drop_in}; systemctl suspend"))
     machine.wait_until_succeeds(f"test $(cat {count}) -gt {before}", timeout=120)
 
 

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use super::prepare::{Refusal, Setting, prepare_watch};
+use super::prepare::{Refusal, Setting, made, prepare_watch};
 use super::question::reporter;
 use crate::cli::Watch;
-use crate::clock;
+use crate::dirs::Dirs;
 use crate::engine::Engine;
 use crate::exit::Exit;
-use crate::gate::time::Monotonic;
 use crate::report::Kind;
 use crate::run::signals::{Ignored, Signals};
 use crate::watch::link::Link;
+use crate::watch::memory::Memory;
 use crate::watch::target::TARGET;
 use crate::watch::watcher::{Fresh, Watcher};
 
@@ -27,9 +27,10 @@ pub(super) async fn watch(args: &Watch, setting: &Setting) -> Result<Exit, Refus
         );
         Refusal::new(Exit::Unavailable, &why)
     })?;
-    let since = unproven_since(&link).await;
+    let runtime = made(Dirs::of_process(&setting.root).usable_runtime());
+    let memory = Memory::below(runtime.as_deref());
     let machine_id = machine_id(&setting.root);
-    let watcher = Watcher::new(fresh, link, signals, machine_id, since);
+    let watcher = Watcher::new(fresh, link, signals, machine_id, memory);
     Box::pin(watcher.run(load)).await;
     Ok(Exit::Ok)
 }
@@ -43,15 +44,6 @@ fn load(args: &Watch, setting: &Setting) -> Result<Fresh, Refusal> {
         reporter,
         watch,
     })
-}
-
-/// Where the target has never been active, nothing has been proven since the boot. Otherwise another watch has ended,
-/// and what was proven until now is not known.
-async fn unproven_since(link: &Link) -> Monotonic {
-    match link.was_active(TARGET).await {
-        Ok(false) => Monotonic::default(),
-        Ok(true) | Err(_) => clock::now().monotonic,
-    }
 }
 
 /// machine-id(5). Without one all machines without one have the same delays.

@@ -126,15 +126,6 @@ impl Link {
         .await
     }
 
-    /// Whether a unit has been active since it was loaded, which for one that others refer to is since boot.
-    pub async fn was_active(&self, unit: &str) -> Result<bool, Error> {
-        within(async {
-            let unit = self.loaded(unit).await?;
-            Ok(unit.active_enter_timestamp_monotonic().await? > 0)
-        })
-        .await
-    }
-
     /// The failed units whose names match one of these patterns.
     pub async fn failed(&self, patterns: &[String]) -> Result<Vec<Failed>, Error> {
         let patterns: Vec<_> = patterns.iter().map(String::as_str).collect();

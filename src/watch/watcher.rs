@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 
 use super::course::{Course, Look, Turn};
 use super::link::{Link, Told};
+use super::memory::Memory;
 use super::outages::Outages;
 use super::rearm::{Manner, Rearm};
 use super::target::{Do, TARGET, Target};
@@ -55,17 +56,18 @@ pub struct Watcher {
     course: Course,
     target: Target,
     outages: Outages,
+    memory: Memory,
     rearm: Rearm,
 }
 
 impl Watcher {
-    /// Joins what a watch needs. Nothing is proven, and has not been since `unproven_since`.
+    /// Joins what a watch needs.
     pub fn new(
         fresh: Fresh,
         link: Link,
         signals: Signals,
         machine_id: String,
-        unproven_since: Monotonic,
+        memory: Memory,
     ) -> Self {
         let Fresh {
             engine,
@@ -86,7 +88,8 @@ impl Watcher {
             patience: Duration::ZERO,
             course: Course::new(),
             target: Target::default(),
-            outages: Outages::new(unproven_since),
+            outages: Outages::new(memory.unproven_since(clock::now().monotonic)),
+            memory,
             rearm: Rearm::new(manner),
         }
     }
@@ -189,6 +192,7 @@ impl Watcher {
                 None
             }
             Some(Turn::Opened) => {
+                self.memory.proven();
                 self.outages.proven(now.monotonic);
                 self.target.want(true)
             }

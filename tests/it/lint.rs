@@ -1,114 +1,14 @@
 //! `lint`, the real binary: units from a systemd that is faked on a private bus, and from files below a root.
 
+mod machine;
 mod systemd;
 
 use std::os::unix::net::UnixListener;
-use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::process::Command;
-use tokio::time::timeout;
 
-use self::systemd::{Systemd, Unit, line};
-use crate::harness::GENEROUS;
-use crate::support::bus::TestBus;
-
-/// A machine as far as lint sees it: a folder with a bus or unit files in it, and whoever is on the bus.
-struct Machine {
-    folder: TempDir,
-    bus: Option<TestBus>,
-    systemd: Option<Systemd>,
-}
-
-impl Machine {
-    fn none() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            bus: None,
-            systemd: None,
-        }
-    }
-
-    fn empty() -> Self {
-        let mut bus = Self::none();
-        bus.bus = Some(TestBus::start(&bus.folder.path().join("bus")));
-        bus
-    }
-
-    async fn with(units: Vec<Unit>) -> Self {
-        Self::with_version("257.8-1~deb13u2", units).await
-    }
-
-    async fn with_version(version: &'static str, units: Vec<Unit>) -> Self {
-        let mut bus = Self::empty();
-        let address = bus.bus.as_ref().unwrap().address();
-        bus.systemd = Some(Systemd::start(&address, version, units).await);
-        bus
-    }
-
-    /// Writes a unit file below the folder, which is also a root.
-    fn write(&self, name: &str, text: &str) {
-        let path = self.folder.path().join("etc/systemd/system").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    /// The units of the files below the folder.
-    async fn lint_files(&self, words: &str) -> Said {
-        let root = self.folder.path().display();
-        self.lint(&format!("{words} --root {root}")).await
-    }
-
-    async fn lint(&self, words: &str) -> Said {
-        let ended = timeout(GENEROUS, self.command(&format!("lint {words}")).output()).await;
-        Said::new(ended.expect("it ends").unwrap())
-    }
-
-    fn command(&self, words: &str) -> Command {
-        let bus = self.folder.path().join("bus");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_upgrade-gate"));
-        command
-            .args(words.split_whitespace())
-            .env_clear()
-            .env(
-                "DBUS_SYSTEM_BUS_ADDRESS",
-                format!("unix:path={}", bus.display()),
-            )
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        command
-    }
-}
-
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    fn new(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no json: {self:?}"))
-    }
-
-    #[track_caller]
-    fn refuses(&self, code: i32, parts: &[&str]) {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        for part in parts {
-            assert!(self.err.contains(part), "{part}: {self:?}");
-        }
-    }
-}
+use self::machine::Machine;
+use self::systemd::{Unit, line};
 
 fn fwupd() -> Vec<Unit> {
     let service = Unit::service("fwupd-refresh.service")

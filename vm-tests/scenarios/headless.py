@@ -14,7 +14,7 @@ with subtest("held when it goes to sleep, open when it has woken and the cable i
     server.succeed("systemctl start --no-block job")
     held(server, "[a-z_]+")
     suspend(server, 6)
-    assert runs(server, "job") == 0
+    assert begun(server, "job") == 0
     plug(server)
     finished(server, "job.service")
-    assert runs(server, "job") == 1
+    assert begun(server, "job") == runs(server, "job") == 1

@@ -15,7 +15,7 @@ with subtest("the ungated one fails"):
     assert runs(laptop, "ungated-upgrade") == 0
 
 with subtest("the gated one waits, and runs once when the cache answers"):
-    assert runs(laptop, "nixos-upgrade") == 0
+    assert begun(laptop, "nixos-upgrade") == 0
     radio(laptop)
     finished(laptop, "nixos-upgrade.service")
-    assert runs(laptop, "nixos-upgrade") == 1
+    assert begun(laptop, "nixos-upgrade") == runs(laptop, "nixos-upgrade") == 1

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::words::{self, Call, Command};
 use super::{Assumed, Fate, Said};
-use crate::config::span;
+use crate::config::span::Span as Written;
 use crate::report::span::format_span;
 use crate::restart::outage::{Attempt, Outage, Story, simulate};
 use crate::restart::policy::{Exit, Phase};
@@ -172,7 +172,7 @@ pub(super) fn asks_startup(options: &[&str]) -> bool {
 
 /// A span as it is written in a setting.
 pub(super) fn exact(span: Span) -> String {
-    span::Span::from(span).to_string()
+    Written::from(span).to_string()
 }
 
 /// A span for people.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Watcher;
 use crate::clock;
 use crate::gate::time::Monotonic;
+use crate::report::status_file;
 use crate::watch::link::{Error, Link};
 use crate::watch::rearm::Failed;
 use crate::watch::target::{Do, Ended, TARGET};
@@ -78,9 +79,11 @@ impl Watcher {
         let (Some(link), Some(wanted)) = (&self.link, self.target.wanted()) else {
             return;
         };
-        let shuts_down = self.engine.gate().is_shutting_down();
+        if self.target.is_changing() || self.is_ending().await {
+            return;
+        }
         match link.is_active(TARGET).await {
-            Ok(active) if active != wanted && !shuts_down && !self.target.is_changing() => {
+            Ok(active) if active != wanted => {
                 let (was, is) = if active {
                     ("started", "held")
                 } else {
@@ -93,6 +96,15 @@ impl Watcher {
             Ok(_) => {}
             Err(error) => tracing::debug!("cannot read the state of {TARGET}: {error}"),
         }
+    }
+
+    /// Whether systemd is about to stop or restart us, or everything: the target goes before us.
+    async fn is_ending(&self) -> bool {
+        let (Some(link), Some(unit)) = (&self.link, status_file::unit()) else {
+            return self.engine.gate().is_shutting_down();
+        };
+        let busy = link.busy(&[&unit]).await;
+        self.engine.gate().is_shutting_down() || busy.is_ok_and(|busy| busy.contains(&unit))
     }
 
     /// Gives a turn to the units that have failed for want of the network.

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use upgrade_gate::restart::drop_in::Mode;
+
 use super::root::{ETC, LIB, Root};
 
 fn shipped() -> PathBuf {
@@ -167,5 +169,40 @@ fn gated_services_never_fail_for_not_now_and_say_what_they_wait_for() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn the_documentation_names_everything_that_is_installed_and_every_mode() {
+    let page = include_str!("../../../docs/units.md");
+    let all = [
+        shipped(),
+        shipped().join("tmpfiles.d"),
+        shipped().join("example"),
+    ];
+    for path in all
+        .iter()
+        .flat_map(|dir| files(dir))
+        .filter(|path| path.is_file())
+    {
+        let found = page
+            .lines()
+            .any(|line| line.starts_with("| `") && line.contains(&name(&path)));
+        assert!(found, "{}", path.display());
+    }
+    for dir in files(&shipped().join("drop-ins")) {
+        let unit = name(&dir).replace(".service.d", "");
+        assert!(
+            page.contains(&format!("`{unit}`")) || page.contains(&format!("`drop-ins/{unit}/")),
+            "{unit}"
+        );
+    }
+    let modes = Mode::ALL.map(|mode| format!("| `{}` ", mode.name()));
+    let header = page
+        .lines()
+        .find(|line| line.starts_with("| |"))
+        .expect("a table");
+    for mode in modes {
+        assert!(header.contains(&mode), "{mode}");
     }
 }

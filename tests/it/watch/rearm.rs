@@ -116,9 +116,13 @@ async fn what_failed_before_a_watch_that_is_not_the_first_is_nobody_s_knowledge(
         "rearm = ['*.service']",
     )
     .await;
-    machine.systemd.by_hand(TARGET, true).await;
-    machine.systemd.by_hand(TARGET, false).await;
+    machine.world.target.say(Says::Good);
+    let mut first = machine.watch().await;
+    machine.systemd.until_state(TARGET, "active").await;
+    first.gate.signal(nix::sys::signal::Signal::SIGKILL);
+    first.gate.ends().await;
     machine.systemd.fails("a.service");
+    machine.world.target.say(Says::Nothing);
     let mut watch = machine.watch().await;
     watch.gate.held("unreachable").await;
     machine.systemd.fails("z.service");

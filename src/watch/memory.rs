@@ -1,0 +1,69 @@
+//! Whether anything has been proven since the boot: a file that goes with it.
+//!
+//! systemd forgets a target that is inactive and that nobody refers to, so it cannot be asked.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+
+use crate::gate::time::Monotonic;
+
+/// The file, below the runtime directory.
+const NAME: &str = "proven-since-boot";
+
+/// The file; none where there is no runtime directory.
+#[derive(Debug)]
+pub struct Memory(Option<PathBuf>);
+
+impl Memory {
+    /// In this runtime directory.
+    pub fn below(runtime: Option<&Path>) -> Self {
+        Self(runtime.map(|dir| dir.join(NAME)))
+    }
+
+    /// Since when nothing has been proven, for a watch that starts `now`: since the boot, if it is the first one that could
+    /// have. What was while no watch ran is not known, and does not count.
+    pub fn unproven_since(&self, now: Monotonic) -> Monotonic {
+        match self.0.as_deref().map(Path::try_exists) {
+            Some(Ok(false)) => Monotonic::default(),
+            Some(Ok(true) | Err(_)) | None => now,
+        }
+    }
+
+    /// Something is proven.
+    pub fn proven(&self) {
+        let Some(path) = &self.0 else { return };
+        let made = OpenOptions::new().create(true).append(true).open(path);
+        if let Err(error) = made {
+            tracing::info!(
+                "cannot write {}: {error}; the next watch will take this boot for one without a network",
+                path.display()
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: Monotonic = Monotonic(Duration::from_secs(500));
+
+    #[test]
+    fn before_the_first_proof_nothing_has_been_proven_since_the_boot() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::below(Some(dir.path()));
+        assert_eq!(memory.unproven_since(NOW), Monotonic::default());
+        memory.proven();
+        memory.proven();
+        assert_eq!(memory.unproven_since(NOW), NOW);
+    }
+
+    #[test]
+    fn without_a_place_to_remember_only_the_present_counts() {
+        let memory = Memory::below(None);
+        memory.proven();
+        assert_eq!(memory.unproven_since(NOW), NOW);
+    }
+}
