@@ -120,6 +120,14 @@ fn the_gate_imports_nothing_that_could_read_the_world() {
 }
 
 #[test]
+fn what_the_watch_decides_imports_nothing_that_could_read_the_world() {
+    let room = room("src/watch");
+    for file in ["course.rs", "outages.rs", "rearm.rs", "target.rs"] {
+        imports_only(&room.join(file), &[GATE, &["crate::run::backoff::mixed;"]]);
+    }
+}
+
+#[test]
 fn what_is_said_of_restarts_imports_nothing_that_could_read_the_world() {
     let room = room("src/restart");
     for file in ARITHMETIC_FILES {
