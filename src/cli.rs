@@ -40,7 +40,7 @@ pub struct Cli {
 pub enum Command {
     /// Wait until the gate opens
     #[command(after_long_help = texts::WAIT_ONLINE)]
-    WaitOnline(Question),
+    WaitOnline(WaitOnline),
     /// Say now whether the gate is open, after a fresh probe
     #[command(after_long_help = texts::CHECK)]
     Check(Question),
@@ -56,6 +56,9 @@ pub enum Command {
     /// Print the drop-in that gates a service, or write it
     #[command(after_long_help = texts::DROP_IN)]
     DropIn(DropIn),
+    /// Keep upgrade-gate-online.target truthful, and start again what failed for want of the network
+    #[command(after_long_help = texts::WATCH)]
+    Watch(Watch),
     /// Show the effective configuration and where each value comes from
     #[command(after_long_help = texts::CONFIG)]
     Config(Config),
@@ -96,7 +99,18 @@ pub struct GateArgs {
     pub json: bool,
 }
 
-/// `wait-online` and `check`.
+/// `wait-online`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitOnline {
+    /// What is asked.
+    #[command(flatten)]
+    pub question: Question,
+    /// Whether it stays once the gate is open.
+    #[arg(long, help = texts::STAY, long_help = texts::STAY_LONG, conflicts_with = "exec_condition")]
+    pub stay: bool,
+}
+
+/// What `wait-online` and `check` ask.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
     /// What is asked for.
@@ -119,6 +133,14 @@ pub struct Run {
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// `watch`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Print JSON lines for programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `status`.

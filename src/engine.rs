@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 
 use tokio::sync::watch;
 
 use crate::clock;
 use crate::gate::event::Event;
 use crate::gate::policy::Policy;
+use crate::gate::verdict::{Evidence, Loss};
 use crate::gate::{Action, Gate};
 use crate::probe::protocol::Request;
 use crate::probe::{Finished, Prober};
@@ -69,10 +71,40 @@ impl Engine {
     /// Safe to cancel: nothing that was heard is lost.
     pub async fn next(&mut self) -> News {
         loop {
-            if let Some(action) = self.actions.pop_front() {
+            if let Some(action) = self.turn().await {
                 return action;
             }
+        }
+    }
+
+    /// The next thing the gate wants said or done; `None` when something was heard that it does not speak of. For
+    /// those who look at the gate themselves while it rests. Safe to cancel.
+    pub async fn turn(&mut self) -> Option<News> {
+        if self.actions.is_empty() {
             self.listen().await;
+        }
+        self.actions.pop_front()
+    }
+
+    /// Does something else while the world is listened to. Only while the gate rests: its words are not heard.
+    pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = self.turn() => {}
+            }
+        }
+    }
+
+    /// Listens while the gate rests, until what it has opened on proves nothing any more; says why.
+    pub async fn lost(&mut self, evidence: &Evidence) -> Loss {
+        loop {
+            if let Some(loss) = self.gate.loss(evidence) {
+                return loss;
+            }
+            self.turn().await;
         }
     }
 

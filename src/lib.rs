@@ -15,3 +15,4 @@ pub mod report;
 pub mod restart;
 pub mod run;
 pub mod sources;
+pub mod watch;

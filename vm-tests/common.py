@@ -2,7 +2,8 @@
 
 Facts it relies on, true of both: a root shell with `upgrade-gate`, `curl`, `dnsmasq`, `hostapd`, `iw`, `ip`, `nmcli`,
 `busybox`, `python3`, `nix`, `openssl` and `sshd` in PATH; units in /run/systemd/system are read, and those in `boot_units(m)` at boot too;
-an RTC that wakes the machine; eth1 at 192.168.1.N for the Nth machine, which NetworkManager leaves alone.
+an RTC that wakes the machine; eth1 at 192.168.1.N for the Nth machine, which NetworkManager leaves alone. The files of units/ are
+installed as a distribution does: units and tmpfiles.d are in force, none is enabled; drop-ins and the example lie in `share(m)`.
 """
 
 import shlex
@@ -12,6 +13,19 @@ WIFI, WIFI_KEY = "lab", "correct horse"
 # the Internet: beyond the access point, by a route, by a name
 ROUTER, CACHE = "10.77.0.1", "10.88.0.1"
 TARGET = "nix-cache:http://cache.test"
+
+
+class Skipped(SystemExit):
+    """The end of a scenario that this machine cannot have: `vm-tests/run` counts it, NixOS's driver ends with 0 and its log says why."""
+
+    def __init__(self, reason):
+        super().__init__(0)
+        self.reason = reason
+
+
+def skip(reason):
+    print(f"SKIPPED: {reason}", flush=True)
+    raise Skipped(reason)
 
 
 def write(machine, path, text):
@@ -31,6 +45,11 @@ def boot_units(machine):
 def environment(machine):
     """A unit's [Service] lines that make it find what the root shell finds."""
     return f"Environment=PATH={found(machine)[2]}\nEnvironment=HOME=/root"
+
+
+def share(machine):
+    """The folder with `drop-ins/UNIT.service.d/upgrade-gate.conf` and `example/`, not in force until copied or linked."""
+    return machine.succeed(f"echo $(dirname $(dirname $(readlink -f {gate(machine)})))/share/upgrade-gate").strip()
 
 
 def gate(machine):
@@ -85,7 +104,8 @@ def runs(machine, name):
 
 
 def timer(machine, name, seconds):
-    """NAME.timer elapses once on the calendar, `seconds` from now; a time that is past when it starts would never come."""
+    """NAME.timer elapses once on the calendar, `seconds` from now; a time that is past when it starts would never come. See `suspend` for
+    one that is to elapse in the sleep."""
     machine.succeed(f"printf '[Timer]\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $(($(date +%s) + {seconds})) "
                     f"> /run/systemd/system/{name}.timer; systemctl start {name}.timer")
 
@@ -96,7 +116,8 @@ def journal(machine, name):
 
 def held(machine, reason, name="lab", timeout=60):
     """Waits until a gate of the profile says it is held for `reason`."""
-    machine.wait_until_succeeds(f"upgrade-gate status --json | grep -E '\"reason\" *: *\"{reason}\"'", timeout=timeout)
+    gate = f'"profile":"{name}","verdict":"held","reason":"{reason}"'
+    machine.wait_until_succeeds(f"upgrade-gate status --json | grep -E '{gate}'", timeout=timeout)
 
 
 def endings(name):
@@ -114,13 +135,24 @@ def never_failed(machine, name):
     machine.fail(f"journalctl --no-pager -o cat -u {name} | grep -E 'Failed with result|Scheduled restart job'")
 
 
-def suspend(machine, seconds):
-    """A real suspend, ended by the machine's own clock; not under 5 s, as an alarm that rings before it sleeps wakes nobody."""
+def suspend(machine, seconds, due=()):
+    """A real suspend, ended by the machine's own clock; the units `due` have timers that elapse in the midst of it.
+
+    Alarm and timers are set by systemd-suspend.service itself, so that a slow machine sleeps before either; not under 6 s all the same.
+    """
     count = "/sys/power/suspend_stats/success"
     before = int(machine.succeed(f"cat {count}"))
+    lines = ["set -eu", "now=$(date +%s)"]
+    for name in due:
+        lines += [f"printf '[Timer]\\nUnit={name}.service\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $((now + {seconds * 2 // 3})) "
+                  f"> /run/systemd/system/due-{before}-{name}.timer", f"systemctl start due-{before}-{name}.timer"]
+    lines += ["echo 0 > /sys/class/rtc/rtc0/wakealarm", f"echo +{seconds} > /sys/class/rtc/rtc0/wakealarm"]
+    write(machine, "/run/lab/before-sleep", "\n".join(lines) + "\n")
+    drop_in = "/run/systemd/system/systemd-suspend.service.d/lab.conf"
+    if machine.execute(f"test -e {drop_in}")[0] != 0:
+        write(machine, drop_in, f"[Service]\n{environment(machine)}\nExecStartPre={shell(machine)} /run/lab/before-sleep\n")
     # a unit and not this shell, which shall not be in the middle of an answer when the machine stops
-    machine.succeed(f"echo 0 > /sys/class/rtc/rtc0/wakealarm; echo +{seconds} > /sys/class/rtc/rtc0/wakealarm; "
-                    "systemctl suspend")
+    machine.succeed("systemctl suspend")
     machine.wait_until_succeeds(f"test $(cat {count}) -gt {before}", timeout=120)
 
 

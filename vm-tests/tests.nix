@@ -22,7 +22,12 @@ let
     let
       text = readFile (./scenarios + "/${file}");
       lines = lib.splitString "\n" text;
-      machine = match "# machine: ([a-z_]+)( on other)?( with (networkmanager|networkd))?";
+      # whatever else a machine is `with`, every machine here has: the module brings all that is shipped
+      machine = match "# machine: ([a-z_]+)( on other)?( with .*)?";
+      networks = [
+        "networkmanager"
+        "networkd"
+      ];
       limits = filter (m: m != null) (map (match "# limit: ([0-9]+) s") lines);
     in
     {
@@ -33,19 +38,38 @@ let
       nodes = map (m: {
         name = elemAt m 0;
         foreign = elemAt m 1 != null;
-        network = elemAt m 3;
+        network = lib.findFirst (word: lib.elem word networks) null (
+          lib.splitString " " (toString (elemAt m 2))
+        );
       }) (filter (m: m != null) (map machine lines));
     };
 
   mixed = scenario: lib.any (node: node.foreign) scenario.nodes;
 
   machine =
-    platform: network:
+    hostPkgs: platform: number: network:
     { lib, pkgs, ... }:
+    let
+      address = "192.168.1.${toString number}";
+    in
     {
-      nixpkgs.hostPlatform = platform;
+      imports = [ ../module.nix ];
+      # the framework gives every machine the host's own packages
+      nixpkgs.pkgs = lib.mkIf (platform != system) (
+        lib.mkForce (
+          import hostPkgs.path {
+            inherit (hostPkgs) config overlays;
+            system = platform;
+          }
+        )
+      );
+      services.upgrade-gate = {
+        enable = true;
+        package = package pkgs;
+      };
+      # units that a scenario wants at the next boot
+      boot.extraSystemdUnitPaths = [ "/etc/systemd-mutable/system" ];
       environment.systemPackages = [
-        (package pkgs)
         pkgs.curl
         pkgs.busybox
         pkgs.dnsmasq
@@ -56,6 +80,16 @@ let
         pkgs.openssh
         pkgs.python3
       ];
+      # the framework numbers machines by their names
+      networking.primaryIPAddress = lib.mkForce address;
+      networking.interfaces.eth1.ipv4.addresses = lib.mkForce [
+        {
+          inherit address;
+          prefixLength = 24;
+        }
+      ];
+      # dhcpcd would configure every card that a scenario makes
+      networking.useDHCP = lib.mkForce false;
       # one person's network at a time: eth1 is the test framework's, access points are the scenario's
       networking.firewall.enable = false;
       networking.networkmanager = {
@@ -112,13 +146,11 @@ let
     {
       name = "upgrade-gate-${scenario.name}${suffix}";
       globalTimeout = scenario.limit;
-      # each node has a platform of its own
-      node.pkgsReadOnly = false;
       qemu.package = lib.mkIf (mixed scenario) (bothArchitectures hostPkgs);
       nodes = lib.listToAttrs (
-        map (node: {
+        lib.imap1 (number: node: {
           inherit (node) name;
-          value = machine (if node.foreign then there else here) node.network;
+          value = machine hostPkgs (if node.foreign then there else here) number node.network;
         }) scenario.nodes
       );
       # the scenarios' helpers take machines without saying so

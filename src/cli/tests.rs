@@ -38,8 +38,8 @@ fn both_spellings_of_wait_online_are_the_same() {
         };
         assert_eq!(question, word, "{flag}");
     }
-    assert_eq!(word.gate.targets, ["tcp://h:1", "auto"]);
-    assert_eq!(word.gate.allow, [Reason::Metered, Reason::Recent]);
+    assert_eq!(word.question.gate.targets, ["tcp://h:1", "auto"]);
+    assert_eq!(word.question.gate.allow, [Reason::Metered, Reason::Recent]);
 }
 
 #[test]
@@ -48,6 +48,21 @@ fn both_spellings_of_wait_online_fail_alike() {
         let word = refused(&format!("wait-online {wrong}"));
         assert_eq!(refused(&format!("--wait-online {wrong}")), word, "{wrong}");
     }
+}
+
+#[test]
+fn to_stay_is_no_answer_to_exec_condition_and_nothing_for_check_or_run() {
+    for wrong in [
+        "wait-online --stay --exec-condition",
+        "check --stay",
+        "run --stay -- true",
+    ] {
+        assert!(refused(wrong).contains("--stay"), "{wrong}");
+    }
+    let Command::WaitOnline(args) = parsed("--wait-online --stay --json").command else {
+        panic!("not wait-online");
+    };
+    assert!(args.stay && args.question.gate.json);
 }
 
 #[test]

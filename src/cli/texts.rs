@@ -24,7 +24,9 @@ Examples:
   In a unit of Type=oneshot, before the work begins; TimeoutStartSec=infinity lets it wait:
       ExecStartPre=upgrade-gate wait-online --profile nixos-upgrade
   A finite --timeout in ExecStartPre= fails the unit when it is over. To skip the unit instead:
-      ExecCondition=upgrade-gate wait-online --exec-condition --timeout 10min";
+      ExecCondition=upgrade-gate wait-online --exec-condition --timeout 10min
+  In a unit of Type=notify that others require, as upgrade-gate@.service is:
+      ExecStart=upgrade-gate wait-online --stay --profile %i";
 
 pub(super) const CHECK: &str = "\
 Examples:
@@ -84,6 +86,18 @@ Examples:
       upgrade-gate --root /mnt drop-in fwupd-refresh --mode companion
   On NixOS the module writes it: services.upgrade-gate.units.";
 
+pub(super) const WATCH: &str = "\
+Follows the gate of the profile that [watch] names, and ends with 0 when it is told to. Needs systemd.
+
+Examples:
+  As the command of a unit of Type=notify, with ExecReload=kill -HUP $MAINPID:
+      ExecStart=upgrade-gate watch
+  Run a unit at each return of the network, proven:
+      WantedBy=upgrade-gate-online.target
+  Start again, once it is back, what failed for want of it, in upgrade-gate.toml:
+      [watch]
+      rearm = [\"fwupd-refresh.service\"]";
+
 pub(super) const CONFIG: &str = "\
 Examples:
   Check every file, and show what is in force:
@@ -118,6 +132,14 @@ pub(super) const ALLOW: &str =
 
 pub(super) const EXEC_CONDITION: &str =
     "Exit as ExecCondition= needs it: 0 open, 1 not now, 255 for everything else";
+
+pub(super) const STAY: &str = "Once open, say READY=1, hold the profile's inhibitor locks, and end at sleep or when the way out changes";
+
+pub(super) const STAY_LONG: &str = "\
+Once open, stay: take the profile's inhibitor locks, say READY=1 to systemd, and end with 0 when the machine goes to \
+sleep or has slept, or when the way out changes or is lost
+
+For a unit of Type=notify that others require and come after: their next start then waits for the gate anew.";
 
 /// The main examples and the exit codes, for `--help`.
 pub(super) fn main_with_exit_codes() -> String {

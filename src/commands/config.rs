@@ -109,7 +109,8 @@ fn write_toml(
         let gap = if index == 0 { "\n" } else { "" };
         writeln!(out, "{gap}# auto: {}", one_line(line))?;
     }
-    Ok(())
+    writeln!(out, "\n[watch]")?;
+    write_settings(&loaded.watch().1, out)
 }
 
 /// Longer values push their comment to the right, instead of everyone's.
@@ -148,6 +149,7 @@ fn write_json(
         "warnings": warnings(loaded, chosen).collect::<Vec<_>>(),
         "settings": chosen.settings,
         "auto": auto,
+        "watch": loaded.watch().1,
     });
     writeln!(out, "{answer}")
 }

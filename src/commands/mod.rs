@@ -7,6 +7,8 @@ mod prepare;
 mod question;
 mod run;
 pub mod status;
+mod stay;
+mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -39,8 +41,11 @@ fn carry_out(argv: &[OsString]) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return cli::refuse(&error, argv).into(),
     };
-    let exec_condition =
-        matches!(&cli.command, Command::WaitOnline(q) | Command::Check(q) if q.exec_condition);
+    let exec_condition = match &cli.command {
+        Command::WaitOnline(wait) => wait.question.exec_condition,
+        Command::Check(question) => question.exec_condition,
+        _ => false,
+    };
     match call(cli) {
         exit if exec_condition => exit.with_exec_condition().into(),
         Exit::Signal(number) => die::of_signal(number),
@@ -56,10 +61,11 @@ fn call(cli: Cli) -> Exit {
         quiet: cli.quiet,
     };
     match cli.command {
-        Command::WaitOnline(question) => wait(question::wait_online(&question, &setting)),
+        Command::WaitOnline(args) => wait(question::wait_online(&args, &setting)),
         Command::Check(question) => wait(question::check(&question, &setting)),
         Command::Run(command) => wait(run::run(command, &setting)),
         Command::Lint(args) => wait(lint::lint(&args, asked_root.as_deref())),
+        Command::Watch(args) => wait(watch::watch(&args, &setting)),
         immediate => answer(&immediate, &setting.root),
     }
 }

@@ -10,7 +10,8 @@ use crate::config::places::Places;
 use crate::config::profile::Profile;
 use crate::config::span::Span;
 use crate::config::target::{Entry, Target, Wanted};
-use crate::config::{self, Overrides};
+use crate::config::watch::Watch;
+use crate::config::{self, Loaded, Overrides};
 use crate::exit::Exit;
 use crate::gate::policy::Policy;
 use crate::probe::protocol::Request;
@@ -71,11 +72,34 @@ pub(super) fn prepare(
     command: &[OsString],
     root: &Path,
 ) -> Result<Prepared, Refusal> {
+    prepare_loaded(&load(root)?, args, command, root)
+}
+
+/// Prepares the gate that `watch` follows, and says what else its table asks for.
+pub(super) fn prepare_watch(root: &Path) -> Result<(Prepared, Watch), Refusal> {
+    let loaded = load(root)?;
+    let (watch, _) = loaded.watch();
+    let args = GateArgs {
+        profile: Some(watch.profile.clone()),
+        ..GateArgs::default()
+    };
+    let prepared = prepare_loaded(&loaded, &args, &[], root)?;
+    Ok((prepared, watch))
+}
+
+fn load(root: &Path) -> Result<Loaded, Refusal> {
+    config::load(&Places::below(root)).map_err(|errors| Refusal::new(Exit::Config, &errors))
+}
+
+fn prepare_loaded(
+    loaded: &Loaded,
+    args: &GateArgs,
+    command: &[OsString],
+    root: &Path,
+) -> Result<Prepared, Refusal> {
     let overrides = Overrides {
         targets: entries(&args.targets)?,
     };
-    let loaded =
-        config::load(&Places::below(root)).map_err(|errors| Refusal::new(Exit::Config, &errors))?;
     let chosen = loaded
         .profile(args.profile.as_deref(), &overrides)
         .map_err(|error| Refusal::new(Exit::Usage, &error))?;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::prepare::{Prepared, Refusal, Setting, made, prepare};
-use crate::cli::Question;
+use super::stay;
+use crate::cli::{Question, WaitOnline};
 use crate::clock;
 use crate::dirs::Dirs;
 use crate::engine::{Engine, News};
@@ -15,22 +16,44 @@ use crate::report::{Kind, Reporter, Setup, Summary, sentence};
 /// How long `check` looks at most: one probe, and a bus that hangs beside it.
 const LOOK: Duration = Duration::from_secs(15);
 
-/// Waits until the gate opens.
-pub(super) async fn wait_online(question: &Question, setting: &Setting) -> Result<Exit, Refusal> {
+/// Waits until the gate opens; with `--stay` until what it has opened on proves nothing any more.
+pub(super) async fn wait_online(args: &WaitOnline, setting: &Setting) -> Result<Exit, Refusal> {
+    let question = &args.question;
     let prepared = prepare(&question.gate, &[], &setting.root)?;
     let mut reporter = reporter(Kind::WaitOnline, &prepared, question.gate.json, setting);
     let mut engine = Engine::start(prepared.policy, prepared.request, setting.root.clone());
     let began = clock::now().monotonic;
     let verdict = until_decided(&mut engine, &mut reporter).await;
     reporter.verdict(&verdict, clock::now());
-    let exit = exit(&verdict);
+    let waited = clock::now().monotonic.since(began);
+    let end = match verdict {
+        Verdict::Open(evidence) if args.stay => {
+            stay::stay(&mut engine, &mut reporter, &prepared.profile, evidence).await
+        }
+        verdict => End::of(&verdict),
+    };
     reporter.summary(&Summary {
-        waited: clock::now().monotonic.since(began),
+        waited,
         attempts: 0,
-        exit,
-        why: sentence::lasting(&verdict),
+        exit: end.exit,
+        why: end.why,
     });
-    Ok(exit)
+    Ok(end.exit)
+}
+
+/// What a wait ends with.
+pub(super) struct End {
+    pub(super) exit: Exit,
+    pub(super) why: String,
+}
+
+impl End {
+    pub(super) fn of(verdict: &Verdict) -> Self {
+        Self {
+            exit: exit(verdict),
+            why: sentence::lasting(verdict),
+        }
+    }
 }
 
 /// Takes one look, and prints the verdict.
@@ -54,7 +77,8 @@ pub(super) async fn check(question: &Question, setting: &Setting) -> Result<Exit
     Ok(exit(&verdict))
 }
 
-async fn until_decided(engine: &mut Engine, reporter: &mut Reporter) -> Verdict {
+/// Waits until the gate has opened or has given up, and tells what it says until then.
+pub(super) async fn until_decided(engine: &mut Engine, reporter: &mut Reporter) -> Verdict {
     loop {
         let news = tokio::select! {
             biased;
@@ -85,7 +109,7 @@ pub(super) fn reporter(kind: Kind, prepared: &Prepared, json: bool, setting: &Se
     let gates_dir = match kind {
         // Its verdict is gone before anybody could look for it.
         Kind::Check => None,
-        Kind::WaitOnline | Kind::Run => {
+        Kind::WaitOnline | Kind::Run | Kind::Watch => {
             made(Dirs::of_process(&setting.root).usable_runtime()).map(|dir| dir.join("gates"))
         }
     };

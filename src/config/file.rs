@@ -5,18 +5,18 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, Change, KEYS, Key};
+use super::keys::{self, KEYS};
 use super::problem::{Problem, dotted, line_of, one_line};
 use super::profile;
-use super::read::{Wrong, kind_of};
+use super::read::{Node, Read, Wrong, kind_of};
 use super::similar;
+use super::watch;
 
-/// One value of one profile, and where it was written.
+/// One value, and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Assignment {
-    pub(super) profile: String,
+pub(super) struct Assignment<C> {
     pub(super) key: &'static str,
-    pub(super) change: Change,
+    pub(super) change: C,
     /// Counted from 1.
     pub(super) line: usize,
 }
@@ -26,7 +26,9 @@ pub(super) struct Assignment {
 pub(super) struct Contents {
     /// Every profile that has a table, even an empty one.
     pub(super) profiles: Vec<String>,
-    pub(super) assignments: Vec<Assignment>,
+    /// The values of profiles, by name.
+    pub(super) of_profiles: Vec<(String, Assignment<keys::Change>)>,
+    pub(super) of_watch: Vec<Assignment<watch::Change>>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -93,18 +95,23 @@ impl Reader<'_> {
     fn root(&mut self, root: &DeTable<'_>) {
         for (key, value) in root {
             let name = key.get_ref().as_ref();
-            match value.get_ref() {
-                DeValue::Table(profiles) if name == PROFILE => self.profiles(profiles),
-                _ if name == PROFILE => {
-                    let message = format!("must be tables [profile.NAME], not {}", kind_of(value));
-                    self.complain(value.span().start, Some(dotted(&[name])), message);
-                }
+            match (name, value.get_ref()) {
+                (PROFILE, DeValue::Table(profiles)) => self.profiles(profiles),
+                (WATCH, DeValue::Table(table)) => self.watch(table),
+                (PROFILE, _) => self.no_table(name, "tables [profile.NAME]", value),
+                (WATCH, _) => self.no_table(name, "a table [watch]", value),
                 _ => {
-                    let hint = suggest(name, &[PROFILE], "only [profile.NAME] tables belong here");
+                    let otherwise = "only [profile.NAME] and [watch] tables belong here";
+                    let hint = suggest(name, &[PROFILE, WATCH], otherwise);
                     self.complain(key.span().start, Some(dotted(&[name])), hint);
                 }
             }
         }
+    }
+
+    fn no_table(&mut self, name: &str, what: &str, value: &Node<'_>) {
+        let message = format!("must be {what}, not {}", kind_of(value));
+        self.complain(value.span().start, Some(dotted(&[name])), message);
     }
 
     fn profiles(&mut self, profiles: &DeTable<'_>) {
@@ -126,54 +133,81 @@ impl Reader<'_> {
 
     fn profile(&mut self, profile: &str, table: &DeTable<'_>) {
         self.contents.profiles.push(profile.to_owned());
+        let here = Table {
+            path: &[PROFILE, profile],
+            what: "a profile",
+            known: KEYS.iter().map(|key| key.name).collect(),
+        };
+        let find = |name: &str| keys::find(name).map(|key| (key.name, key.read));
+        let assignments = self.table(&here, table, find);
+        let named = assignments.into_iter().map(|one| (profile.to_owned(), one));
+        self.contents.of_profiles.extend(named);
+    }
+
+    fn watch(&mut self, table: &DeTable<'_>) {
+        let here = Table {
+            path: &[WATCH],
+            what: "the watch",
+            known: watch::KEYS.iter().map(|key| key.name).collect(),
+        };
+        let find = |name: &str| watch::find(name).map(|key| (key.name, key.read));
+        let assignments = self.table(&here, table, find);
+        self.contents.of_watch.extend(assignments);
+    }
+
+    /// Reads one table by the keys that `find` knows.
+    fn table<C>(
+        &mut self,
+        here: &Table<'_>,
+        table: &DeTable<'_>,
+        find: impl Fn(&str) -> Option<(&'static str, fn(&Node<'_>) -> Read<C>)>,
+    ) -> Vec<Assignment<C>> {
+        let mut assignments = Vec::new();
         for (name, value) in table {
-            let Some(key) = keys::find(name.get_ref()) else {
-                self.unknown(profile, name.get_ref(), name.span());
+            let Some((key, read)) = find(name.get_ref()) else {
+                self.unknown(here, name.get_ref(), name.span());
                 continue;
             };
-            match (key.read)(value) {
-                Ok(change) => self.assign(profile, key, change, name.span()),
-                Err(wrong) => self.wrong(profile, key, wrong),
+            let line = self.line(name.span().start);
+            match read(value) {
+                Ok(change) => assignments.push(Assignment { key, change, line }),
+                Err(wrong) => self.wrong(here, key, wrong),
             }
         }
+        assignments
     }
 
-    fn assign(&mut self, profile: &str, key: &Key, change: Change, at: Range<usize>) {
-        let line = self.line(at.start);
-        self.contents.assignments.push(Assignment {
-            profile: profile.to_owned(),
-            key: key.name,
-            change,
-            line,
-        });
-    }
-
-    fn wrong(&mut self, profile: &str, key: &Key, wrong: Vec<Wrong>) {
+    fn wrong(&mut self, table: &Table<'_>, key: &str, wrong: Vec<Wrong>) {
         for Wrong {
             at,
             key: inner,
             message,
         } in wrong
         {
-            let here = [
-                Some(PROFILE),
-                Some(profile),
-                Some(key.name),
-                inner.as_deref(),
-            ];
-            let here: Vec<&str> = here.into_iter().flatten().collect();
+            let mut here = table.path.to_vec();
+            here.push(key);
+            here.extend(inner.as_deref());
             self.complain(at.start, Some(dotted(&here)), message);
         }
     }
 
-    fn unknown(&mut self, profile: &str, name: &str, at: Range<usize>) {
-        let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-        let otherwise = format!("a profile has {}", known.join(", "));
-        let hint = suggest(name, &known, &otherwise);
-        self.complain(at.start, Some(dotted(&[PROFILE, profile, name])), hint);
+    fn unknown(&mut self, table: &Table<'_>, name: &str, at: Range<usize>) {
+        let mut here = table.path.to_vec();
+        here.push(name);
+        let otherwise = format!("{} has {}", table.what, table.known.join(", "));
+        let hint = suggest(name, &table.known, &otherwise);
+        self.complain(at.start, Some(dotted(&here)), hint);
     }
 }
 
+/// A table that is being read, for the messages.
+struct Table<'t> {
+    path: &'t [&'t str],
+    what: &'static str,
+    known: Vec<&'static str>,
+}
+
+const WATCH: &str = "watch";
 const PROFILE: &str = "profile";
 
 fn suggest(name: &str, known: &[&str], otherwise: &str) -> String {

@@ -160,7 +160,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "inhibit",
         kind: "list of `\"shutdown\"` and `\"sleep\"`",
-        meaning: "`run` only: what is inhibited during an attempt; `sleep` covers closing the lid",
+        meaning: "`run` and `wait-online --stay`: what is inhibited meanwhile; `sleep` covers closing the lid",
         read: inhibit,
         show: |profile| list(profile.inhibit.iter().map(|what| spelling(INHIBIT, *what))),
     },

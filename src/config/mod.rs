@@ -1,7 +1,7 @@
 //! Configuration: TOML as written → validated [`profile::Profile`]; strict.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub mod auto;
 pub mod effective;
@@ -15,6 +15,7 @@ mod read;
 mod similar;
 pub mod span;
 pub mod target;
+pub mod watch;
 
 use effective::{Origin, Setting};
 use file::Assignment;
@@ -23,6 +24,7 @@ use places::Places;
 use problem::{Errors, Problem};
 use profile::{BUILT_IN, DEFAULT, InvalidName, Profile};
 use target::Entry;
+use watch::Watch;
 
 /// All files together, valid as a whole.
 #[derive(Debug, Default)]
@@ -32,7 +34,8 @@ pub struct Loaded {
     /// What does not prevent loading.
     pub warnings: Vec<Problem>,
     profiles: BTreeSet<String>,
-    assignments: Vec<(PathBuf, Assignment)>,
+    of_profiles: Vec<(PathBuf, String, Assignment<keys::Change>)>,
+    of_watch: Vec<(PathBuf, Assignment<watch::Change>)>,
 }
 
 /// What the command line says instead of the files.
@@ -81,9 +84,12 @@ impl Loaded {
         };
         let contents = file::parse(&path, &text);
         self.profiles.extend(contents.profiles);
-        let assignments = contents.assignments.into_iter();
-        self.assignments
-            .extend(assignments.map(|one| (path.clone(), one)));
+        let of_profiles = contents.of_profiles.into_iter();
+        self.of_profiles
+            .extend(of_profiles.map(|(name, one)| (path.clone(), name, one)));
+        let of_watch = contents.of_watch.into_iter();
+        self.of_watch
+            .extend(of_watch.map(|one| (path.clone(), one)));
         self.files.push(path);
         contents.problems
     }
@@ -98,11 +104,10 @@ impl Loaded {
         profile::check_name(name)?;
         let mut profile = Profile::built_in(name);
         let mut origins = BTreeMap::new();
-        for (file, written) in &self.assignments {
-            if written.profile == name {
+        for (file, of, written) in &self.of_profiles {
+            if of == name {
                 written.change.clone().apply(&mut profile);
-                let (file, line) = (file.clone(), written.line);
-                origins.insert(written.key, Origin::File { file, line });
+                origins.insert(written.key, origin(file, written.line));
             }
         }
         if !overrides.targets.is_empty() {
@@ -118,6 +123,24 @@ impl Loaded {
 
     /// A name that nothing knows means the defaults, as for a unit that needs no more. One that is nearly known
     /// was meant to be another.
+    /// The settings of the watch as the files have them, and where each comes from.
+    pub fn watch(&self) -> (Watch, Vec<Setting>) {
+        let mut watch = Watch::default();
+        let mut origins = BTreeMap::new();
+        for (file, written) in &self.of_watch {
+            written.change.clone().apply(&mut watch);
+            origins.insert(written.key, origin(file, written.line));
+        }
+        let setting = |key: &watch::Key| Setting {
+            key: key.name,
+            value: key.show(&watch),
+            origin: origins.remove(key.name).unwrap_or(Origin::Default),
+        };
+        let settings = watch::KEYS.iter().map(setting).collect();
+        (watch, settings)
+    }
+
+    /// A name that no file and nothing built in knows silently means the defaults.
     fn misspelt(&self, name: &str) -> Option<String> {
         let in_files = self.profiles.iter().map(String::as_str);
         let known: Vec<&str> = in_files.chain(BUILT_IN.iter().copied()).collect();
@@ -126,6 +149,11 @@ impl Loaded {
             "no file has a profile {name}, so the defaults apply; did you mean {meant}?"
         ))
     }
+}
+
+fn origin(file: &Path, line: usize) -> Origin {
+    let file = file.to_owned();
+    Origin::File { file, line }
 }
 
 fn settings(profile: &Profile, origins: &mut BTreeMap<&str, Origin>) -> Vec<Setting> {

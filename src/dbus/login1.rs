@@ -14,6 +14,10 @@ pub trait Login1Manager {
     /// Takes an inhibitor lock, which lasts until the descriptor and all its copies are closed.
     #[zbus(no_autostart)]
     fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> zbus::Result<zbus::OwnedFd>;
+
+    /// `InhibitDelayMaxSec=` in microseconds: how long a sleep waits for `delay` locks.
+    #[zbus(property(emits_changed_signal = "false"), name = "InhibitDelayMaxUSec")]
+    fn inhibit_delay_max_usec(&self) -> zbus::Result<u64>;
 }
 
 /// How an inhibitor lock holds things back.

@@ -78,3 +78,30 @@ pub trait Systemd1Manager {
     #[zbus(signal)]
     fn reloading(&self, active: bool) -> zbus::Result<()>;
 }
+
+/// `org.freedesktop.systemd1.Unit`. Nothing of it is cached: units come and go.
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Unit",
+    default_service = "org.freedesktop.systemd1"
+)]
+pub trait Systemd1Unit {
+    /// `active`, `inactive`, `failed`, `activating`, `deactivating`, ….
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn active_state(&self) -> zbus::Result<String>;
+
+    /// When it left `inactive` or `failed` last, in microseconds of `CLOCK_MONOTONIC`; 0 for never, as in all of these.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn inactive_exit_timestamp_monotonic(&self) -> zbus::Result<u64>;
+
+    /// When it became `active` last.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn active_enter_timestamp_monotonic(&self) -> zbus::Result<u64>;
+
+    /// When it came to `inactive` or `failed` last, from anything else.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn inactive_enter_timestamp_monotonic(&self) -> zbus::Result<u64>;
+
+    /// When its state was set last, be it to the same.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn state_change_timestamp_monotonic(&self) -> zbus::Result<u64>;
+}

@@ -6,7 +6,7 @@ use super::time::Monotonic;
 
 /// A burst that is given back one by one (the generic cell rate algorithm).
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     burst: u32,
     each: Duration,
     /// When all of the burst is there again.
@@ -15,7 +15,7 @@ pub(super) struct Allowance {
 
 impl Allowance {
     /// `burst` at once, and one more after each span `each`.
-    pub(super) fn new(burst: u32, each: Duration) -> Self {
+    pub(crate) fn new(burst: u32, each: Duration) -> Self {
         Self {
             burst,
             each,
@@ -24,7 +24,7 @@ impl Allowance {
     }
 
     /// When the next one may happen: now, and then it counts, or later.
-    pub(super) fn ask(&mut self, now: Monotonic) -> Monotonic {
+    pub(crate) fn ask(&mut self, now: Monotonic) -> Monotonic {
         let spent = self.each.saturating_mul(self.burst.saturating_sub(1));
         let at = Monotonic(self.full_at.0.saturating_sub(spent)).max(now);
         if at == now {

@@ -58,7 +58,7 @@ impl Gate {
         })
     }
 
-    fn connectivity(&self) -> Option<Hold> {
+    pub(super) fn connectivity(&self) -> Option<Hold> {
         if self.world.is_going_down() {
             return None;
         }

@@ -3,7 +3,7 @@
 //! Nothing here reads a clock, a bus or a file, so every rule (R1–R10 of the design) can be shown by a
 //! table of events, and whole years of suspends can be simulated in a second.
 
-mod allowance;
+pub(crate) mod allowance;
 mod backoff;
 mod conditions;
 pub mod event;
@@ -24,7 +24,7 @@ use event::{Event, ProbeId};
 use policy::Policy;
 use probing::Probing;
 use time::{Monotonic, Now};
-use verdict::{Evidence, Hold, Verdict};
+use verdict::{Evidence, Hold, Loss, Verdict};
 use world::World;
 
 /// What the gate wants done. Whoever steps it also wakes it at [`Gate::look_again`].
@@ -55,6 +55,7 @@ pub struct Gate {
     /// While someone waits: since when.
     waiting_since: Option<Monotonic>,
     said: Option<Verdict>,
+    bells: u64,
 }
 
 impl Gate {
@@ -69,6 +70,7 @@ impl Gate {
             must_settle: false,
             waiting_since: None,
             said: None,
+            bells: 0,
         };
         gate.begin(now);
         gate
@@ -96,6 +98,7 @@ impl Gate {
             self.probing.new_epoch(now);
         }
         if news.bell {
+            self.bells += 1;
             self.probing.bell(now);
         }
         if let Some((id, outcome)) = news.probed {
@@ -143,6 +146,37 @@ impl Gate {
     /// How often the way out has changed or was lost since the gate was made.
     pub fn detours(&self) -> u64 {
         self.world.detours
+    }
+
+    /// How often a bell has rung since the gate was made that changed nothing which is known here.
+    pub fn bells(&self) -> u64 {
+        self.bells
+    }
+
+    /// Whether the machine goes to sleep, sleeps, or has not said that it is over.
+    pub fn is_asleep(&self) -> bool {
+        self.world.is_asleep()
+    }
+
+    /// Whether the machine shuts down.
+    pub fn is_shutting_down(&self) -> bool {
+        self.world.is_shutting_down()
+    }
+
+    /// Why what the gate has opened on proves nothing any more; `None` while it does.
+    pub fn loss(&self, evidence: &Evidence) -> Option<Loss> {
+        if self.is_asleep() {
+            return Some(Loss::Sleep);
+        }
+        let began = self.world.epoch_began;
+        began.filter(|_| self.world.epoch != evidence.epoch)
+    }
+
+    /// Whether the targets have been reached in this epoch, whatever else holds the gate; a guess has to do
+    /// where there is nothing to ask.
+    pub fn is_proven(&self) -> bool {
+        let heard = self.world.way_out.is_some() && !self.world.is_going_down();
+        heard && self.connectivity().is_none()
     }
 
     fn decide(&mut self, now: Monotonic, actions: &mut Vec<Action>) {

@@ -1,5 +1,7 @@
 //! What the gate says.
 
+use std::fmt;
+
 use super::reason::Reason;
 use super::time::Monotonic;
 
@@ -32,6 +34,28 @@ pub struct Evidence {
     pub what: String,
     /// Nothing was proven: there is merely a way out to somewhere.
     pub guess: bool,
+}
+
+/// Why an [`Evidence`] proves nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The machine goes to sleep.
+    Sleep,
+    /// The machine has slept.
+    Resume,
+    /// The way out is another, or is lost.
+    WayOut,
+}
+
+impl fmt::Display for Loss {
+    /// A clause for people: `the machine goes to sleep`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sleep => "the machine goes to sleep",
+            Self::Resume => "the machine has slept",
+            Self::WayOut => "the way out has changed or is lost",
+        })
+    }
 }
 
 impl Hold {

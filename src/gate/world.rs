@@ -5,6 +5,7 @@ use super::event::{
 };
 use super::policy::{Policy, PowerPolicy};
 use super::time::Now;
+use super::verdict::Loss;
 
 /// A jump of BOOTTIME − MONOTONIC that only a suspend makes (R2).
 const SUSPEND_JUMP: std::time::Duration = std::time::Duration::from_millis(100);
@@ -13,6 +14,8 @@ const SUSPEND_JUMP: std::time::Duration = std::time::Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) epoch: u64,
+    /// What began the present epoch, if it is not the first.
+    pub(super) epoch_began: Option<Loss>,
     pub(super) sleeps: u64,
     pub(super) detours: u64,
     pub(super) logind: Option<Report<Logind>>,
@@ -63,6 +66,7 @@ impl World {
     pub(super) fn new(now: Now) -> Self {
         Self {
             epoch: 0,
+            epoch_began: None,
             sleeps: 0,
             detours: 0,
             logind: None,
@@ -166,6 +170,7 @@ impl World {
 
     fn resumed(&mut self) -> News {
         self.epoch += 1;
+        self.epoch_began = Some(Loss::Resume);
         self.sleeps += 1;
         News::epoch()
     }
@@ -190,6 +195,7 @@ impl World {
         };
         if now.differs_from(&before) {
             self.epoch += 1;
+            self.epoch_began = Some(Loss::WayOut);
             self.detours += 1;
             return News::epoch();
         }

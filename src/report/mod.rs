@@ -39,6 +39,8 @@ pub enum Kind {
     Check,
     /// `run`: standard output is the command's.
     Run,
+    /// `watch`: it is up before its gate opens.
+    Watch,
 }
 
 impl Kind {
@@ -48,6 +50,7 @@ impl Kind {
             Self::WaitOnline => "wait-online",
             Self::Check => "check",
             Self::Run => "run",
+            Self::Watch => "watch",
         }
     }
 }
@@ -146,7 +149,7 @@ impl Reporter {
     /// Begins to report. With a wait ahead, systemd is asked for as much time.
     pub fn new(setup: Setup) -> Self {
         let mut notify = Notify::default();
-        if setup.kind != Kind::Check {
+        if matches!(setup.kind, Kind::WaitOnline | Kind::Run) {
             notify.extend(setup.timeout);
         }
         let possible = !setup.quiet && !setup.json && setup.kind != Kind::Check;
@@ -182,6 +185,27 @@ impl Reporter {
         }
     }
 
+    /// A new wait begins: it is counted, and told, anew.
+    pub fn waits_anew(&mut self, now: Now) {
+        self.verdict = None;
+        self.waiting_since = now.monotonic;
+    }
+
+    /// Tells systemd that the start, or the reload, is over.
+    pub fn ready(&mut self) {
+        self.notify.ready();
+    }
+
+    /// Tells systemd that a reload begins; [`Self::ready`] ends it.
+    pub fn reloading(&mut self, now: Now) {
+        self.notify.reloading(now.monotonic);
+    }
+
+    /// Tells systemd that the end has begun.
+    pub fn stopping(&mut self) {
+        self.notify.stopping();
+    }
+
     /// Waits until the live line is to be drawn again: for ever where there is none. Whoever waits for the
     /// gate awaits this too.
     pub async fn ticked(&self) {
@@ -209,8 +233,7 @@ impl Reporter {
 
     /// Tells how the command ended. What is waited for now is a new wait, and told anew.
     pub fn attempt_ended(&mut self, end: &AttemptEnd, now: Now) {
-        self.verdict = None;
-        self.waiting_since = now.monotonic;
+        self.waits_anew(now);
         if !self.json_replaces_lines() {
             log::attempt_ended(&self.setup, end);
         }
@@ -289,7 +312,7 @@ impl Reporter {
         let line = event.line(&self.setup.profile, clock::wall());
         let _ = match self.setup.kind {
             Kind::Run => writeln!(io::stderr().lock(), "{line}"),
-            Kind::WaitOnline | Kind::Check => writeln!(io::stdout().lock(), "{line}"),
+            Kind::WaitOnline | Kind::Check | Kind::Watch => writeln!(io::stdout().lock(), "{line}"),
         };
     }
 

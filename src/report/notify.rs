@@ -7,6 +7,8 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tracing::debug;
 
+use crate::gate::time::Monotonic;
+
 /// "For ever": systemd ignores infinity here (`USEC_INFINITY`).
 const EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// So that the gate gives up, with its own exit code, before systemd does.
@@ -65,6 +67,24 @@ impl Notify {
         }
     }
 
+    /// The start, or the reload, is over.
+    pub fn ready(&mut self) {
+        self.tell("READY=1");
+    }
+
+    /// A reload begins, which [`Self::ready`] ends. With the time, `Type=notify-reload` knows which one it is.
+    pub fn reloading(&mut self, now: Monotonic) {
+        self.tell(&format!(
+            "RELOADING=1\nMONOTONIC_USEC={}",
+            now.0.as_micros()
+        ));
+    }
+
+    /// The end has begun.
+    pub fn stopping(&mut self) {
+        self.tell("STOPPING=1");
+    }
+
     fn tell(&mut self, assignment: &str) {
         if let Err(error) = (self.send)(assignment) {
             debug!("cannot tell the service manager {assignment}: {error}");
@@ -115,6 +135,17 @@ mod tests {
     fn an_extension_outlasts_the_wait_and_stays_finite() {
         assert_eq!(extension_usec(Some(Duration::from_secs(600))), 660_000_000);
         assert_eq!(extension_usec(Some(Duration::MAX)), EVER.as_micros());
+    }
+
+    #[test]
+    fn a_reload_is_told_with_its_time_in_one_datagram() {
+        let (mut notify, said) = recorded();
+        notify.reloading(Monotonic(Duration::from_millis(5)));
+        notify.ready();
+        assert_eq!(
+            *said.borrow(),
+            ["RELOADING=1\nMONOTONIC_USEC=5000", "READY=1"]
+        );
     }
 
     #[test]

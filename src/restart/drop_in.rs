@@ -149,7 +149,7 @@ impl Lines {
             return;
         }
         let own = format!("upgrade-gate/{}", stem(&wish.unit.name));
-        if !around.runtime_directory {
+        if wish.mode != Mode::Condition && !around.runtime_directory {
             self.note("It is not root's: its status and lock are in a directory of its own.");
             self.set("RuntimeDirectory", &own);
         }

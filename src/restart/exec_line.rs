@@ -158,7 +158,7 @@ impl<'a> Head<'a> {
     /// The command of these further words.
     fn exec(&self, mut words: Vec<String>) -> Result<Exec, String> {
         if self.prefixes.via_shell {
-            return self.via_shell(words);
+            return Ok(self.via_shell(words));
         }
         self.check_path()?;
         if !self.own_argv0 {
@@ -174,19 +174,18 @@ impl<'a> Head<'a> {
         })
     }
 
-    /// As systemd tells it over D-Bus: a shell, and the words that are handed to it.
-    fn via_shell(&self, mut words: Vec<String>) -> Result<Exec, String> {
-        if self.path.is_empty() {
-            return Err("the command line is empty".to_owned());
+    /// As systemd tells it over D-Bus: a shell, and the words that are handed to it, if any.
+    fn via_shell(&self, mut words: Vec<String>) -> Exec {
+        if !self.path.is_empty() {
+            words.insert(0, self.path.to_owned());
         }
         let shell = if self.own_argv0 { LOGIN_SHELL } else { "sh" };
-        words.insert(0, self.path.to_owned());
         words.insert(0, shell.to_owned());
-        Ok(Exec {
+        Exec {
             prefixes: self.prefixes,
             path: SHELL.to_owned(),
             argv: words,
-        })
+        }
     }
 
     /// What systemd asks of a path. What a specifier stands for is not known here.

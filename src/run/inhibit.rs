@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::config::profile::Inhibit;
+use crate::dbus::login1::{self, InhibitMode};
+use crate::sources::bus::BusAddress;
 
 /// How long logind may think about it: polkit can hang, and the upgrade is not to wait for it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,7 +25,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// What to ask for; `None` if the profile inhibits nothing.
+    /// What to ask for; `None` if the profile inhibits nothing. Without a command it is asked for in the name of
+    /// the unit that waits for the gate.
     pub fn new(inhibit: &[Inhibit], profile: &str, command: &[OsString]) -> Option<Self> {
         let operations: BTreeSet<Inhibit> = inhibit.iter().copied().collect();
         let what: Vec<&str> = operations.into_iter().map(operation).collect();
@@ -42,6 +46,22 @@ pub async fn take<L, E: Display>(
     inhibit: impl AsyncFnOnce(Request) -> Result<L, E>,
 ) -> Option<L> {
     take_within(PATIENCE, request, inhibit).await
+}
+
+/// Takes the lock over a connection of its own: the sources' is for listening only.
+pub async fn ask_logind(request: Request) -> Result<OwnedFd, String> {
+    let connection = BusAddress::system()
+        .connect()
+        .await
+        .map_err(|e| e.to_string())?;
+    let lock = login1::inhibit(
+        &connection,
+        &request.what,
+        request.who,
+        &request.why,
+        InhibitMode::Block,
+    );
+    lock.await.map_err(|error| error.to_string())
 }
 
 async fn take_within<L, E: Display>(
@@ -70,7 +90,7 @@ const fn operation(inhibit: Inhibit) -> &'static str {
 fn why(profile: &str, command: &[OsString]) -> String {
     let program = command
         .first()
-        .map_or("its command".into(), |name| name.to_string_lossy());
+        .map_or("what it gates".into(), |name| name.to_string_lossy());
     format!("{profile}: {program} is running")
 }
 
@@ -102,6 +122,12 @@ mod tests {
         let asked = request(&[Inhibit::Shutdown]).unwrap();
         assert_eq!(asked.who, "upgrade-gate");
         assert_eq!(asked.why, "nixos-upgrade: nixos-rebuild is running");
+    }
+
+    #[test]
+    fn without_a_command_it_is_asked_for_what_is_gated() {
+        let asked = Request::new(&[Inhibit::Shutdown], "fwupd-refresh", &[]).unwrap();
+        assert_eq!(asked.why, "fwupd-refresh: what it gates is running");
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 pub use self::address::{BusAddress, ConnectError};
 use self::arrival::Arrival;
-use self::backoff::Backoff;
+pub(crate) use self::backoff::Backoff;
 pub use self::outlet::Sysfs;
 use self::outlet::{Outlet, Unheard};
 use crate::clock;

@@ -14,6 +14,7 @@
 mod bus;
 mod cli;
 mod config;
+mod datagrams;
 mod docs;
 mod gate;
 mod harness;
@@ -27,4 +28,8 @@ mod restart;
 mod run;
 mod run_child;
 mod span;
+mod stay;
 mod support;
+mod units;
+mod watch;
+mod written;

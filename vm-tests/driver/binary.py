@@ -1,14 +1,17 @@
-"""The upgrade-gate under test, for each architecture: given, or built here."""
+"""Builds the upgrade-gate under test, for this machine's architecture or another; also as a program, so that it can be done beside the guests."""
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-from .arch import Arch, host
-from .cache import work_folder
-from .image import die_with_parent, run
+from .arch import ARCHES, Arch, host
+from .cache import Unavailable, wants_root, work_folder
+from .image import APT_OPTIONS, die_with_parent, run
 from .mirror import debian_mirror
+from .progress import say
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 # its Rust has the standard library of both architectures; what is older does not build the dependencies
@@ -17,29 +20,67 @@ GUEST_RELEASE = "trixie"
 MIRROR = debian_mirror()
 
 
-def get(arch: Arch, given: dict[str, Path], cache: Path, say) -> Path:
-    """The path of an upgrade-gate for `arch`."""
-    if arch.name in given:
-        return given[arch.name]
+class Binaries:
+    """The programs for the architectures: those given, and those that one process builds in turn while we do something else."""
+
+    def __init__(self, given: dict[str, Path], cache: Path) -> None:
+        self.found: dict[str, Path | Exception] = dict(given)
+        self.cache = cache
+        self.builder: subprocess.Popen | None = None
+
+    def begin(self, names: list[str]) -> None:
+        """Begins to build what is not given."""
+        wanted = [name for name in names if name not in self.found]
+        if wanted:
+            command = [sys.executable, "-B", "-m", "driver.binary", str(self.cache), *wanted]
+            self.builder = subprocess.Popen(die_with_parent(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+    def get(self, arch: Arch) -> Path:
+        """The path of the program for `arch`; waits for it, and raises what became of it else."""
+        while arch.name not in self.found:
+            line = self.builder.stdout.readline() if self.builder else ""
+            name, _, rest = line.strip().partition(" ")
+            word, _, text = rest.partition(" ")
+            kinds = {"built": Path, "unavailable": Unavailable, "failed": RuntimeError}
+            self.found[name or arch.name] = kinds[word](text) if word in kinds else RuntimeError("the builder has died")
+        found = self.found[arch.name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def build(arch: Arch, cache: Path) -> str:
+    """What became of it, as `Binaries.get` reads it."""
     say(f"building upgrade-gate for {arch.name}")
-    return native() if arch.name == host() else cross(arch, cache, say)
+    try:
+        path = native() if arch.name == host() else cross(arch, cache)
+        say(f"built upgrade-gate for {arch.name}")
+        return f"{arch.name} built {path}"
+    except Unavailable as why:
+        return f"{arch.name} unavailable {why}"
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        say(f"upgrade-gate for {arch.name}: {error}")
+        return f"{arch.name} failed {str(error).splitlines()[0]}"
 
 
 def native() -> Path:
-    cargo(["cargo", "build", "--release", "--locked"], cwd=PROJECT)
+    # the compiler's processes are cargo's children: in a namespace of their own they end with it
+    alone = ["unshare", "--pid", "--fork", "--kill-child"] if os.geteuid() == 0 else []
+    cargo([*alone, "cargo", "build", "--release", "--locked"], cwd=PROJECT)
     target = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
     return target / "release/upgrade-gate"
 
 
 def cargo(command: list[str], **options) -> None:
-    done = subprocess.run(die_with_parent(["nice", "-n", "15", *command]), stdout=subprocess.DEVNULL, **options)
+    done = subprocess.run(die_with_parent(["nice", "-n", "10", *command]), stdout=subprocess.DEVNULL, **options)
     if done.returncode:
         raise RuntimeError(f"`{' '.join(command)}` failed with {done.returncode}")
 
 
-def cross(arch: Arch, cache: Path, say) -> Path:
+def cross(arch: Arch, cache: Path) -> Path:
     """Built in a chroot with a foreign standard library, linked against the guest's own C library."""
-    chroot = toolchain(arch, cache, say)
+    wants_root("a cross build")
+    chroot = toolchain(arch, cache)
     sysroot = guest_sysroot(arch, cache)
     work = cache / f"cross-{arch.name}"
     work.mkdir(exist_ok=True)
@@ -69,13 +110,14 @@ def vendor(work: Path) -> None:
     mark = work / "vendored.lock"
     if not mark.exists() or mark.read_bytes() != lock:
         shutil.rmtree(work / "vendor", ignore_errors=True)
-        run(["cargo", "vendor", "--locked", str(work / "vendor")], cwd=PROJECT)
+        run(["cargo", "vendor", "--locked", str(work / "vendor")], cwd=PROJECT,
+            env={"CARGO_NET_RETRY": "10", **os.environ})
         mark.write_bytes(lock)
     (work / "cargo/config.toml").write_text(
         '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "/work/vendor"\n')
 
 
-def toolchain(arch: Arch, cache: Path, say) -> Path:
+def toolchain(arch: Arch, cache: Path) -> Path:
     final = cache / f"toolchain-{arch.name}"
     if final.is_dir():
         return final
@@ -103,9 +145,9 @@ def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: lis
         signed = f"[signed-by={keys}] " if keys else ""
         source = work / "apt.list"
         source.write_text(f"deb {signed}{MIRROR} {release} main\n")
-        run(["nice", "-n", "15", "unshare", "--mount", "--pid", "--fork", "--kill-child", "mmdebstrap",
+        run(["nice", "-n", "10", "unshare", "--mount", "--pid", "--fork", "--kill-child", "mmdebstrap",
              f"--variant={variant}", f"--architectures={arches}", "--skip=check/qemu",
-             '--aptopt=Acquire::Check-Valid-Until "false"', f"--include={','.join(packages)}",
+             '--aptopt=Acquire::Check-Valid-Until "false"', *APT_OPTIONS, f"--include={','.join(packages)}",
              release, str(work / "root"), str(source)])
         for folder in folders:
             (work / "root" / folder).mkdir()
@@ -116,10 +158,14 @@ def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: lis
 def refuse_newer_symbols(binary: Path, sysroot: Path, triple: str) -> None:
     """A binary that wants a newer C library than the guest's would only fail there, and say little."""
     def versions(text: str) -> set[tuple[int, ...]]:
-        import re
         return {tuple(map(int, v.split("."))) for v in re.findall(r"GLIBC_(\d+(?:\.\d+)+)", text)}
 
     wanted = versions(subprocess.check_output(["readelf", "-V", str(binary)], text=True))
     there = versions(subprocess.check_output(["readelf", "-V", str(sysroot / f"usr/lib/{triple}/libc.so.6")], text=True))
     if max(wanted) > max(there):
         raise RuntimeError(f"{binary} wants GLIBC {max(wanted)}, the guest has {max(there)}")
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[2:]:
+        print(build(ARCHES[wanted], Path(sys.argv[1])), flush=True)

@@ -8,11 +8,14 @@ import subprocess
 from pathlib import Path
 
 from .arch import ARCHES, Arch
-from .cache import drop_others, work_folder
+from .cache import drop_others, wants_root, work_folder
 from .mirror import debian_mirror
+from .progress import say
 
 RELEASE = "trixie"
 MIRROR = debian_mirror()
+# a server that does not answer at once is asked again
+APT_OPTIONS = ['--aptopt=Acquire::Retries "5"']
 # needed before the root is there, or at every boot: loaded in stage 1, so that udev need not find them
 EARLY_MODULES = ["crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "overlay", "virtio_console", "virtio_net",
                  "virtio_rng"]
@@ -38,17 +41,17 @@ def recipe_hash(arch: Arch, *files: Path) -> str:
 class Images:
     """The cache of guests; one builder at a time holds its lock (see lab.open_cache)."""
 
-    def __init__(self, cache: Path, say) -> None:
+    def __init__(self, cache: Path) -> None:
         self.cache = cache
-        self.say = say
 
     def get(self, arch: Arch) -> Path:
         """The folder with `vmlinuz`, `initrd` and `root.img` of a guest of `arch`, built if need be."""
         final = self.cache / f"guest-{arch.name}-{recipe_hash(arch)}"
         if final.is_dir():
             return final
+        wants_root("building a guest")
         unpacked = self._root(arch)
-        self.say(f"making the {arch.name} guest's image")
+        say(f"making the {arch.name} guest's image")
         with work_folder(self.cache) as work:
             root, made = work / "root", work / "guest"
             made.mkdir()
@@ -64,7 +67,7 @@ class Images:
         final = self.cache / f"root-{arch.name}-{recipe_hash(arch, guest_dir() / 'packages')}"
         if final.is_dir():
             return final
-        self.say(f"unpacking Debian {RELEASE} for {arch.name}, once, some minutes")
+        say(f"unpacking Debian {RELEASE} for {arch.name}, once, some minutes")
         with work_folder(self.cache) as work:
             root = work / "root"
             if arch.name == "x86_64":
@@ -84,9 +87,9 @@ class Images:
         source.write_text(f"deb {signed}{MIRROR} {RELEASE} main\n")
         excludes = [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "locale", "doc", "i18n")]
         command = ["mmdebstrap", f"--variant={variant}", f"--architectures={arch.debian}", f"--include={names}",
-                   "--skip=check/qemu", *excludes, RELEASE, str(root), str(source)]
+                   "--skip=check/qemu", *APT_OPTIONS, *excludes, RELEASE, str(root), str(source)]
         # in a mount and a PID namespace of its own: nothing stays mounted or running when it is killed
-        run(["nice", "-n", "15", "unshare", "--mount", "--pid", "--fork", "--kill-child", *command],
+        run(["nice", "-n", "10", "unshare", "--mount", "--pid", "--fork", "--kill-child", *command],
             env={**os.environ, "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive"})
 
     def _foreign(self, arch: Arch, root: Path) -> None:
@@ -125,7 +128,7 @@ class Images:
         shutil.copy(next((root / "boot").glob("vmlinuz-*")), work / "vmlinuz")
         self._initramfs(root, modules, work)
         size = int(subprocess.check_output(["du", "-sm", "--apparent-size", str(root)]).split()[0]) * 5 // 4 + 64
-        run(["nice", "-n", "15", "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0",
+        run(["nice", "-n", "10", "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0",
              "-d", str(root), str(work / "root.img"), f"{size}M"])
 
     def _initramfs(self, root: Path, modules: Path, work: Path) -> None:

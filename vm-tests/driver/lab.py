@@ -6,27 +6,24 @@ import os
 import shutil
 import signal
 import sys
-import tarfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import binary, scenario
-from .arch import ARCHES, Arch, host, missing_tools, other
-from .cache import remove_abandoned
+from . import payload, scenario
+from .arch import ARCHES, Arch, missing_tools, other
+from .binary import Binaries
+from .cache import Unavailable, remove_abandoned
 from .image import Images
 from .machine import Machine
-from .qemu import PAYLOAD_MB, Guest, anonymous_file, kvm_works
-from .scenario import Scenario
+from .progress import say
+from .qemu import Guest, kvm_works
+from .scenario import Node, Scenario
 from .snapshot import Snapshot, snapshot_of
 
 HERE = Path(__file__).resolve().parent.parent
 COMMON = HERE / "common.py"
-
-
-class Skip(Exception):
-    """A scenario that cannot run here, and why."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,12 @@ class Case:
     def where(self) -> str:
         return f"{self.arch.name}+{other(self.arch).name}" if self.scenario.mixed else self.arch.name
 
-    def arches(self) -> set[str]:
-        return {(other(self.arch) if node.other else self.arch).name for node in self.scenario.nodes}
+    def arch_of(self, node: Node) -> Arch:
+        return other(self.arch) if node.other else self.arch
+
+    def kinds(self) -> set[tuple[str, str]]:
+        """The architectures of its machines, each with whose network it is."""
+        return {(self.arch_of(node).name, node.network) for node in self.scenario.nodes}
 
 
 class Lab:
@@ -49,46 +50,43 @@ class Lab:
 
     def __init__(self, cache: Path, options: argparse.Namespace) -> None:
         self.cache, self.options = cache, options
-        self.images = Images(cache, say)
-        self.guests: dict[str, tuple[Guest, Snapshot | None]] = {}
+        self.images = Images(cache)
+        self.binaries = Binaries(options.binary, cache)
+        self.guests: dict[str, Guest] = {}
         self.payloads: dict[str, int] = {}
 
-    def guest(self, arch: Arch) -> tuple[Guest, Snapshot | None]:
+    def guest(self, arch: Arch) -> Guest:
         if arch.name not in self.guests:
             missing = missing_tools(arch)
             if missing:
-                raise Skip(f"this machine lacks {', '.join(missing)}")
+                raise Unavailable(f"this machine lacks {', '.join(missing)}")
             files = self.images.get(arch)
             accel = self.options.accel or ("kvm" if kvm_works(files, arch) else "tcg")
-            guest = Guest(arch, files, accel)
-            saved = None if self.options.cold else snapshot_of(guest, self.cache, say)
-            self.guests[arch.name] = guest, saved
+            self.guests[arch.name] = Guest(arch, files, accel)
         return self.guests[arch.name]
 
+    def saved(self, arch: Arch, network: str) -> Snapshot | None:
+        guest = self.guest(arch)
+        return None if self.options.cold else snapshot_of(guest, self.cache, network)
+
     def payload(self, arch: Arch) -> int:
-        """A disk with a tar archive of what is tested, for /usr/local of the guest."""
+        """A disk with a tar archive of what is tested."""
         if arch.name not in self.payloads:
-            path = binary.get(arch, self.options.binary, self.cache, say)
-            fd = anonymous_file(self.cache, 0)
-            with os.fdopen(os.dup(fd), "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
-                tar.add(path, "bin/upgrade-gate")
-            os.ftruncate(fd, PAYLOAD_MB << 20)
-            self.payloads[arch.name] = fd
+            self.payloads[arch.name] = payload.disk(self.binaries.get(arch), self.cache)
         return self.payloads[arch.name]
 
     def prepare(self, case: Case) -> None:
-        for name in sorted(case.arches()):
-            self.guest(ARCHES[name])
-            self.payload(ARCHES[name])
+        for arch, network in sorted(case.kinds()):
+            self.saved(ARCHES[arch], network)
+            self.payload(ARCHES[arch])
 
     def machines(self, case: Case, log) -> list[Machine]:
         # machines of one run share a cable; other runs on this host have other ports
         port = 20000 + os.getpid() % 20000
         result = []
         for number, node in enumerate(case.scenario.nodes, start=1):
-            arch = other(case.arch) if node.other else case.arch
-            guest, saved = self.guest(arch)
-            result.append(Machine(node.name, number, guest, saved, network=node.network,
+            arch = case.arch_of(node)
+            result.append(Machine(node.name, number, self.guest(arch), self.saved(arch, node.network), network=node.network,
                                   payload=self.payload(arch), lan_port=port, folder=self.cache, log=log))
         return result
 
@@ -131,6 +129,9 @@ def run_case(lab: Lab, case: Case, log: Log) -> None:
         signal.alarm(0)
         if lab.options.keep:
             keep_logs(lab, case, machines, log)
+    except SystemExit as end:
+        # common.py's skip()
+        raise Unavailable(getattr(end, "reason", "the scenario ended itself")) from end
     except Exception as error:
         signal.alarm(0)
         log(f"failed: {error}")
@@ -165,8 +166,8 @@ def judge(lab: Lab, case: Case) -> str:
         begin = time.monotonic()
         log = Log(lab.options.verbose)
         run_case(lab, case, log)
-    except Skip as why:
-        print(f"skip  {title}: {why}", flush=True)
+    except Unavailable as why:
+        print(f"SKIP  {title:<44} {time.monotonic() - begin:6.1f} s  {why}", flush=True)
         return "skipped"
     except Exception as error:
         print(f"FAIL  {title:<44} {time.monotonic() - begin:6.1f} s  {error}\n      logs: {logs_of(lab, case)}", flush=True)
@@ -175,10 +176,6 @@ def judge(lab: Lab, case: Case) -> str:
         shutil.rmtree(logs_of(lab, case), ignore_errors=True)
     print(f"ok    {title:<44} {time.monotonic() - begin:6.1f} s", flush=True)
     return "passed"
-
-
-def say(message: str) -> None:
-    print(f"...   {message}", file=sys.stderr, flush=True)
 
 
 def cases(scenarios: list[Scenario], arch: str | None) -> list[Case]:
@@ -253,12 +250,15 @@ def main(argv: list[str]) -> int:
         signal.signal(number, on_signal)
     signal.signal(signal.SIGALRM, on_alarm)
     lab = Lab(open_cache(), options)
+    chosen = cases(scenarios, options.arch)
+    lab.binaries.begin(sorted({arch for case in chosen for arch, _ in case.kinds()}, reverse=True))
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     try:
-        for case in cases(scenarios, options.arch):
+        for case in chosen:
             counts[judge(lab, case)] += 1
+        status = 1 if counts["failed"] or not counts["passed"] else 0
     except Interrupted as why:
-        print(f"interrupted by {why}", file=sys.stderr)
-        return 130
-    print(", ".join(f"{number} {what}" for what, number in counts.items()))
-    return 1 if counts["failed"] or not counts["passed"] else 0
+        print(f"interrupted by {why}: {len(chosen) - sum(counts.values())} of {len(chosen)} did not come to their end", flush=True)
+        status = 130
+    print(", ".join(f"{number} {what}" for what, number in counts.items()), flush=True)
+    return status

@@ -91,11 +91,23 @@ class Machine:
         if self.state is None:
             self.state = anonymous_file(self.folder, STATE_MB << 20)
             if self.snapshot:
-                self._resume(self.snapshot)
+                self._go_on(self.snapshot)
+                self._become_oneself()
                 return
             make_state_disk(self.state)
         self.log("booting")
         self._launch(None)
+
+    def start_as_nobody(self) -> None:
+        """Boots, or goes on, and stops there: the machine is to be saved."""
+        self.state = anonymous_file(self.folder, STATE_MB << 20)
+        if self.snapshot:
+            self._go_on(self.snapshot)
+            return
+        make_state_disk(self.state)
+        self._launch(None)
+        self.shell.wait_ready()
+        self.connected = True
 
     def _launch(self, incoming: int | None) -> None:
         assert self.state is not None
@@ -106,15 +118,14 @@ class Machine:
         self.connected = False
         self.number_of_starts += 1
 
-    def _resume(self, snapshot: Snapshot) -> None:
+    def _go_on(self, snapshot: Snapshot) -> None:
         self.log("going on from the saved machine")
-        copy_sparse(snapshot.state(self.network), self.state)
-        with open(snapshot.memory(self.network), "rb") as memory:
+        copy_sparse(snapshot.state, self.state)
+        with open(snapshot.memory, "rb") as memory:
             os.set_inheritable(memory.fileno(), True)
             self._launch(memory.fileno())
             self.qemu.wait_incoming()
         self.connected = True
-        self._become_oneself()
 
     def _become_oneself(self) -> None:
         """A saved machine wakes with an old clock and another's name, address and random numbers: replace them all."""
@@ -133,7 +144,9 @@ class Machine:
             start["networkmanager"] = ("ln -s /usr/lib/systemd/system/NetworkManager.service "
                                        "/etc/systemd/system/multi-user.target.wants/")
         return (f"ip link set dev eth1 up; ip addr replace 192.168.1.{self.number}/24 dev eth1; "
-                f"tar -xf /dev/vdc -C /usr/local --no-same-owner; {start.get(self.network, 'true')}")
+                f"tar -xf /dev/vdc -C /usr --no-overwrite-dir; "
+                f"for conf in /usr/lib/tmpfiles.d/upgrade-gate*.conf; do [ ! -e $conf ] || systemd-tmpfiles --create $conf; done; "
+                f"{start.get(self.network, 'true')}")
 
     def connect(self) -> None:
         if self.connected:

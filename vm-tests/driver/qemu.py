@@ -99,7 +99,7 @@ class Qemu:
         if incoming is not None:
             os.lseek(incoming, 0, os.SEEK_SET)
             command += ["-incoming", f"fd:{incoming}"]
-        self.process = subprocess.Popen(die_with_parent(["nice", "-n", "15", *command]), stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(die_with_parent(["nice", "-n", "10", *command]), stdin=subprocess.DEVNULL,
                                         stdout=serial, stderr=serial, pass_fds=fds)
         for sock in theirs:
             sock.close()

@@ -3,45 +3,48 @@
 import hashlib
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .cache import drop_others, work_folder
+from .progress import say
 from .qemu import PAYLOAD_MB, Guest, Qemu, anonymous_file, copy_sparse
-
-
-# whose network it is when the machine is saved: starting it anew in every scenario costs more than a second image
-NETWORKS = ["", "networkmanager"]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The saved machines of a guest: for each kind of network its memory and the disk that belongs to it."""
+    """A saved machine: its memory, and the disk that belongs to it."""
 
     folder: Path
 
-    def memory(self, network: str) -> Path:
-        return self.folder / f"memory-{self.kind(network)}"
+    @property
+    def memory(self) -> Path:
+        return self.folder / "memory"
 
-    def state(self, network: str) -> Path:
-        return self.folder / f"state-{self.kind(network)}"
-
-    @staticmethod
-    def kind(network: str) -> str:
-        return network if network in NETWORKS and network else "plain"
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
 
 
-def snapshot_of(guest: Guest, cache: Path, say) -> Snapshot:
-    """The saved machines for `guest`, booted and saved if there are none of this recipe yet."""
-    final = cache / f"booted-{guest.arch.name}-{key(guest)}"
+def snapshot_of(guest: Guest, cache: Path, network: str) -> Snapshot:
+    """A saved machine of `guest`, made if there is none of this recipe yet. One with NetworkManager running is kept as well:
+    starting it anew in every scenario costs more than a second image."""
+    kind = network if network == "networkmanager" else "plain"
+    final = cache / f"booted-{guest.arch.name}-{kind}-{key(guest)}"
     if not final.is_dir():
-        say(f"booting the {guest.arch.name} guest once, to go on from later ({guest.accel})")
+        before = snapshot_of(guest, cache, "") if kind != "plain" else None
+        say(f"starting NetworkManager in the {guest.arch.name} guest once" if before else
+            f"booting the {guest.arch.name} guest once, to go on from later ({guest.accel})")
         with work_folder(cache) as work:
             saved = work / "booted"
             saved.mkdir()
-            boot_and_save(guest, saved)
+            with first_machine(guest, before, work) as machine:
+                warm_up(machine, kind)
+                save(machine, Snapshot(saved))
             saved.rename(final)
-        drop_others(cache, f"booted-{guest.arch.name}-", final)
+        drop_others(cache, f"booted-{guest.arch.name}-{kind}-", final)
     return Snapshot(final)
 
 
@@ -53,28 +56,17 @@ def key(guest: Guest) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
-def boot_and_save(guest: Guest, work: Path) -> None:
+@contextmanager
+def first_machine(guest: Guest, before: Snapshot | None, work: Path) -> Iterator:
+    """A machine that is nobody's yet."""
     from .machine import Machine
 
     payload = anonymous_file(work, PAYLOAD_MB << 20)
-    lines: list[str] = []
-    machine = Machine("guest", 1, guest, None, network="", payload=payload, lan_port=20000 + os.getpid() % 20000,
-                      folder=work, log=lines.append)
+    machine = Machine("guest", 1, guest, before, network="", payload=payload, lan_port=20000 + os.getpid() % 20000,
+                      folder=work, log=lambda _line: None)
     try:
-        machine.start()
-        machine.shell.wait_ready()
-        machine.connected = True
-        # the commands of most scenarios, translated by the emulator and in the page cache from then on
-        machine.wait_until_succeeds("systemctl is-system-running --wait", timeout=600)
-        machine.succeed(
-            "udevadm settle; modprobe -a mac80211_hwsim veth; rmmod mac80211_hwsim; "
-            "curl --version > /dev/null; python3 -c 'import http.server, ssl'; "
-            "systemd-run --quiet --wait true; journalctl --rotate --vacuum-size=1 2>&1; sync")
-        for network in NETWORKS:
-            if network:
-                machine.succeed("systemctl start wpa_supplicant NetworkManager; systemctl is-active NetworkManager; "
-                                "nmcli general; udevadm settle; sync")
-            save(machine, Snapshot(work), network)
+        machine.start_as_nobody()
+        yield machine
     except Exception as error:
         serial = machine.serial_log().decode(errors="replace")
         raise RuntimeError(f"the guest does not boot: {error}\n{serial[-3000:]}") from error
@@ -83,9 +75,21 @@ def boot_and_save(guest: Guest, work: Path) -> None:
         os.close(payload)
 
 
-def save(machine, snapshot: Snapshot, network: str) -> None:
-    """Writes the machine down as it is, and lets it run on."""
-    machine.qemu.save(snapshot.memory(network))
-    with open(snapshot.state(network), "wb") as out:
+def warm_up(machine, kind: str) -> None:
+    if kind == "networkmanager":
+        machine.succeed("systemctl start wpa_supplicant NetworkManager; systemctl is-active NetworkManager; "
+                        "nmcli general; udevadm settle; sync")
+        return
+    # the commands of most scenarios, translated by the emulator and in the page cache from then on
+    machine.wait_until_succeeds("systemctl is-system-running --wait", timeout=600)
+    machine.succeed(
+        "udevadm settle; modprobe -a mac80211_hwsim veth; rmmod mac80211_hwsim; "
+        "curl --version > /dev/null; python3 -c 'import http.server, ssl'; "
+        "systemd-run --quiet --wait true; journalctl --rotate --vacuum-size=1 2>&1; sync")
+
+
+def save(machine, snapshot: Snapshot) -> None:
+    """Writes the machine down as it is; it does not run on."""
+    machine.qemu.save(snapshot.memory)
+    with open(snapshot.state, "wb") as out:
         copy_sparse(Path(f"/proc/self/fd/{machine.state}"), out.fileno())
-    machine.qemu.qmp.command("cont")

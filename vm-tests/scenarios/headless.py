@@ -13,7 +13,7 @@ with subtest("held when it goes to sleep, open when it has woken and the cable i
     unplug(server)
     server.succeed("systemctl start --no-block job")
     held(server, "[a-z_]+")
-    suspend(server, 5)
+    suspend(server, 6)
     assert runs(server, "job") == 0
     plug(server)
     finished(server, "job.service")

@@ -18,10 +18,8 @@ service(laptop, "job", fetch % "job")
 service(laptop, "ungated", fetch % "ungated", gated=None)
 
 with subtest("both elapse during the sleep, and the cable is away"):
-    timer(laptop, "job", 8)
-    timer(laptop, "ungated", 8)
     laptop.block()
-    suspend(laptop, 12)
+    suspend(laptop, 9, due=["job", "ungated"])
     laptop.wait_until_succeeds("test $(systemctl show -P ActiveState ungated) = failed", timeout=120)
     assert runs(laptop, "job") == 0
 

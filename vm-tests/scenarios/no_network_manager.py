@@ -14,8 +14,7 @@ with subtest("held without a network, opened by the kernel's word"):
 
 with subtest("the way out is gone at the resume and comes back later"):
     laptop.succeed(f"ip route del default via {ROUTER}")
-    timer(laptop, "job", 6)
-    suspend(laptop, 8)
+    suspend(laptop, 9, due=["job"])
     held(laptop, "(no_network|no_route)")
     assert runs(laptop, "job") == 1
     laptop.succeed(f"ip route add default via {ROUTER}")

@@ -8,7 +8,7 @@ for name, line in {
     "skips": f"ExecCondition={gate(laptop)} check --exec-condition --profile lab",
 }.items():
     service(laptop, name, upgrade(name), gated=None, extra=line)
-    timer(laptop, name, 6)
+    timer(laptop, name, 10)
 
 with subtest("offline: one waits, the other is skipped, none fails"):
     laptop.wait_until_succeeds("test $(systemctl show -P ActiveState waits) = activating", timeout=60)

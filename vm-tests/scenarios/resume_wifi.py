@@ -8,9 +8,7 @@ service(laptop, "nixos-upgrade", upgrade("nixos-upgrade"), gated="nixos-upgrade"
 service(laptop, "ungated-upgrade", upgrade("ungated-upgrade"), gated=None)
 
 with subtest("both elapse during the sleep"):
-    timer(laptop, "nixos-upgrade", 6)
-    timer(laptop, "ungated-upgrade", 6)
-    suspend(laptop, 10)
+    suspend(laptop, 9, due=["nixos-upgrade", "ungated-upgrade"])
 
 with subtest("the ungated one fails"):
     laptop.wait_until_succeeds("test $(systemctl show -P ActiveState ungated-upgrade) = failed", timeout=60)

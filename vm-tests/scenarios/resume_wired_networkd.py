@@ -9,12 +9,10 @@ online(laptop)
 profile(laptop)
 service(laptop, "job", upgrade("job"))
 service(laptop, "ungated", upgrade("ungated"), gated=None)
-timer(laptop, "job", 6)
-timer(laptop, "ungated", 6)
 
 with subtest("the cable is pulled during the sleep"):
     unplug(laptop)
-    suspend(laptop, 10)
+    suspend(laptop, 9, due=["job", "ungated"])
     laptop.wait_until_succeeds("test $(systemctl show -P ActiveState ungated) = failed", timeout=60)
     held(laptop, "(no_network|no_route|connecting|dns|unreachable)")
     assert runs(laptop, "job") == 0

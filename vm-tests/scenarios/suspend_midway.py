@@ -35,7 +35,7 @@ with subtest("asleep in the middle of the download"):
     laptop.sleep(8)
     # the network is away for 10 s after the resume
     unplug(laptop)
-    suspend(laptop, 5)
+    suspend(laptop, 6)
     assert runs(laptop, "job") == 0
     laptop.sleep(10)
     plug(laptop)

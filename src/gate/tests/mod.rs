@@ -2,6 +2,7 @@
 
 mod bench;
 mod holds;
+mod lasting;
 mod probing;
 mod proof;
 mod properties;

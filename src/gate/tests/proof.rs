@@ -2,7 +2,7 @@
 
 use super::bench::*;
 use crate::gate::Action;
-use crate::gate::event::{Bell, Connectivity, Event, Ground, Logind, Report};
+use crate::gate::event::{Bell, Connectivity, Event, Ground, Report};
 use crate::gate::policy::{Policy, PowerPolicy};
 use crate::gate::reason::Reason;
 use crate::gate::verdict::Verdict;

@@ -84,30 +84,8 @@ fn set_restart(lines: &mut Lines, service: &Service) {
         lines.note("Restart= stays, for failures that are the command's own: it is run again for all others.");
     }
     if service.force.codes.contains(&NOT_NOW) {
-        let codes = service.force.codes.iter().filter(|code| **code != NOT_NOW);
-        let mut words: Vec<_> = codes.map(ToString::to_string).collect();
-        words.extend(
-            service
-                .force
-                .signals
-                .iter()
-                .filter_map(|number| signal_name(*number)),
-        );
-        lines.set("RestartForceExitStatus", "");
-        if !words.is_empty() {
-            lines.set("RestartForceExitStatus", &words.join(" "));
-        }
-    }
-}
-
-/// As systemd reads it; real-time signals have no other name.
-fn signal_name(number: u8) -> Option<String> {
-    const SIGRTMIN: u8 = 34;
-    match number.checked_sub(SIGRTMIN) {
-        Some(above) => Some(format!("SIGRTMIN+{above}")),
-        None => nix::sys::signal::Signal::try_from(i32::from(number))
-            .ok()
-            .map(|signal| signal.to_string()),
+        // It counts before RestartForceExitStatus= (systemd.service(5)).
+        lines.set("RestartPreventExitStatus", "75");
     }
 }
 

@@ -38,6 +38,32 @@ fn quotes_and_escapes_are_resolved_as_in_c() {
     }
 }
 
+/// What `systemd --test` of 257 and 262 makes of this line.
+#[test]
+fn a_line_with_everything_is_read_as_systemd_reads_it() {
+    let line = r#"@-/usr/bin/true named "a b" 'c"d' \x41 100%% $A ${A} $$ \; "" ü foo\ bar "a'b"c ; +/usr/bin/true 3"#;
+    let first = [
+        "named",
+        "a b",
+        "c\"d",
+        "A",
+        "100%%",
+        "$A",
+        "${A}",
+        "$$",
+        ";",
+        "",
+        "\u{fc}",
+        r"foo\ bar",
+        "a'bc",
+    ];
+    assert_eq!(argvs(line), [first.to_vec(), vec!["/usr/bin/true", "3"]]);
+    assert_eq!(
+        argvs(r"/usr/bin/true a\qb 'x\'y' end")[0][1..],
+        [r"a\qb", "x'y", "end"]
+    );
+}
+
 #[test]
 fn a_lone_semicolon_separates_commands_and_an_escaped_or_quoted_one_does_not() {
     for (line, argvs_wanted) in [
@@ -71,6 +97,7 @@ fn the_users_shell_is_told_as_systemd_tells_it() {
     let exec = one("|echo hello");
     assert_eq!(exec.path, "/bin/sh");
     assert_eq!(exec.argv, ["sh", "echo", "hello"]);
+    assert_eq!(one("|").argv, ["sh"]);
     assert_eq!(one("@|echo hello").argv, ["-sh", "echo", "hello"]);
 }
 

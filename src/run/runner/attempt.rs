@@ -1,12 +1,10 @@
 //! One attempt: the command is started, stayed with to its end, and judged.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::{End, Runner};
 use crate::clock;
-use crate::dbus::login1::{self, InhibitMode};
 use crate::gate::event::Outcome;
 use crate::gate::reason::Reason;
 use crate::gate::time::Monotonic;
@@ -16,7 +14,6 @@ use crate::run::changed::Fingerprints;
 use crate::run::command::Running;
 use crate::run::inhibit;
 use crate::run::judge::{self, Ending, Facts, Judgement};
-use crate::sources::bus::BusAddress;
 
 /// What one attempt was like.
 pub(super) struct Attempt {
@@ -44,7 +41,10 @@ impl Runner {
             &self.plan.command,
         );
         let _inhibitor = match request {
-            Some(request) => self.meanwhile(inhibit::take(request, ask_logind)).await?,
+            Some(request) => {
+                self.meanwhile(inhibit::take(request, inhibit::ask_logind))
+                    .await?
+            }
             None => None,
         };
         let before = Fingerprints::read(&self.plan.profile.final_if_changed);
@@ -158,20 +158,4 @@ pub(super) fn told(judgement: Judgement) -> (Judged, String) {
         Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
         Judgement::Stopped(_) => (Judged::Failed, "told to stop".into()),
     }
-}
-
-/// Takes the inhibitor lock over a connection of its own: the sources' is for listening only.
-async fn ask_logind(request: inhibit::Request) -> Result<OwnedFd, String> {
-    let connection = BusAddress::system()
-        .connect()
-        .await
-        .map_err(|e| e.to_string())?;
-    let lock = login1::inhibit(
-        &connection,
-        &request.what,
-        request.who,
-        &request.why,
-        InhibitMode::Block,
-    );
-    lock.await.map_err(|error| error.to_string())
 }

@@ -4,25 +4,25 @@ use std::time::Duration;
 
 /// The delays after failures in a row.
 #[derive(Debug)]
-pub(super) struct Backoff(Duration);
+pub(crate) struct Backoff(Duration);
 
 impl Backoff {
     const FIRST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(60);
 
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(Self::FIRST)
     }
 
     /// The delay after one more failure.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let delay = self.0;
         self.0 = (delay * 2).min(Self::LONGEST);
         delay
     }
 
     /// Forgets the failures: something worked.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::new();
     }
 }

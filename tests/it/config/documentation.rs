@@ -2,6 +2,7 @@
 
 use upgrade_gate::config::keys::{KEYS, Key};
 use upgrade_gate::config::profile::{BUILT_IN, Profile};
+use upgrade_gate::config::watch::{self, Watch};
 
 use super::Root;
 
@@ -29,6 +30,18 @@ fn the_documentation_has_every_key_as_the_code_has_it() {
 }
 
 #[test]
+fn the_documentation_has_every_key_of_the_watch_as_the_code_has_it() {
+    let defaults = Watch::default();
+    has(watch::KEYS.iter().map(|key| {
+        let default = key.show(&defaults);
+        format!(
+            "| `{}` | {} | `{default}` | {} |\n",
+            key.name, key.kind, key.meaning
+        )
+    }));
+}
+
+#[test]
 fn the_documentation_has_what_is_built_in() {
     let differs = |name: &'static str, key: &'static Key| {
         let value = key.show(&Profile::built_in(name));
@@ -41,13 +54,11 @@ fn the_documentation_has_what_is_built_in() {
 }
 
 #[test]
-fn the_example_is_right() {
-    let example = PAGE
-        .split("```toml\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
-    Root::with(example).load().unwrap();
+fn the_examples_are_right() {
+    let blocks: Vec<_> = PAGE.split("```toml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let example = block.split("```").next().unwrap();
+        Root::with(example).load().unwrap();
+    }
 }

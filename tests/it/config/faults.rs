@@ -14,7 +14,7 @@ use super::{ETC, Root, choose};
 const BAD: &[(&str, &[&str])] = &[
     (
         "settle = '2s'",
-        &[":1: settle: unknown key; only [profile.NAME] tables belong here"],
+        &[":1: settle: unknown key; only [profile.NAME] and [watch] tables belong here"],
     ),
     (
         "\n[profiles.p]",
@@ -23,6 +23,43 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "profile = 1",
         &[":1: profile: must be tables [profile.NAME], not an integer"],
+    ),
+    (
+        "watch = 1",
+        &[":1: watch: must be a table [watch], not an integer"],
+    ),
+    ("[wach]", &[":1: wach: unknown key; did you mean watch?"]),
+    (
+        "[watch]\nrearms = []",
+        &[":2: watch.rearms: unknown key; did you mean rearm?"],
+    ),
+    (
+        "[watch]\ntargets = []",
+        &[
+            ":2: watch.targets: unknown key; the watch has profile, rearm, rearm_at_once, rearm_spread",
+        ],
+    ),
+    (
+        "[watch]\nprofile = '../x'",
+        &[
+            ":2: watch.profile: \"../x\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+        ],
+    ),
+    (
+        "[watch]\nrearm = 'a.service'\nrearm_at_once = 0\nrearm_spread = 'infinity'",
+        &[
+            ":2: watch.rearm: must be a list of unit names, not a string",
+            ":3: watch.rearm_at_once: must be from 1 to 1000, not 0",
+            ":4: watch.rearm_spread: must be at most 1h, not infinity",
+        ],
+    ),
+    (
+        "[watch]\nrearm = ['a', 'b/c.service', '']",
+        &[
+            ":2: watch.rearm: must be a whole name such as \"a.service\", not \"a\"",
+            ":2: watch.rearm: must be the name of a unit, not \"b/c.service\"",
+            ":2: watch.rearm: must be the name of a unit, not \"\"",
+        ],
     ),
     (
         "[[profile]]",

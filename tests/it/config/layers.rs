@@ -68,6 +68,47 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn every_key_of_the_watch_is_read_and_a_later_file_overrides_it_key_by_key() {
+    let root = Root::with(
+        r#"
+        [watch]
+        profile = "nixos-upgrade"
+        rearm = ["fwupd-refresh.service", "backup@*", "*"]
+        rearm_at_once = 3
+        rearm_spread = "2min"
+        "#,
+    );
+    let root = root.file(
+        "etc/upgrade-gate/upgrade-gate.d/50.toml",
+        "[watch]\nrearm_spread = '0'\n",
+    );
+    let (watch, settings) = root.load().unwrap().watch();
+    assert_eq!(watch.profile, "nixos-upgrade");
+    assert_eq!(watch.rearm, ["fwupd-refresh.service", "backup@*", "*"]);
+    assert_eq!(watch.rearm_at_once, 3);
+    assert_eq!(watch.rearm_spread, Duration::ZERO);
+    let lines: Vec<_> = settings
+        .iter()
+        .map(|one| {
+            one.origin
+                .to_string()
+                .rsplit(':')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(lines, ["3", "4", "5", "2"]);
+}
+
+#[test]
+fn without_any_file_the_watch_follows_the_default_profile_and_starts_nothing_again() {
+    let (watch, settings) = Root::new().load().unwrap().watch();
+    assert_eq!((&*watch.profile, watch.rearm.len()), ("default", 0));
+    assert!(settings.iter().all(|one| one.origin == Origin::Default));
+}
+
+#[test]
 fn numbers_are_read_in_every_spelling_of_toml() {
     for (written, attempts) in [("1_000", 1000), ("0x1F", 31), ("0b11", 3), ("+5", 5)] {
         let root = Root::with(&format!("[profile.p]\nattempts = {written}\n"));

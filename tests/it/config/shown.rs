@@ -10,13 +10,15 @@ use super::{ETC, Root, choose, shown};
 #[test]
 fn what_is_shown_can_be_pasted() {
     let text = "[profile.p]\npower = { battery_at_least = 40 }\nsettle = '1.5s'\ninhibit = ['sleep']\n\
-        targets = ['auto', { any = ['https://a/', { url = 'http://b/', expect = \"\\\"x\\n\" }] }]\n";
+        targets = ['auto', { any = ['https://a/', { url = 'http://b/', expect = \"\\\"x\\n\" }] }]\n\
+        [watch]\nrearm = ['a.service']\nprofile = 'p'\n";
     for name in BUILT_IN.iter().copied().chain(["p"]) {
         let loaded = Root::with(text).load().unwrap();
         let first = choose(&loaded, name);
         let shown = shown(&loaded, &first, &["a line\nbreak".to_owned()], false);
         let pasted = Root::with(&shown).load().unwrap();
         assert_eq!(choose(&pasted, name).profile, first.profile, "{shown}");
+        assert_eq!(pasted.watch().0, loaded.watch().0, "{shown}");
     }
 }
 
@@ -52,6 +54,8 @@ fn the_json_has_the_same() {
     assert_eq!(power["value"]["battery_at_least"], 5);
     assert_eq!(power["origin"]["from"], "file");
     assert_eq!(power["origin"]["line"], 2);
+    assert_eq!(json["watch"][0]["key"], "profile");
+    assert_eq!(json["watch"][0]["value"], "default");
 }
 
 proptest! {

@@ -5,32 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command as StdCommand, Stdio};
 
-use tokio::net::UnixDatagram;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+use crate::datagrams::{assignments, receive, until};
 use crate::harness::{Gate, Says, World};
 use crate::namespace::enter_mounts;
-
-/// A socket whose datagrams are collected, as text.
-fn receive(path: &Path, read: fn(&[u8]) -> String) -> mpsc::UnboundedReceiver<String> {
-    let socket = UnixDatagram::bind(path).unwrap();
-    let (tell, told) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let mut buffer = vec![0; 65536];
-        while let Ok(length) = socket.recv(&mut buffer).await {
-            if tell.send(read(&buffer[..length])).is_err() {
-                return;
-            }
-        }
-    });
-    told
-}
-
-/// `sd_notify(3)`: assignments, a line each.
-fn assignments(datagram: &[u8]) -> String {
-    String::from_utf8_lossy(datagram).trim_end().to_owned()
-}
 
 /// systemd's native journal protocol: `NAME=value`, or a name, a length of eight bytes, and the value.
 fn fields(mut datagram: &[u8]) -> String {
@@ -50,24 +30,6 @@ fn fields(mut datagram: &[u8]) -> String {
         datagram = rest;
     }
     text
-}
-
-/// Waits for what fits, and returns all up to it.
-async fn until(
-    told: &mut mpsc::UnboundedReceiver<String>,
-    wanted: impl Fn(&str) -> bool,
-) -> Vec<String> {
-    let mut all = Vec::new();
-    loop {
-        let next = tokio::time::timeout(crate::harness::GENEROUS, told.recv()).await;
-        let Ok(Some(text)) = next else {
-            panic!("nothing fits in {all:#?}");
-        };
-        all.push(text);
-        if wanted(&all[all.len() - 1]) {
-            return all;
-        }
-    }
 }
 
 #[tokio::test]

@@ -9,4 +9,5 @@ pub mod fake;
 pub mod fakes;
 pub mod http;
 pub mod proxy;
+pub mod systemd;
 pub mod tls;

@@ -1,0 +1,51 @@
+{
+  description = "Lets an unattended upgrade start only when it can succeed";
+
+  # Rust 1.89 or newer
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+      forSystems =
+        perSystem:
+        lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (
+          system: perSystem nixpkgs.legacyPackages.${system}
+        );
+      package =
+        pkgs:
+        pkgs.callPackage ./package.nix {
+          sourceDateEpoch = self.lastModified or null;
+        };
+    in
+    {
+      packages = forSystems (pkgs: rec {
+        upgrade-gate = package pkgs;
+        default = upgrade-gate;
+      });
+
+      nixosModules = rec {
+        upgrade-gate =
+          { pkgs, ... }:
+          {
+            imports = [ ./module.nix ];
+            services.upgrade-gate.package = lib.mkDefault (package pkgs);
+          };
+        default = upgrade-gate;
+      };
+
+      # the scenarios of vm-tests/, and a machine with everything the module has
+      checks = forSystems (
+        pkgs:
+        import ./vm-tests { inherit pkgs package; }
+        // {
+          package = package pkgs;
+          module = import ./tests/nix/machine.nix {
+            inherit pkgs;
+            module = self.nixosModules.default;
+          };
+        }
+      );
+    };
+}

@@ -1,0 +1,60 @@
+//! `watch`: joins the gate of `[watch]` with systemd and logind.
+
+use std::path::Path;
+
+use super::prepare::{Refusal, Setting, prepare_watch};
+use super::question::reporter;
+use crate::cli::Watch;
+use crate::clock;
+use crate::engine::Engine;
+use crate::exit::Exit;
+use crate::gate::time::Monotonic;
+use crate::report::Kind;
+use crate::run::signals::{Ignored, Signals};
+use crate::watch::link::Link;
+use crate::watch::target::TARGET;
+use crate::watch::watcher::{Fresh, Watcher};
+
+/// Follows the gate until it is told to end.
+pub(super) async fn watch(args: &Watch, setting: &Setting) -> Result<Exit, Refusal> {
+    let signals = Signals::install(Ignored::read())
+        .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot take the signals: {error}")))?;
+    let load = || load(args, setting);
+    let fresh = load()?;
+    let link = Link::connect().await.map_err(|error| {
+        let why = format!(
+            "cannot ask systemd to start {TARGET}: {error}; watch is for machines that systemd has booted"
+        );
+        Refusal::new(Exit::Unavailable, &why)
+    })?;
+    let since = unproven_since(&link).await;
+    let machine_id = machine_id(&setting.root);
+    let watcher = Watcher::new(fresh, link, signals, machine_id, since);
+    Box::pin(watcher.run(load)).await;
+    Ok(Exit::Ok)
+}
+
+fn load(args: &Watch, setting: &Setting) -> Result<Fresh, Refusal> {
+    let (prepared, watch) = prepare_watch(&setting.root)?;
+    let reporter = reporter(Kind::Watch, &prepared, args.json, setting);
+    let engine = Engine::start(prepared.policy, prepared.request, setting.root.clone());
+    Ok(Fresh {
+        engine,
+        reporter,
+        watch,
+    })
+}
+
+/// Where the target has never been active, nothing has been proven since the boot. Otherwise another watch has ended,
+/// and what was proven until now is not known.
+async fn unproven_since(link: &Link) -> Monotonic {
+    match link.was_active(TARGET).await {
+        Ok(false) => Monotonic::default(),
+        Ok(true) | Err(_) => clock::now().monotonic,
+    }
+}
+
+/// machine-id(5). Without one all machines without one have the same delays.
+fn machine_id(root: &Path) -> String {
+    std::fs::read_to_string(root.join("etc/machine-id")).unwrap_or_default()
+}

@@ -1,0 +1,280 @@
+//! `drop-in`: what it writes is read by systemd without a complaint, and nothing else is touched.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Output};
+
+use super::root::{ETC, LIB, Root};
+
+const MODES: [&str; 4] = ["run", "pre", "condition", "companion"];
+
+/// Services of many shapes, and the modes that they cannot be gated in.
+const SHAPES: &[(&str, &str, &[&str])] = &[
+    ("oneshot", "Type=oneshot\nExecStart=/usr/bin/true", &[]),
+    ("simple", "ExecStart=/usr/bin/true", &[]),
+    (
+        "idle",
+        "Type=idle\nExecStart=/usr/bin/true\nRestart=on-failure",
+        &[],
+    ),
+    (
+        "three",
+        "Type=oneshot\nExecStart=/usr/bin/true 1\nExecStart=-/usr/bin/true 2 ; +/usr/bin/true 3",
+        &[],
+    ),
+    (
+        "after",
+        "Type=oneshot\nExecStart=/usr/bin/true\nExecStartPost=/usr/bin/true\nRemainAfterExit=yes",
+        &[],
+    ),
+    (
+        "before",
+        "Type=oneshot\nExecStartPre=-/usr/bin/true %n\nExecCondition=/usr/bin/true\nExecStart=/usr/bin/true",
+        &[],
+    ),
+    (
+        "odd",
+        "Type=oneshot\nEnvironment=A=b\nExecStart=@-/usr/bin/true named \"a b\" 'c\"d' \\x41 %n 100%% $A ${A} $$ \\; \"\" \u{fc}",
+        &[],
+    ),
+    ("colon", "Type=oneshot\nExecStart=:/usr/bin/true $A", &[]),
+    (
+        "bang",
+        "Type=oneshot\nUser=fwupd-refresh\nExecStart=!/usr/bin/true",
+        &[],
+    ),
+    (
+        "dynamic",
+        "Type=oneshot\nDynamicUser=yes\nExecStart=/usr/bin/true",
+        &[],
+    ),
+    (
+        "limited",
+        "Type=exec\nRuntimeMaxSec=5\nTimeoutStartSec=3\nExecStart=/usr/bin/true\nRestartForceExitStatus=1 75 SIGKILL",
+        &[],
+    ),
+    (
+        "shut-in",
+        "Type=oneshot\nProtectSystem=strict\nRestrictAddressFamilies=AF_UNIX\nStandardOutput=null\nExecStart=/usr/bin/true",
+        &[],
+    ),
+    (
+        "denying",
+        "Type=oneshot\nRestrictAddressFamilies=~AF_NETLINK AF_PACKET\nExecStart=/usr/bin/true",
+        &[],
+    ),
+    (
+        "daemon",
+        "Type=notify\nExecStart=/usr/bin/true\nRestart=always",
+        &["run"],
+    ),
+    ("forking", "Type=forking\nExecStart=/usr/bin/true", &["run"]),
+    (
+        "bus",
+        "BusName=org.example\nExecStart=/usr/bin/true",
+        &["run"],
+    ),
+    ("agent", "ExecStart=/usr/bin/true\nRestart=always", &["run"]),
+    (
+        "alone",
+        "Type=oneshot\nPrivateNetwork=yes\nExecStart=/usr/bin/true",
+        &["run", "pre", "condition"],
+    ),
+    (
+        "tempfail",
+        "Type=oneshot\nSuccessExitStatus=TEMPFAIL\nExecStart=/usr/bin/true",
+        &["pre"],
+    ),
+    ("foo@bar", "Type=oneshot\nExecStart=/usr/bin/true %i", &[]),
+];
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn with_shapes() -> Root {
+    let root = Root::new();
+    let companion = concat!(env!("CARGO_MANIFEST_DIR"), "/units/upgrade-gate@.service");
+    root.write(
+        &format!("{LIB}/upgrade-gate@.service"),
+        &fs::read_to_string(companion).unwrap(),
+    );
+    for (name, settings, _) in SHAPES {
+        root.write(
+            &format!("{LIB}/{name}.service"),
+            &format!("[Service]\n{settings}\n"),
+        );
+    }
+    root
+}
+
+#[test]
+#[ignore = "needs systemd-analyze"]
+fn every_shape_is_gated_in_every_mode_or_refused_with_a_sentence_and_systemd_agrees() {
+    for mode in MODES {
+        let root = with_shapes();
+        for (name, _, refused) in SHAPES {
+            let output = root.upgrade_gate(&format!("drop-in {name} --mode {mode} --write"));
+            let (code, sentence) = (output.status.code(), said(&output));
+            let expected = if refused.contains(&mode) { 69 } else { 0 };
+            assert_eq!(code, Some(expected), "{name} {mode}: {sentence}");
+            assert_eq!(
+                sentence.is_empty(),
+                expected == 0,
+                "{name} {mode}: {sentence}"
+            );
+        }
+        let units: Vec<_> = SHAPES
+            .iter()
+            .map(|(name, ..)| format!("{name}.service"))
+            .collect();
+        assert_eq!(root.complaints(&units), "", "{mode}");
+    }
+}
+
+#[test]
+fn a_second_time_the_same_is_written_and_removing_leaves_nothing() {
+    let root = with_shapes();
+    let path = root
+        .path()
+        .join(ETC)
+        .join("odd.service.d/upgrade-gate.conf");
+    for mode in MODES {
+        let line = format!("drop-in odd --mode {mode}");
+        let printed = root.upgrade_gate(&line).stdout;
+        for _ in 0..2 {
+            let output = root.upgrade_gate(&format!("{line} --write"));
+            assert!(output.status.success(), "{}", said(&output));
+            assert_eq!(fs::read(&path).unwrap(), printed, "{mode}");
+        }
+        let told = root.upgrade_gate(&format!("{line} --write")).stdout;
+        assert!(
+            String::from_utf8(told)
+                .unwrap()
+                .contains("systemctl daemon-reload")
+        );
+    }
+    assert!(root.upgrade_gate("drop-in odd --remove").status.success());
+    assert!(!path.parent().unwrap().exists());
+    assert_eq!(
+        root.upgrade_gate("drop-in odd --remove").status.code(),
+        Some(69)
+    );
+}
+
+#[test]
+fn a_file_that_someone_else_wrote_is_neither_overwritten_nor_removed() {
+    let root = with_shapes();
+    let file = "[Service]\nEnvironment=A=1\n";
+    let path = root.write(&format!("{ETC}/simple.service.d/upgrade-gate.conf"), file);
+    for option in ["--write", "--remove"] {
+        let output = root.upgrade_gate(&format!("drop-in simple {option}"));
+        assert_eq!(output.status.code(), Some(69));
+        assert!(said(&output).contains("/etc/systemd/system/simple.service.d/upgrade-gate.conf"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), file);
+    }
+}
+
+#[test]
+fn what_the_administrator_has_changed_is_what_is_wrapped() {
+    let root = with_shapes();
+    root.write(
+        &format!("{ETC}/simple.service.d/override.conf"),
+        "[Service]\nExecStart=\nExecStart=/usr/bin/true --mine\n",
+    );
+    let printed = root.upgrade_gate("drop-in simple").stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    assert!(
+        printed.contains("run --profile simple -- /usr/bin/true --mine\n"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn a_drop_in_that_is_read_later_is_warned_of() {
+    let root = with_shapes();
+    root.write(
+        &format!("{ETC}/simple.service.d/zz.conf"),
+        "[Service]\nExecStart=\nExecStart=/usr/bin/true\n",
+    );
+    let output = root.upgrade_gate("drop-in simple --write");
+    assert!(output.status.success());
+    assert!(
+        said(&output).contains("zz.conf is read after"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn units_that_cannot_be_gated_are_refused_with_what_to_do() {
+    let root = with_shapes();
+    root.write(
+        &format!("{ETC}/bad.service"),
+        "[Service]\nExecStart=usr/bin/true\n",
+    );
+    symlink("/dev/null", root.path().join(ETC).join("masked.service")).unwrap();
+    root.write(
+        "run/systemd/transient/run-u1.service",
+        "[Service]\nExecStart=/usr/bin/true\n",
+    );
+    root.write(
+        &format!("{ETC}/gated.service"),
+        "[Service]\nExecStart=/opt/upgrade-gate run -- true\n",
+    );
+    for (unit, code, words) in [
+        ("absent", 69, "does not exist"),
+        ("masked", 69, "systemctl unmask"),
+        ("run-u1", 69, "transient"),
+        ("bad", 69, "systemd refuses"),
+        ("gated", 69, "gated already"),
+        ("foo@", 64, "template"),
+        ("timers.target", 64, "no service"),
+        ("../evil", 64, "slash"),
+    ] {
+        let output = root.upgrade_gate(&format!("drop-in {unit} --write"));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{unit}: {}",
+            said(&output)
+        );
+        assert!(said(&output).contains(words), "{unit}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "{unit}");
+    }
+}
+
+#[test]
+fn what_is_in_the_way_is_named_and_nothing_is_left_behind() {
+    let root = with_shapes();
+    root.write(&format!("{ETC}/simple.service.d"), "a file");
+    let output = root.upgrade_gate("drop-in simple --write");
+    assert_eq!(output.status.code(), Some(69));
+    assert!(
+        said(&output).contains("/etc/systemd/system/simple.service.d/upgrade-gate.conf"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+#[ignore = "needs root, to mount something read-only"]
+fn a_read_only_folder_is_answered_with_what_nixos_has_instead() {
+    let root = with_shapes();
+    root.write(&format!("{ETC}/keep"), "");
+    let etc = root.path().join("etc");
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\" && exec \"$2\" --root \"$3\" drop-in simple --write";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(&etc)
+        .arg(env!("CARGO_BIN_EXE_upgrade-gate"))
+        .arg(root.path())
+        .output()
+        .expect("unshare runs");
+    assert_eq!(output.status.code(), Some(69), "{}", said(&output));
+    assert!(
+        said(&output).contains("services.upgrade-gate.units"),
+        "{}",
+        said(&output)
+    );
+}

@@ -1,0 +1,143 @@
+# What the module installs, and the file it writes.
+{
+  enabled,
+  evaluate,
+  gate,
+  has,
+  settings,
+  ...
+}:
+let
+  docs = builtins.readFile ../../../docs/configuration.md;
+  # | `key` | type | default | meaning |
+  rows = builtins.filter (row: row != null) (
+    map (builtins.match "\\| `([a-z_]+)` \\| [^|]* \\| [^|]* \\| (.*) \\|") (
+      builtins.filter builtins.isString (builtins.split "\n" docs)
+    )
+  );
+  documented = builtins.listToAttrs (
+    map (row: {
+      name = builtins.elemAt row 0;
+      value = builtins.elemAt row 1;
+    }) rows
+  );
+  # upper case and a full stop are NixOS's
+  spoken =
+    text:
+    let
+      parts = builtins.match "(.)(.*)" text;
+      upper = builtins.replaceStrings [ "w" "t" "h" ] [ "W" "T" "H" ] (builtins.elemAt parts 0);
+    in
+    upper + builtins.elemAt parts 1 + ".";
+  profileOptions =
+    let
+      inherit ((evaluate { }).options.services.upgrade-gate.profiles) type;
+    in
+    builtins.mapAttrs (_: option: option.description)
+      (builtins.head type.inner.modules).options;
+in
+{
+  "no companion is ended by a switch" = [
+    (with (enabled { }).systemd.services."upgrade-gate@"; [
+      overrideStrategy
+      restartIfChanged
+      unitConfig
+    ])
+    [
+      "asDropin"
+      false
+      { X-StopOnRemoval = false; }
+    ]
+  ];
+  "units and tmpfiles.d come from the package" = [
+    (
+      let
+        config = enabled { };
+      in
+      map (packages: map toString packages) [
+        config.systemd.packages
+        config.systemd.tmpfiles.packages
+        config.environment.systemPackages
+      ]
+    )
+    [
+      [ "/store/upgrade-gate" ]
+      [ "/store/upgrade-gate" ]
+      [ "/store/upgrade-gate" ]
+    ]
+  ];
+  "without any setting there is no file" = [
+    (enabled { }).environment.etc
+    { }
+  ];
+  "profiles, settings and watch end up in one file, without what is not set" = [
+    (settings (enabled {
+      services.upgrade-gate = {
+        profiles.a.power.battery_at_least = 40;
+        profiles.a.targets = [
+          "auto"
+          {
+            any = [
+              "https://a"
+              "https://b"
+            ];
+          }
+        ];
+        settings.profile.b.settle = "3s";
+        watch.enable = true;
+        watch.rearm = [ "fwupd-refresh.service" ];
+      };
+    }))
+    {
+      profile.a.power.battery_at_least = 40;
+      profile.a.targets = [
+        "auto"
+        {
+          any = [
+            "https://a"
+            "https://b"
+          ];
+        }
+      ];
+      profile.b.settle = "3s";
+      watch.rearm = [ "fwupd-refresh.service" ];
+    }
+  ];
+  "the file is checked by the program while it is built" = [
+    (has "${gate} --root"
+      (enabled { services.upgrade-gate.profiles.a.metered = "allow"; })
+      .environment.etc."upgrade-gate/upgrade-gate.toml".source.script
+    )
+    true
+  ];
+  "the watch is started at boot, finds the proxy, and reloads when the file changes" = [
+    (
+      let
+        config = enabled {
+          networking.proxy.envVars.http_proxy = "http://proxy";
+          services.upgrade-gate.watch = {
+            enable = true;
+            profile = "default";
+          };
+        };
+      in
+      with config.systemd.services.upgrade-gate-watch;
+      [
+        wantedBy
+        environment
+        (builtins.length reloadTriggers)
+        serviceConfig
+      ]
+    )
+    [
+      [ "multi-user.target" ]
+      { http_proxy = "http://proxy"; }
+      1
+      { }
+    ]
+  ];
+  "the options of a profile are the keys of docs/configuration.md, with its sentences" = [
+    profileOptions
+    (builtins.mapAttrs (_: spoken) documented)
+  ];
+}

@@ -1,0 +1,67 @@
+"""For each of these restart settings, what lint says of an outage is what systemd then does: how often it starts the unit, and how that ends."""
+# machine: laptop
+# limit: 600 s
+import json
+
+# seconds; no start of these falls near the outage's end, or near the end of a window, even if an attempt takes one more
+OUTAGE, ATTEMPT = 60, 2
+failing = "Restart=on-failure\nRestartSec="
+limit = "[Unit]\nStartLimitIntervalSec={}\nStartLimitBurst={}\n[Service]\n"
+told = "[Unit]\nOnFailure=told@%N.service\n[Service]\n"
+settings = {
+    "once": told,
+    "survives": failing + "20",
+    "oneshot": failing + "20\nType=oneshot",
+    "limited": told + limit.format(120, 3) + failing + "5",
+    "limited-direct": told + limit.format(120, 3) + failing + "5\nRestartMode=direct",
+    "limit-without-bite": limit.format(30, 3) + failing + "11",
+    "prevented": told + failing + "5\nRestartPreventExitStatus=1",
+    "not-abnormal": "Restart=on-abnormal\nRestartSec=5",
+    "forced": "RestartForceExitStatus=1\nRestartSec=20",
+    "steps": failing + "2\nRestartSteps=2\nRestartMaxDelaySec=18",
+    "refused": "Type=oneshot\nRestart=always",
+}
+
+unit(laptop, "told@.service", f"[Service]\nType=oneshot\nExecStart={shell(laptop)} -c 'echo told >> /run/lab/%i.told'\n")
+for name, lines in settings.items():
+    write(laptop, f"/run/lab/{name}.sh",
+          f"echo start >> /run/lab/{name}.starts\n"
+          f"test -e /run/lab/online && exec touch /run/lab/{name}.done\nsleep {ATTEMPT}\nexit 1\n")
+    unit(laptop, f"{name}.service",
+         f"[Service]\n{environment(laptop)}\n{lines}\nExecStart={shell(laptop)} /run/lab/{name}.sh\n")
+units = " ".join(settings)
+
+
+def count(name, what):
+    return int(laptop.succeed(f"touch /run/lab/{name}.{what}; wc -l < /run/lab/{name}.{what}"))
+
+
+code, text = laptop.execute(f"upgrade-gate lint --json --outage {OUTAGE} --attempt {ATTEMPT} {units}")
+assert code == 1, (code, text)
+said = {one["unit"].removesuffix(".service"): one for one in json.loads(text)["units"]}
+
+laptop.execute(f"systemctl start --no-block {units}")
+laptop.succeed(f"sleep {OUTAGE}; touch /run/lab/online; sleep 30")
+
+for name in settings:
+    story = said[name]["story"] or {"starts": 0, "refused": 0, "on_failure": 0, "ending": "not_startable"}
+    with subtest(f"{name}: {story}"):
+        assert count(name, "starts") == story["starts"], count(name, "starts")
+        assert count(name, "told") == (story["on_failure"] if "OnFailure" in settings[name] else 0), count(name, "told")
+        refused = int(laptop.succeed(f"journalctl -u {name} -o cat | grep -c 'Start request repeated too quickly' || true"))
+        assert refused == story["refused"], refused
+        survived = laptop.execute(f"test -e /run/lab/{name}.done")[0] == 0
+        assert survived == (story["ending"] == "survives"), story["ending"]
+
+with subtest("the one that it calls refused is"):
+    assert "UG007" in [finding["id"] for finding in said["refused"]["findings"]]
+    assert laptop.get_unit_property("refused.service", "LoadState") == "bad-setting"
+
+with subtest("what it says of a gate's code among the successes is true as well: the unit runs ungated"):
+    profile(laptop)
+    unit(laptop, "ungated.service",
+         f"[Service]\nType=oneshot\n{environment(laptop)}\nSuccessExitStatus=75\nExecStartPre={gate(laptop)} wait-online "
+         f"--profile lab --timeout 2s\nExecStart={shell(laptop)} -c 'touch /run/lab/ran-ungated'\n")
+    findings = json.loads(laptop.execute("upgrade-gate lint --json ungated")[1])["units"][0]["findings"]
+    assert any("75" in finding["what"] and "ungated" in finding["what"] for finding in findings), findings
+    laptop.succeed("systemctl start ungated; test -e /run/lab/ran-ungated")
