@@ -31,29 +31,47 @@ pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
     let delay = Delays::of(case.service, case.version).before(u32::MAX)?;
     let cycle = delay.saturating_add(attempt);
     let needed = cycle.saturating_mul(limit.burst);
-    Some(Said {
-        what: format!(
-            "With RestartSec={} and attempts of {}, {burst} starts take {}, which is no less than \
-             StartLimitIntervalSec={}: the window is over before start {} comes, and a new one begins. It is restarted \
-             for ever, every {}.",
-            exact(Some(delay)),
-            shown(Some(attempt)),
-            shown(Some(needed)),
-            exact(limit.interval),
-            limit.burst.saturating_add(1),
-            shown(Some(cycle)),
-            burst = limit.burst,
-        ),
-        command: None,
-        lines: vec![
-            "[Unit]".to_owned(),
-            format!(
-                "# gives up after {} starts; 0 says that it never does",
-                limit.burst
-            ),
-            format!("StartLimitIntervalSec={}", roomy(needed)),
-        ],
+    let what = format!(
+        "With RestartSec={} and attempts of {}, {burst} starts take {}, which is no less than StartLimitIntervalSec={}: the \
+         window is over before start {} comes, and a new one begins. It is restarted for ever, every {}.",
+        exact(Some(delay)),
+        shown(Some(attempt)),
+        shown(Some(needed)),
+        exact(limit.interval),
+        limit.burst.saturating_add(1),
+        shown(Some(cycle)),
+        burst = limit.burst,
+    );
+    Some(if case.is_network_job() && !case.is_gated() {
+        Said {
+            lines: for_ever(),
+            ..case.wants_gate(what)
+        }
+    } else {
+        Said {
+            what,
+            command: None,
+            lines: vec![
+                "[Unit]".to_owned(),
+                format!(
+                    "# gives up after {} starts; 0 says that it never does",
+                    limit.burst
+                ),
+                format!("StartLimitIntervalSec={}", roomy(needed)),
+            ],
+        }
     })
+}
+
+/// A limit that bit would only give up before the network is back (UG002).
+fn for_ever() -> Vec<String> {
+    [
+        "[Unit]",
+        "# says what it does: it never gives up",
+        "StartLimitIntervalSec=0",
+    ]
+    .map(str::to_owned)
+    .into()
 }
 
 /// UG002: five quick attempts, and no more until someone looks.

@@ -132,13 +132,7 @@ impl Search {
         let main = mains.into_iter().find(|path| self.is_there(path));
         let mut drop_ins = BTreeMap::new();
         for dir in dirs.map(|dir| dir.join("system.conf.d")) {
-            for file in list(&self.outside(&dir)) {
-                if file.ends_with(".conf") {
-                    drop_ins
-                        .entry(file.clone())
-                        .or_insert_with(|| dir.join(file));
-                }
-            }
+            self.add_conf_files(&dir, &mut drop_ins);
         }
         main.into_iter().chain(drop_ins.into_values()).collect()
     }

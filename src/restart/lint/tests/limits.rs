@@ -78,3 +78,19 @@ fn ug002_a_limit_that_ends_the_attempts_before_the_outage() {
         assert!(what.contains(part), "{part}: {what}");
     }
 }
+
+#[test]
+fn what_mends_ug001_is_no_finding_of_ug002() {
+    let lines = |unit: &Unit| found(unit, V257).remove(0).said.lines;
+    assert_eq!(
+        lines(&restarting(job(), 20, 100, 5))[2],
+        "StartLimitIntervalSec=0"
+    );
+    // 5 × 20 s, and half as much again.
+    assert_eq!(
+        lines(&restarting(tool(), 20, 100, 5))[2],
+        "StartLimitIntervalSec=3min"
+    );
+    assert!(ids(&restarting(job(), 20, 0, 5), V257).is_empty());
+    assert!(ids(&restarting(tool(), 20, 180, 5), V257).is_empty());
+}
