@@ -13,6 +13,7 @@ mod watch;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use self::prepare::{Refusal, Setting};
@@ -61,17 +62,18 @@ fn call(cli: Cli) -> Exit {
         quiet: cli.quiet,
     };
     match cli.command {
-        Command::WaitOnline(args) => wait(question::wait_online(&args, &setting)),
-        Command::Check(question) => wait(question::check(&question, &setting)),
-        Command::Run(command) => wait(run::run(command, &setting)),
-        Command::Lint(args) => wait(lint::lint(&args, asked_root.as_deref())),
-        Command::Watch(args) => wait(watch::watch(&args, &setting)),
+        Command::WaitOnline(args) => wait(Box::pin(question::wait_online(&args, &setting))),
+        Command::Check(question) => wait(Box::pin(question::check(&question, &setting))),
+        Command::Run(command) => wait(Box::pin(run::run(command, &setting))),
+        Command::Lint(args) => wait(Box::pin(lint::lint(&args, asked_root.as_deref()))),
+        Command::Watch(args) => wait(Box::pin(watch::watch(&args, &setting))),
         immediate => answer(&immediate, &setting.root),
     }
 }
 
-/// Runs a command that waits for the world, on this one thread.
-fn wait(command: impl Future<Output = Result<Exit, Refusal>>) -> Exit {
+/// Runs a command that waits for the world, on this one thread. Boxed, so that there is one runtime in the program and
+/// not one for each command.
+fn wait(command: Pin<Box<dyn Future<Output = Result<Exit, Refusal>> + '_>>) -> Exit {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
