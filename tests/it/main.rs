@@ -24,6 +24,7 @@ mod namespace;
 mod network_manager;
 mod probe;
 mod purity;
+mod readme;
 mod restart;
 mod run;
 mod run_child;

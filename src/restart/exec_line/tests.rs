@@ -38,7 +38,7 @@ fn quotes_and_escapes_are_resolved_as_in_c() {
     }
 }
 
-/// What `systemd --test` of 257 and 262 makes of this line.
+/// What `systemd --test` of 262 makes of this line.
 #[test]
 fn a_line_with_everything_is_read_as_systemd_reads_it() {
     let line = r#"@-/usr/bin/true named "a b" 'c"d' \x41 100%% $A ${A} $$ \; "" ü foo\ bar "a'b"c ; +/usr/bin/true 3"#;
