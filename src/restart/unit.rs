@@ -240,8 +240,6 @@ pub struct Timer {
     pub name: String,
     /// It has `OnCalendar=`, which elapses during a sleep and starts the unit at the resume.
     pub calendar: bool,
-    /// It has one of the monotonic settings; by base: `OnBootUSec`, …
-    pub monotonic: bool,
     /// `Persistent=`.
     pub persistent: bool,
     /// `RandomizedDelaySec=`.

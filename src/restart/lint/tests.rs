@@ -82,7 +82,6 @@ fn timer() -> Timer {
     Timer {
         name: "upgrade.timer".to_owned(),
         calendar: true,
-        monotonic: false,
         persistent: true,
         randomized_delay: secs(0),
         wake_system: false,

@@ -263,7 +263,7 @@ fn whoever_wants_it_and_whatever_starts_it_is_found() {
         .map(|timer| timer.name.as_str())
         .collect();
     assert_eq!(timers, ["a.timer", "t.timer"]);
-    assert!(unit.timers[1].calendar && unit.timers[1].persistent && unit.timers[0].monotonic);
+    assert!(unit.timers[1].calendar && unit.timers[1].persistent && !unit.timers[0].calendar);
 }
 
 #[test]

@@ -156,10 +156,6 @@ impl Settings {
         let timer = &mut self.timer;
         match key {
             "OnCalendar" => timer.calendar = !value.is_empty(),
-            "OnActiveSec" | "OnBootSec" | "OnStartupSec" | "OnUnitActiveSec"
-            | "OnUnitInactiveSec" => {
-                timer.monotonic = !value.is_empty();
-            }
             "Persistent" => return set(&mut timer.persistent, boolean(value)),
             "RandomizedDelaySec" => return set(&mut timer.randomized_delay, time_span(value)),
             "WakeSystem" => return set(&mut timer.wake_system, boolean(value)),
@@ -337,7 +333,6 @@ fn timer(name: &str) -> Timer {
     Timer {
         name: name.to_owned(),
         calendar: false,
-        monotonic: false,
         persistent: false,
         randomized_delay: Some(Duration::ZERO),
         wake_system: false,

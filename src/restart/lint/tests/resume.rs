@@ -24,7 +24,6 @@ fn ug003_a_timer_that_starts_an_upgrade_in_the_second_of_the_resume() {
             online(job()),
             timed(job(), |timer| {
                 timer.calendar = false;
-                timer.monotonic = true;
             }),
             timed(before(job(), "/usr/bin/upgrade-gate wait-online"), |_| {}),
             timed(

@@ -67,7 +67,6 @@ pub(super) fn timer(name: &str, own: &Properties<'_>) -> Timer {
     Timer {
         name: name.to_owned(),
         calendar: has("TimersCalendar"),
-        monotonic: has("TimersMonotonic"),
         persistent: own.bool("Persistent").unwrap_or(false),
         randomized_delay: own
             .span("RandomizedDelayUSec")
