@@ -141,27 +141,41 @@ def never_failed(machine, name):
     machine.fail(f"journalctl --no-pager -o cat -u {name} | grep -E 'Failed with result|Scheduled restart job'")
 
 
-def suspend(machine, seconds, due=()):
-    """A real suspend, ended by the machine's own clock; the units `due` have timers that elapse in the midst of it.
+# The alarm is put off until the kernel stops this loop, too: on a slow machine one that was set before would ring before it sleeps, and
+# wake nobody. `+=` moves an alarm that is set, so that there is one at every moment.
+ALARM = """rtc=/sys/class/rtc/rtc0
+echo 0 > $rtc/wakealarm
+while :; do
+    now=$(cat $rtc/since_epoch) alarm=$(cat $rtc/wakealarm)
+    if [ -z "$alarm" ]; then echo +$1 > $rtc/wakealarm
+    elif [ $((now + $1)) -gt $alarm ]; then echo +=$((now + $1 - alarm)) > $rtc/wakealarm
+    fi
+    sleep 1
+done
+"""
 
-    Alarm and timers are set by systemd-suspend.service itself, so that the machine sleeps before either; not under 6 s all the same.
-    """
+
+def suspend(machine, seconds, due=()):
+    """A real suspend, ended after some `seconds` (6 or more) by the machine's own clock; the units `due` have timers that elapse in its midst."""
     count = "/sys/power/suspend_stats/success"
-    # the slower the machine, the longer it takes to fall asleep: an alarm that rings before would wake nobody
-    lines = ["set -eu", f"before=$(cat {count})", "now=$(date +%s)", "systemctl show -P Version > /dev/null",
-             "slow=$((4 * ($(date +%s) - now)))"]
+    lines = ["set -eu", f"before=$(cat {count})", "now=$(date +%s)", f"systemctl start lab-alarm@{seconds}"]
     for name in due:
         timer_unit = f"due-$before-{name}.timer"
-        lines += [f"printf '[Timer]\\nUnit={name}.service\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $((now + {seconds * 2 // 3} + slow)) "
+        lines += [f"printf '[Timer]\\nUnit={name}.service\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $((now + {seconds * 2 // 3})) "
                   f"> /run/systemd/system/{timer_unit}", f"systemctl start {timer_unit}"]
-    lines += ["echo 0 > /sys/class/rtc/rtc0/wakealarm", f"echo +$(({seconds} + slow)) > /sys/class/rtc/rtc0/wakealarm"]
-    drop_in = "/run/systemd/system/systemd-suspend.service.d/lab.conf"
-    hook = f"[Service]\n{environment(machine)}\nExecStartPre={shell(machine)} /run/lab/before-sleep\n"
-    # at one go, as it can be urgent; a unit sleeps and not this shell, which shall not be in the middle of an answer when the machine stops
+    sh, path = shell(machine), environment(machine)
+    files = {
+        "/run/lab/alarm": ALARM,
+        "/run/lab/before-sleep": "\n".join(lines) + "\n",
+        "/run/systemd/system/lab-alarm@.service": f"[Service]\n{path}\nExecStart={sh} /run/lab/alarm %i\n",
+        # by systemd's own unit, and not before it is asked for: logind can take its time
+        "/run/systemd/system/systemd-suspend.service.d/lab.conf":
+            f"[Service]\n{path}\nExecStartPre={sh} /run/lab/before-sleep\nExecStopPost={sh} -c 'systemctl stop lab-alarm@*'\n"}
+    # at one go, as it can be urgent; what is there stays, as systemd would want a daemon-reload
+    writes = "; ".join(f"[ -e {name} -a {name} != /run/lab/before-sleep ] || printf %s {shlex.quote(text)} > {name}" for name, text in files.items())
     before = int(machine.succeed(
-        f"cat {count}; mkdir -p /run/lab $(dirname {drop_in}); printf '%s\\n' {' '.join(map(shlex.quote, lines))} > /run/lab/before-sleep; "
-        f"test -e {drop_in} || printf %s {shlex.quote(hook)} > {drop_in}; systemctl suspend"))
-    machine.wait_until_succeeds(f"test $(cat {count}) -gt {before}", timeout=120)
+        f"cat {count}; mkdir -p /run/lab /run/systemd/system/systemd-suspend.service.d; {writes}; systemctl suspend"))
+    machine.wait_until_succeeds(f"test $(cat {count}) -gt {before}", timeout=180)
 
 
 def background(machine, name, command, netns=None):
