@@ -30,7 +30,7 @@ let
   };
 
   # An ExecStart= line behind `upgrade-gate run`: systemd.service(5)'s prefixes stay in front, and the argv[0] that `@` gives is
-  # handed on by the shell.
+  # handed on.
   wrap =
     profile: line:
     let
@@ -39,14 +39,13 @@ let
       command = builtins.elemAt parts 1;
       word = ''("[^"]*"|'[^']*'|[^ ]+)'';
       named = builtins.match "${word} +${word}(.*)" command;
-      exec = if lib.hasInfix ":" prefixes then ''exec -a "$0" "$@"'' else ''exec -a "$$0" "$$@"'';
       inherited =
         if lib.hasInfix "@" prefixes && named != null then
-          "${pkgs.runtimeShell} -c '${exec}' ${builtins.elemAt named 1} ${builtins.elemAt named 0}${builtins.elemAt named 2}"
+          "--argv0 ${builtins.elemAt named 1} -- ${builtins.elemAt named 0}${builtins.elemAt named 2}"
         else
-          command;
+          "-- ${command}";
     in
-    "${builtins.replaceStrings [ "@" ] [ "" ] prefixes}${program} run --profile ${profile} -- ${lib.trim inherited}";
+    "${builtins.replaceStrings [ "@" ] [ "" ] prefixes}${program} run --profile ${profile} ${lib.trim inherited}";
 
   # NixOS and packages reset a list with an empty line
   isCommand = line: toString line != "";

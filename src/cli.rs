@@ -128,7 +128,7 @@ pub struct Run {
     #[command(flatten)]
     pub gate: GateArgs,
     /// What the command is to find as its own name, `argv[0]`, in place of its path
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub argv0: Option<OsString>,
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]

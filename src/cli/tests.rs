@@ -101,6 +101,14 @@ fn run_wants_a_command_after_two_dashes() {
 }
 
 #[test]
+fn a_login_shells_name_is_no_option() {
+    let Command::Run(run) = parsed("run --argv0 -bash -- /bin/bash").command else {
+        panic!("not run");
+    };
+    assert_eq!(run.argv0, Some("-bash".into()));
+}
+
+#[test]
 fn exec_condition_is_seen_in_arguments_that_do_not_parse() {
     let cases = [
         ("check --exec-condition --nonsense", true),

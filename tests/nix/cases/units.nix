@@ -58,14 +58,14 @@ in
       "${gate} run --profile job -- /bin/d"
     ]
   ];
-  "the argv[0] of a line with @ is handed on by the shell, unexpanded by systemd" = [
+  "the argv[0] of a line with @ is handed on" = [
     (map command [
       "@/bin/busybox sh -c 'a b' c"
       "-:@/bin/busybox \"a b\""
     ])
     [
-      ''${gate} run --profile job -- /bin/bash -c 'exec -a "$$0" "$$@"' sh /bin/busybox -c 'a b' c''
-      ''-:${gate} run --profile job -- /bin/bash -c 'exec -a "$0" "$@"' "a b" /bin/busybox''
+      ''${gate} run --profile job --argv0 sh -- /bin/busybox -c 'a b' c''
+      ''-:${gate} run --profile job --argv0 "a b" -- /bin/busybox''
     ]
   ];
   "a unit with several commands stays a oneshot and may be stopped while it waits" = [
