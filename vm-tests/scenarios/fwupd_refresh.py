@@ -34,9 +34,8 @@ laptop.succeed("cp -L /etc/fwupd/fwupd.conf /run/lab/fwupd/; mount --bind /run/l
 
 fetched = "fwupdmgr get-remotes | grep Age:"
 profile(laptop, "fwupd-refresh")
-refresh = laptop.succeed("systemctl show -P ExecStart fwupd-refresh | sed -n 's/.*argv\\[\\]=\\([^;]*\\) ;.*/\\1/p'").strip()
-unit(laptop, "fwupd-refresh.service.d/upgrade-gate.conf",
-     f"[Service]\nType=exec\nSuccessExitStatus=75\nRuntimeDirectory=fwupd-refresh\nStateDirectory=fwupd-refresh\nExecStart=\nExecStart={gate(laptop)} run --profile fwupd-refresh -- {refresh}\n")
+dropped = "/run/systemd/system/fwupd-refresh.service.d"
+laptop.succeed(f"mkdir -p {dropped}; upgrade-gate drop-in fwupd-refresh | sed 's,/usr/bin/upgrade-gate,{gate(laptop)},' > {dropped}/upgrade-gate.conf")
 laptop.succeed("cp $(systemctl show -P FragmentPath fwupd-refresh) /run/systemd/system/ungated-refresh.service",
                "systemctl daemon-reload", "systemctl start fwupd.service", timeout=300)
 
@@ -50,8 +49,7 @@ with subtest("the ungated one has ended, and fetched nothing"):
     laptop.fail(fetched)
 
 with subtest("the gated one waits, and fetches when the cable is plugged in"):
-    # the unit's user has no runtime directory that `status` would look into
-    laptop.wait_until_succeeds("journalctl -o cat -u fwupd-refresh | grep -E 'held: (no_network|no_route|dns|unreachable)'", timeout=60)
+    held(laptop, "(no_network|no_route|dns|unreachable)", name="fwupd-refresh")
     plug(laptop)
     finished(laptop, "fwupd-refresh.service", timeout=180)
     laptop.succeed(fetched)
