@@ -47,7 +47,11 @@ fn ours(code: &str) -> Option<&str> {
     let ends = [" &&", " ||", ";", " |", " #", ")"];
     let ends = ends.iter().filter_map(|end| line.find(end));
     let end = ends.chain(quoted.and_then(|quote| line.find(quote))).min();
-    let begins = before.is_none_or(|before| " /=-@\"'(!+:".contains(before));
+    // `/usr/share/upgrade-gate` is no command.
+    let begins = match before {
+        Some('/') => code[..at].ends_with("bin/") || code[..at].ends_with("…/"),
+        before => before.is_none_or(|before| " =-@\"'(!+:".contains(before)),
+    };
     begins.then(|| &line[..end.unwrap_or(line.len())])
 }
 
