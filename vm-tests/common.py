@@ -158,11 +158,13 @@ done
 def suspend(machine, seconds, due=()):
     """A real suspend, ended after some `seconds` (6 or more) by the machine's own clock; the units `due` have timers that elapse in its midst."""
     count = "/sys/power/suspend_stats/success"
-    lines = ["set -eu", f"before=$(cat {count})", "now=$(date +%s)", f"systemctl start lab-alarm@{seconds}"]
+    lines = ["set -eu", f"before=$(cat {count})"]
     for name in due:
         timer_unit = f"due-$before-{name}.timer"
-        lines += [f"printf '[Timer]\\nUnit={name}.service\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $((now + {seconds * 2 // 3})) "
+        # the time is read just before its timer starts: one that is past by then never comes
+        lines += [f"printf '[Timer]\\nUnit={name}.service\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $(($(date +%s) + {seconds * 2 // 3})) "
                   f"> /run/systemd/system/{timer_unit}", f"systemctl start {timer_unit}"]
+    lines += [f"systemctl start lab-alarm@{seconds}"]
     sh, path = shell(machine), environment(machine)
     files = {
         "/run/lab/alarm": ALARM,
