@@ -148,7 +148,7 @@ def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: lis
         run(["nice", "-n", "10", "unshare", "--mount", "--pid", "--fork", "--kill-child", "mmdebstrap",
              f"--variant={variant}", f"--architectures={arches}", "--skip=check/qemu",
              '--aptopt=Acquire::Check-Valid-Until "false"', *APT_OPTIONS, f"--include={','.join(packages)}",
-             release, str(work / "root"), str(source)])
+             release, str(work / "root"), str(source)], env={**os.environ, "TMPDIR": str(work)})
         for folder in folders:
             (work / "root" / folder).mkdir()
         (work / "root").rename(final)

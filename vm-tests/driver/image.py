@@ -88,9 +88,9 @@ class Images:
         excludes = [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "locale", "doc", "i18n")]
         command = ["mmdebstrap", f"--variant={variant}", f"--architectures={arch.debian}", f"--include={names}",
                    "--skip=check/qemu", *APT_OPTIONS, *excludes, RELEASE, str(root), str(source)]
-        # in a mount and a PID namespace of its own: nothing stays mounted or running when it is killed
+        # in a mount and a PID namespace of its own, and with a folder for its keys that goes with ours: nothing stays when it is killed
         run(["nice", "-n", "10", "unshare", "--mount", "--pid", "--fork", "--kill-child", *command],
-            env={**os.environ, "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive"})
+            env={**os.environ, "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive", "TMPDIR": str(root.parent)})
 
     def _foreign(self, arch: Arch, root: Path) -> None:
         """What maintainer scripts leave in /etc and /var is the same everywhere: no foreign code need run here."""
