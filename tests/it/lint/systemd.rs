@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use futures::StreamExt;
+use upgrade_gate::dbus::systemd1::ListedUnit;
 use zbus::message::Type;
 use zbus::{
     Connection, Message, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant, Variant,
@@ -179,20 +180,7 @@ fn reply(call: &Message, version: &'static str, units: &[Unit]) -> Option<Messag
     built.ok()
 }
 
-type Listed = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    OwnedObjectPath,
-    u32,
-    String,
-    OwnedObjectPath,
-);
-
-fn listed(units: &[Unit]) -> Vec<Listed> {
+fn listed(units: &[Unit]) -> Vec<ListedUnit> {
     let text = str::to_owned;
     let loaded = units
         .iter()
