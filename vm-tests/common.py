@@ -144,7 +144,6 @@ def never_failed(machine, name):
 # The alarm is put off until the kernel stops this loop, too: on a slow machine one that was set before would ring before it sleeps, and
 # wake nobody. `+=` moves an alarm that is set, so that there is one at every moment.
 ALARM = """rtc=/sys/class/rtc/rtc0
-echo 0 > $rtc/wakealarm
 while :; do
     now=$(cat $rtc/since_epoch) alarm=$(cat $rtc/wakealarm)
     if [ -z "$alarm" ]; then echo +$1 > $rtc/wakealarm
@@ -164,7 +163,8 @@ def suspend(machine, seconds, due=()):
         # the time is read just before its timer starts: one that is past by then never comes
         lines += [f"printf '[Timer]\\nUnit={name}.service\\nOnCalendar=@%s\\nAccuracySec=1us\\n' $(($(date +%s) + {seconds * 2 // 3})) "
                   f"> /run/systemd/system/{timer_unit}", f"systemctl start {timer_unit}"]
-    lines += [f"systemctl start lab-alarm@{seconds}"]
+    # the service may not have set one yet when all is stopped; if it has in between, this one is refused
+    lines += [f"systemctl start lab-alarm@{seconds}", "cd /sys/class/rtc/rtc0", "echo 0 > wakealarm", f"echo +{seconds} > wakealarm || true"]
     sh, path = shell(machine), environment(machine)
     files = {
         "/run/lab/alarm": ALARM,
@@ -175,8 +175,10 @@ def suspend(machine, seconds, due=()):
             f"[Service]\n{path}\nExecStartPre={sh} /run/lab/before-sleep\nExecStopPost={sh} -c 'systemctl stop lab-alarm@*'\n"}
     # at one go, as it can be urgent; what is there stays, as systemd would want a daemon-reload
     writes = "; ".join(f"[ -e {name} -a {name} != /run/lab/before-sleep ] || printf %s {shlex.quote(text)} > {name}" for name, text in files.items())
+    # logind refuses while the sleep before is not over for it
+    asked = "tries=0; until systemctl suspend; do [ $((tries += 1)) -lt 30 ]; sleep 1; done"
     before = int(machine.succeed(
-        f"cat {count}; mkdir -p /run/lab /run/systemd/system/systemd-suspend.service.d; {writes}; systemctl suspend"))
+        f"cat {count}; mkdir -p /run/lab /run/systemd/system/systemd-suspend.service.d; {writes}; {asked}"))
     machine.wait_until_succeeds(f"test $(cat {count}) -gt {before}", timeout=180)
 
 

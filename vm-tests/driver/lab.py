@@ -7,8 +7,10 @@ import shutil
 import signal
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from . import payload, scenario
@@ -16,6 +18,7 @@ from .arch import ARCHES, Arch, missing_tools, other
 from .binary import Binaries
 from .cache import Unavailable, remove_abandoned
 from .image import Images
+from .jobs import Interrupted, Jobs, end_on_signals
 from .machine import Machine
 from .progress import say
 from .qemu import Guest, kvm_works
@@ -94,14 +97,15 @@ class Lab:
 class Log:
     """What the driver did, with times; kept for a scenario that failed."""
 
-    def __init__(self, verbose: bool) -> None:
-        self.verbose, self.begin, self.lines = verbose, time.monotonic(), []
+    def __init__(self, case: Case, verbose: bool) -> None:
+        self.case, self.verbose, self.begin, self.lines = case, verbose, time.monotonic(), []
 
     def __call__(self, message: str) -> None:
         line = f"[{time.monotonic() - self.begin:7.2f}] {message}"
         self.lines.append(line)
         if self.verbose:
-            print(line, flush=True)
+            # as others run beside it
+            print(f"{self.case.scenario.name} ({self.case.where}) {line}", flush=True)
 
 
 def run_case(lab: Lab, case: Case, log: Log) -> None:
@@ -157,25 +161,36 @@ def keep_logs(lab: Lab, case: Case, machines: list[Machine], log: Log) -> None:
     (folder / "driver").write_text("\n".join(log.lines) + "\n")
 
 
-def judge(lab: Lab, case: Case) -> str:
-    """Runs `case`, prints its line, and returns `passed`, `failed` or `skipped`."""
+OUTCOMES = ("passed", "failed", "skipped")
+
+
+def problem_with(lab: Lab, case: Case) -> Exception | None:
+    """Makes what `case` needs; what went wrong is for its own line."""
+    try:
+        lab.prepare(case)
+    except Exception as error:
+        return error
+    return None
+
+
+def judge(lab: Lab, case: Case, problem: Exception | None) -> int:
+    """Runs `case` unless there is a problem already, prints its line, and returns which of OUTCOMES it had."""
     title = f"{case.scenario.name} ({case.where})"
     begin = time.monotonic()
     try:
-        lab.prepare(case)
-        begin = time.monotonic()
-        log = Log(lab.options.verbose)
-        run_case(lab, case, log)
+        if problem:
+            raise problem
+        run_case(lab, case, Log(case, lab.options.verbose))
     except Unavailable as why:
         print(f"SKIP  {title:<44} {time.monotonic() - begin:6.1f} s  {why}", flush=True)
-        return "skipped"
+        return OUTCOMES.index("skipped")
     except Exception as error:
         print(f"FAIL  {title:<44} {time.monotonic() - begin:6.1f} s  {error}\n      logs: {logs_of(lab, case)}", flush=True)
-        return "failed"
+        return OUTCOMES.index("failed")
     if not lab.options.keep:
         shutil.rmtree(logs_of(lab, case), ignore_errors=True)
     print(f"ok    {title:<44} {time.monotonic() - begin:6.1f} s", flush=True)
-    return "passed"
+    return OUTCOMES.index("passed")
 
 
 def cases(scenarios: list[Scenario], arch: str | None) -> list[Case]:
@@ -185,6 +200,11 @@ def cases(scenarios: list[Scenario], arch: str | None) -> list[Case]:
     for name in ARCHES:
         result += [Case(s, ARCHES[name]) for s in scenarios if s.mixed and arch in (None, "mixed")]
     return result
+
+
+def default_jobs() -> int:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(os.cpu_count() or 1, memory >> 32))
 
 
 def arguments(argv: list[str], known: dict[str, Path]) -> argparse.Namespace:
@@ -197,6 +217,8 @@ def arguments(argv: list[str], known: dict[str, Path]) -> argparse.Namespace:
                         help="an upgrade-gate for ARCH; without it one is built")
     parser.add_argument("--accel", choices=["kvm", "tcg"], help="what QEMU shall use; found out if not given")
     parser.add_argument("--cold", action="store_true", help="boot each machine instead of going on from a saved one")
+    parser.add_argument("--jobs", "-j", type=int, default=default_jobs(), metavar="N",
+                        help="so many scenarios at once; if not given one for each processor, and for each 4 GB of memory")
     parser.add_argument("--limit", type=int, metavar="SECONDS", help="end a scenario after so long; else as its file says")
     parser.add_argument("--verbose", "-v", action="store_true", help="print what the driver does")
     options = parser.parse_args(argv)
@@ -226,14 +248,6 @@ def open_cache() -> Path:
     return cache
 
 
-class Interrupted(BaseException):
-    """We were asked to end."""
-
-
-def on_signal(number, _frame):
-    raise Interrupted(signal.Signals(number).name)
-
-
 def on_alarm(_number, _frame):
     raise TimeoutError("the scenario's time limit is over")
 
@@ -246,19 +260,25 @@ def main(argv: list[str]) -> int:
         for one in scenarios:
             print(f"{one.name:24} {'mixed  ' if one.mixed else ''}{one.story}")
         return 0
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
+    end_on_signals()
     signal.signal(signal.SIGALRM, on_alarm)
     lab = Lab(open_cache(), options)
     chosen = cases(scenarios, options.arch)
     lab.binaries.begin(sorted({arch for case in chosen for arch, _ in case.kinds()}, reverse=True))
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    jobs = Jobs(options.jobs)
     try:
         for case in chosen:
-            counts[judge(lab, case)] += 1
-        status = 1 if counts["failed"] or not counts["passed"] else 0
+            jobs.begin(partial(judge, lab, case, problem_with(lab, case)))
+        jobs.finish()
+        interrupted = None
     except Interrupted as why:
-        print(f"interrupted by {why}: {len(chosen) - sum(counts.values())} of {len(chosen)} did not come to their end", flush=True)
-        status = 130
-    print(", ".join(f"{number} {what}" for what, number in counts.items()), flush=True)
-    return status
+        jobs.interrupt()
+        interrupted = why
+    # a process that ended otherwise than by a return has failed
+    counts = Counter(OUTCOMES[code] if code in range(len(OUTCOMES)) else "failed" for code in jobs.codes)
+    if interrupted:
+        print(f"interrupted by {interrupted}: {len(chosen) - counts.total()} of {len(chosen)} did not come to their end", flush=True)
+    print(", ".join(f"{counts[what]} {what}" for what in OUTCOMES), flush=True)
+    if interrupted:
+        return 130
+    return 1 if counts["failed"] or not counts["passed"] else 0

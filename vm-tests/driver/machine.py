@@ -198,11 +198,14 @@ class Machine:
     def execute(self, command: str, check_return: bool = True, check_output: bool = True,
                 timeout: int | None = 900) -> tuple[int, str]:
         self.connect()
-        if not check_output or not check_return:
-            script = shlex.quote(f"set -euo pipefail; {command}")
-            self.shell.send(f"bash -c {script} > /dev/null\n")
-            return (-2 if not check_output else -1, "")
-        return self.shell.run(command, timeout)
+        try:
+            if not check_output or not check_return:
+                script = shlex.quote(f"set -euo pipefail; {command}")
+                self.shell.send(f"bash -c {script} > /dev/null\n")
+                return (-2 if not check_output else -1, "")
+            return self.shell.run(command, timeout)
+        except (EOFError, ConnectionError) as error:
+            raise Exception(f"the machine has ended: {self.qemu.ending()}") from error
 
     def succeed(self, *commands: str, timeout: int | None = None) -> str:
         output = ""

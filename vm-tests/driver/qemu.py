@@ -73,6 +73,14 @@ class Qmp:
             raise EOFError("QEMU has ended")
         return json.loads(line)
 
+    def remaining_events(self) -> list[str]:
+        """The last events of one that has ended, each with its data."""
+        try:
+            while True:
+                self.events.append(self._read())
+        except (EOFError, OSError, ValueError):
+            return [f"{event['event']} {event.get('data', '')}".strip() for event in self.events[-4:]]
+
     def command(self, name: str, **arguments):
         json.dump({"execute": name, "arguments": arguments}, self.file)
         self.file.write("\n")
@@ -111,7 +119,7 @@ class Qemu:
         files = guest.files
         return [
             guest.arch.qemu, *guest.arch.hardware(guest.accel), "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-m", str(MEMORY_MB), "-smp", "2",
+            "-no-reboot", "-m", str(MEMORY_MB),
             "-kernel", str(files / "vmlinuz"), "-initrd", str(files / "initrd"),
             "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
             "-drive", f"file={files / 'root.img'},if=none,id=root,format=raw,readonly=on,file.locking=off",
@@ -151,6 +159,11 @@ class Qemu:
                 raise RuntimeError("the saved machine does not come up")
             time.sleep(0.05)
         self.qmp.command("cont")
+
+    def ending(self) -> str:
+        """How it ended, for a person: its exit code (a signal's number below zero) and what it said last."""
+        code, said = self.process.wait(), self.qmp.remaining_events()
+        return f"QEMU has exited with {code}, after {', '.join(said) or 'no event'}"
 
     def kill(self) -> None:
         self.process.kill()
