@@ -1,6 +1,8 @@
 //! systemd's manager (org.freedesktop.systemd1(5)).
 
-use zbus::OwnedObjectPath;
+use std::fmt::Write as _;
+
+use zbus::{ObjectPath, OwnedObjectPath};
 
 /// One line of `ListUnitsByPatterns`: name, description, load state, active state, sub state, followed unit, object, and the
 /// job's id, type and object.
@@ -104,4 +106,47 @@ pub trait Systemd1Unit {
     /// When its state was set last, be it to the same.
     #[zbus(property(emits_changed_signal = "false"))]
     fn state_change_timestamp_monotonic(&self) -> zbus::Result<u64>;
+}
+
+/// The object of a unit (`sd_bus_path_encode(3)`); to call it loads the unit.
+pub fn unit_path(name: &str) -> OwnedObjectPath {
+    let mut path = "/org/freedesktop/systemd1/unit/".to_owned();
+    for (index, byte) in name.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (index > 0 && byte.is_ascii_digit()) {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a string always succeeds.
+            let _ = write!(path, "_{byte:02x}");
+        }
+    }
+    if name.is_empty() {
+        path.push('_');
+    }
+    ObjectPath::from_string_unchecked(path).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_units_object_is_named_as_systemd_names_it() {
+        for (name, path) in [
+            ("nixos-upgrade.service", "nixos_2dupgrade_2eservice"),
+            ("7zip@a.timer", "_37zip_40a_2etimer"),
+            ("", "_"),
+        ] {
+            let path = format!("/org/freedesktop/systemd1/unit/{path}");
+            assert_eq!(unit_path(name).as_str(), path);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_has_an_object(name in ".{0,20}") {
+            prop_assert!(ObjectPath::try_from(unit_path(&name).as_str()).is_ok());
+        }
+    }
 }

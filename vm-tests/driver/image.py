@@ -100,6 +100,7 @@ class Images:
         for name in ("etc", "var"):
             shutil.rmtree(root / name)
             run(["cp", "-a", str(configured / name), str(root / name)])
+        rename_packages(root / "var/lib/dpkg", ARCHES["x86_64"], arch)
         (root / "etc/ld.so.cache").unlink(missing_ok=True)
         for link in ("bin", "sbin", "lib"):
             if not (root / link).is_symlink():
@@ -153,6 +154,14 @@ def essential(configured: Path) -> list[str]:
     """The packages of an installed root that every Debian has and no dependency names."""
     stanzas = (configured / "var/lib/dpkg/status").read_text().split("\n\n")
     return [re.search(r"^Package: (.*)$", s, re.M)[1] for s in stanzas if re.search(r"^Essential: yes$", s, re.M)]
+
+
+def rename_packages(database: Path, theirs: Arch, ours: Arch) -> None:
+    """Has dpkg's `database` name the same packages of another architecture."""
+    status = database / "status"
+    status.write_text(status.read_text().replace(f"Architecture: {theirs.debian}\n", f"Architecture: {ours.debian}\n"))
+    for path in (database / "info").glob(f"*:{theirs.debian}.*"):
+        path.rename(path.with_name(path.name.replace(f":{theirs.debian}.", f":{ours.debian}.")))
 
 
 def module_order(modules: Path, wanted: list[str]) -> list[str]:

@@ -21,31 +21,34 @@ class Shell:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.buffer = b""
-
-    def line(self) -> str:
-        while b"\n" not in self.buffer:
-            chunk = self.sock.recv(65536)
-            if not chunk:
-                raise EOFError("the machine has ended")
-            self.buffer += chunk
-        line, _, self.buffer = self.buffer.partition(b"\n")
-        return line.decode(errors="replace").strip()
+        # no output has it
+        self.mark = os.urandom(16).hex()
 
     def send(self, text: str) -> None:
         self.sock.sendall(text.encode())
 
+    def until(self, text: str) -> str:
+        """What comes before the line `text`, which is taken as well."""
+        end = f"{text}\n".encode()
+        while end not in self.buffer:
+            chunk = self.sock.recv(65536)
+            if not chunk:
+                raise EOFError("the machine has ended")
+            self.buffer += chunk
+        before, _, self.buffer = self.buffer.partition(end)
+        return before.decode(errors="replace")
+
     def wait_ready(self) -> None:
-        while READY not in self.line():
-            pass
+        self.until(READY)
 
     def run(self, command: str, timeout: int | None) -> tuple[int, str]:
-        limit = f"timeout {timeout} " if timeout is not None else ""
         script = shlex.quote(f"set -euo pipefail; {command}")
-        self.send(f"{limit}bash -c {script} | (base64 -w 0; echo); echo ${{PIPESTATUS[0]}}\n")
-        while (line := self.line()) == READY:
-            pass
-        output = base64.b64decode(line).decode(errors="replace")
-        return int(self.line()), output
+        # a program less to start, which is what costs time in an emulated machine
+        body = f"(eval {script})" if timeout is None else f"timeout {timeout} bash -c {script}"
+        self.send(f"echo {self.mark}; {body}; printf '%s %s\n' {self.mark} $?; echo {self.mark}\n")
+        self.until(self.mark)
+        output, _, status = self.until(f"\n{self.mark}").rpartition(f"{self.mark} ")
+        return int(status), output
 
 
 def retry(attempt, timeout: int, what: str) -> None:

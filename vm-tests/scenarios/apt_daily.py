@@ -1,7 +1,7 @@
 """Debian's apt-daily.service without a network: ungated it ends well and counts the day as done; with the shipped drop-ins a resume skips it, and the lists arrive with the network."""
 # machine: laptop
 
-# the lab's aarch64 guest has the x86_64 guest's package database, if any
+# NixOS has no apt
 if laptop.execute("test -x /usr/lib/apt/apt.systemd.daily && apt-get check -qq")[0] != 0:
     skip("this system has no apt, or none that knows its own packages")
 cable(laptop)

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use self::case::Case;
 use super::outage::Story;
-use super::unit::Unit;
+use super::unit::{Load, Unit};
 use super::version::Version;
 
 /// What is assumed when a unit is judged.
@@ -175,9 +175,11 @@ pub fn findings(unit: &Unit, version: Version, assumed: Assumed) -> Vec<Finding>
         .collect()
 }
 
-/// What becomes of the unit during the outage; none if it is no service that can be started.
+/// What becomes of the unit during the outage; none if it is no service that can be started, or one that systemd refuses.
 pub fn fate(unit: &Unit, version: Version, assumed: Assumed) -> Option<Fate> {
-    Case::of(unit, version, assumed).map(|case| case.fate())
+    let case = Case::of(unit, version, assumed)?;
+    let refused = unit.load != Load::Loaded || settings::refused_restart(&case).is_some();
+    (!refused).then(|| case.fate())
 }
 
 #[cfg(test)]

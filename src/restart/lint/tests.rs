@@ -158,6 +158,16 @@ fn a_masked_unit_or_one_that_is_not_there_has_no_findings() {
 }
 
 #[test]
+fn what_systemd_refuses_is_never_started_and_has_no_fate() {
+    let mut refused = job();
+    refused.load = Load::Refused("bad setting".to_owned());
+    let always = changed(job(), |service| service.restart = Restart::Always);
+    for unit in [refused, always] {
+        assert_eq!(fate(&unit, V257, Assumed::default()), None);
+    }
+}
+
+#[test]
 fn what_upgrade_gate_recommends_has_no_findings() {
     let exec_type = |unit| {
         changed(unit, |service| {

@@ -1,6 +1,6 @@
 //! Units as systemd has loaded them, asked for over D-Bus (org.freedesktop.systemd1(5)).
 //!
-//! The calls are pipelined; nothing is cached, and nothing but the unit is loaded.
+//! The calls are pipelined, one for each unit; nothing is cached, and nothing but the unit is loaded.
 
 mod decode;
 mod properties;
@@ -18,15 +18,15 @@ use zbus::{Connection, Message, OwnedObjectPath, fdo};
 
 use self::properties::Properties;
 use super::{All, ReadError, is_template};
-use crate::dbus::systemd1::Systemd1ManagerProxy;
+use crate::dbus::systemd1::{Systemd1ManagerProxy, unit_path};
 use crate::restart::unit::{Timer, Unit};
 use crate::restart::version::Version;
 use crate::sources::bus::BusAddress;
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
-const UNIT: &str = "org.freedesktop.systemd1.Unit";
-const SERVICE: &str = "org.freedesktop.systemd1.Service";
-const TIMER: &str = "org.freedesktop.systemd1.Timer";
+/// The properties of all interfaces of an object (sd-bus, and D-Bus' specification of `GetAll`). Between two calls systemd
+/// may drop a unit that nobody needs, and would read its files again.
+const ALL: &str = "";
 
 /// So many units are asked for at a time: enough to keep systemd busy, and few enough to keep the replies few.
 const AT_A_TIME: usize = 8;
@@ -103,27 +103,11 @@ impl Systemd {
             ..All::default()
         };
         let others = files.into_iter().filter(|name| !loaded.contains_key(name));
-        let others: Vec<_> = others.collect();
-        let mut objects = self.load(others, &mut all.warnings).await;
+        let mut objects: HashSet<_> = others.map(|name| unit_path(&name)).collect();
         let startable = loaded.values().filter(|(load, _)| load == "loaded");
         objects.extend(startable.map(|(_, object)| object.clone()));
         self.read_all(objects, &mut all).await;
         Ok(all)
-    }
-
-    async fn load(
-        &self,
-        names: Vec<String>,
-        warnings: &mut Vec<String>,
-    ) -> HashSet<OwnedObjectPath> {
-        let loads = names.iter().map(async |name| {
-            let object = self.manager.load_unit(name).await;
-            object.map_err(|error| refused(name, &error).to_string())
-        });
-        let loaded: Vec<_> = stream::iter(loads).buffered(AT_A_TIME).collect().await;
-        let (objects, errors): (Vec<_>, Vec<_>) = loaded.into_iter().partition(Result::is_ok);
-        warnings.extend(errors.into_iter().filter_map(Result::err));
-        objects.into_iter().flatten().collect()
     }
 
     async fn read_all(&self, objects: HashSet<OwnedObjectPath>, all: &mut All) {
@@ -142,12 +126,11 @@ impl Systemd {
     }
 
     async fn read(&self, object: &OwnedObjectPath) -> Result<Unit, ReadError> {
-        let (unit, service) = try_join!(self.get_all(object, UNIT), self.get_all(object, SERVICE))?;
+        let reply = self.get_all(object).await?;
         let (mut unit, timers) = {
-            let (unit, service) = (unit.body(), service.body());
-            let general = Properties::read(&unit).map_err(|why| not_told(object, &why))?;
-            let own = Properties::read(&service).map_err(|why| not_told(object, &why))?;
-            (decode::unit(&general, &own)?, decode::timers(&general))
+            let body = reply.body();
+            let told = Properties::read(&body).map_err(|why| not_told(object, &why))?;
+            (decode::unit(&told)?, decode::timers(&told))
         };
         unit.nixos = switch::of(&self.root, &unit);
         unit.timers = try_join_all(timers.iter().map(|name| self.timer(name))).await?;
@@ -155,24 +138,19 @@ impl Systemd {
     }
 
     async fn timer(&self, name: &str) -> Result<Timer, ReadError> {
-        let object = self.manager.load_unit(name).await;
-        let object = object.map_err(|error| refused(name, &error))?;
-        let reply = self.get_all(&object, TIMER).await?;
+        let object = unit_path(name);
+        let reply = self.get_all(&object).await?;
         let body = reply.body();
         let timer = Properties::read(&body).map_err(|why| not_told(&object, &why))?;
         Ok(decode::timer(name, &timer))
     }
 
-    async fn get_all(
-        &self,
-        object: &OwnedObjectPath,
-        interface: &str,
-    ) -> Result<Message, ReadError> {
+    async fn get_all(&self, object: &OwnedObjectPath) -> Result<Message, ReadError> {
         let properties = Some("org.freedesktop.DBus.Properties");
         let owner = Some(self.owner.clone());
         let reply = self
             .connection
-            .call_method(owner, object, properties, "GetAll", &interface);
+            .call_method(owner, object, properties, "GetAll", &ALL);
         reply
             .await
             .map_err(|error| failed(&format!("read {}", object.as_str()), &error))

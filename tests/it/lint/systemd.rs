@@ -1,15 +1,11 @@
 //! A fake of systemd's manager: units in a table, told over D-Bus as the real one tells them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use futures::StreamExt;
-use upgrade_gate::dbus::systemd1::ListedUnit;
+use upgrade_gate::dbus::systemd1::{ListedUnit, unit_path};
 use zbus::message::Type;
-use zbus::{
-    Connection, Message, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant, Variant,
-    connection,
-};
+use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedVariant, Variant, connection};
 
 const NAME: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -166,14 +162,17 @@ fn reply(call: &Message, version: &'static str, units: &[Unit]) -> Option<Messag
                 let error = Message::error(&header, "org.freedesktop.DBus.Error.InvalidArgs");
                 return error.build(&format!("Unit name {name} is not valid.")).ok();
             }
-            answer.build(&path(&name))
+            answer.build(&unit_path(&name))
         }
         "ListUnitsByPatterns" => answer.build(&listed(units)),
         "ListUnitFilesByPatterns" => answer.build(&files(units)),
         "GetAll" => {
             let interface: String = body.deserialize().unwrap();
-            let object = header.path()?.as_str();
-            answer.build(&all(units, object, &interface))
+            assert_eq!(
+                interface, "",
+                "the properties of all interfaces are asked for"
+            );
+            answer.build(&all(units, header.path()?.as_str()))
         }
         _ => Message::error(&header, "org.freedesktop.DBus.Error.UnknownMethod").build(&MANAGER),
     };
@@ -195,7 +194,7 @@ fn listed(units: &[Unit]) -> Vec<ListedUnit> {
                 text("inactive"),
                 text("dead"),
                 text(""),
-                path(&unit.name),
+                unit_path(&unit.name),
                 0,
                 text(""),
                 none,
@@ -217,34 +216,19 @@ fn files(units: &[Unit]) -> Vec<(String, String)> {
 }
 
 /// The properties of an object; one that nobody has written is a unit that was not found.
-fn all(units: &[Unit], object: &str, interface: &str) -> BTreeMap<String, OwnedVariant> {
+fn all(units: &[Unit], object: &str) -> Properties {
     let unit = units
         .iter()
-        .find(|unit| path(&unit.name).as_str() == object);
-    let copy = |properties: &Properties| {
-        let copies = properties
-            .iter()
-            .map(|(k, v)| (k.clone(), v.try_clone().unwrap()));
-        copies.collect()
-    };
+        .find(|unit| unit_path(&unit.name).as_str() == object);
     if let Some(unit) = unit {
-        return unit.interfaces.get(interface).map(copy).unwrap_or_default();
+        let all = unit.interfaces.values().flatten();
+        return all
+            .map(|(k, v)| (k.clone(), v.try_clone().unwrap()))
+            .collect();
     }
     let missing = [("Id", "missing.service"), ("LoadState", "not-found")];
     let owned = |value: &'static str| Variant::from(value).try_into_owned().unwrap();
     missing
         .map(|(name, value)| (name.to_owned(), owned(value)))
         .into()
-}
-
-fn path(name: &str) -> OwnedObjectPath {
-    let mut escaped = "/org/freedesktop/systemd1/unit/".to_owned();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "_{byte:02x}");
-        }
-    }
-    ObjectPath::try_from(escaped).unwrap().into()
 }

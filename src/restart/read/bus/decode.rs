@@ -14,16 +14,16 @@ use crate::restart::unit::{
     Exec, ExitStatuses, Load, Prefixes, Privileges, Service, Span, StartLimit, Switch, Timer, Unit,
 };
 
-/// From the properties of `org.freedesktop.systemd1.Unit` and `….Service`; without its timers, and without what only its
-/// files tell.
-pub(super) fn unit(unit: &Properties<'_>, own: &Properties<'_>) -> Result<Unit, ReadError> {
+/// From the properties of `org.freedesktop.systemd1.Unit` and `….Service` together; without its timers, and without what
+/// only its files tell.
+pub(super) fn unit(unit: &Properties<'_>) -> Result<Unit, ReadError> {
     let name = unit.text("Id").unwrap_or_default().to_owned();
     let path = unit.text("FragmentPath").filter(|path| !path.is_empty());
     let list = |names: &[&str]| names.iter().flat_map(|name| unit.texts(name)).collect();
     let load = load(unit);
     let service = match load {
         Load::NotFound | Load::Masked => None,
-        Load::Loaded | Load::Refused(_) => Some(service(&name, own)?),
+        Load::Loaded | Load::Refused(_) => Some(service(&name, unit)?),
     };
     Ok(Unit {
         load,

@@ -12,24 +12,29 @@ fn told<'v, const N: usize>(values: [(&'v str, Variant<'v>); N]) -> Properties<'
     Properties(HashMap::from(values))
 }
 
-fn least() -> Properties<'static> {
-    told([("Type", "oneshot".into()), ("Restart", "no".into())])
+/// What every loaded service tells, but for these.
+fn loaded<'v, const N: usize>(values: [(&'v str, Variant<'v>); N]) -> Properties<'v> {
+    let mut all = told([
+        ("Id", "u.service".into()),
+        ("LoadState", "loaded".into()),
+        ("Type", "oneshot".into()),
+        ("Restart", "no".into()),
+    ]);
+    all.0.extend(values);
+    all
 }
 
-fn loaded(own: &Properties<'_>) -> Service {
-    let general = told([("Id", "u.service".into()), ("LoadState", "loaded".into())]);
-    unit(&general, own).unwrap().service.unwrap()
+fn service(told: &Properties<'_>) -> Service {
+    unit(told).unwrap().service.unwrap()
 }
 
 fn with<'v>(name: &'v str, value: impl Into<Variant<'v>>) -> Service {
-    let mut own = HashMap::from([("Type", "oneshot".into()), ("Restart", "no".into())]);
-    own.insert(name, value.into());
-    loaded(&Properties(own))
+    service(&loaded([(name, value.into())]))
 }
 
 #[test]
 fn what_an_old_systemd_does_not_tell_has_its_default() {
-    let service = loaded(&least());
+    let service = service(&loaded([]));
     let expected = Service {
         restart: Restart::No,
         exec_start: Vec::new(),
@@ -97,10 +102,9 @@ fn without_flags_a_command_says_whether_its_failure_counts() {
 
 #[test]
 fn a_word_that_is_not_known_is_named_and_never_guessed() {
-    let general = told([("Id", "u.service".into()), ("LoadState", "loaded".into())]);
     for (kind, restart) in [("rocket", "no"), ("simple", "on-tuesdays"), ("simple", "")] {
-        let own = told([("Type", kind.into()), ("Restart", restart.into())]);
-        let error = unit(&general, &own).unwrap_err().to_string();
+        let odd = loaded([("Type", kind.into()), ("Restart", restart.into())]);
+        let error = unit(&odd).unwrap_err().to_string();
         assert!(error.contains("u.service"), "{error}");
     }
     assert_eq!(
@@ -111,13 +115,12 @@ fn a_word_that_is_not_known_is_named_and_never_guessed() {
 
 #[test]
 fn a_unit_that_could_not_be_loaded_says_why() {
-    let own = least();
     let error = Variant::from(("org.freedesktop.systemd1.BadUnitSetting", "bad\nsetting"));
-    let general = told([("LoadState", "bad-setting".into()), ("LoadError", error)]);
+    let bad = loaded([("LoadState", "bad-setting".into()), ("LoadError", error)]);
     let refused = Load::Refused("bad setting".to_owned());
-    assert_eq!(unit(&general, &own).unwrap().load, refused);
+    assert_eq!(unit(&bad).unwrap().load, refused);
     for (state, load) in [("not-found", Load::NotFound), ("masked", Load::Masked)] {
-        let missing = unit(&told([("LoadState", state.into())]), &told([])).unwrap();
+        let missing = unit(&told([("LoadState", state.into())])).unwrap();
         assert_eq!((missing.load, missing.service), (load, None));
     }
 }
@@ -142,9 +145,9 @@ proptest! {
             "SuccessExitStatus", "RestartUSec", "NotifyAccess", "TimersCalendar"];
         for value in [Variant::from(number), word.as_str().into(), vec![word.as_str()].into(), (number, word.as_str()).into()] {
             let odd = names.map(|name| (name, value.try_clone().unwrap()));
-            let odd = Properties(HashMap::from(odd));
-            let _ = unit(&odd, &odd);
-            let _ = unit(&odd, &least());
+            let _ = unit(&loaded(odd.clone()));
+            let odd = told(odd);
+            let _ = unit(&odd);
             let _ = timer("t", &odd);
         }
     }
