@@ -7,7 +7,6 @@ installed as a distribution does: units and tmpfiles.d are in force, none is ena
 """
 
 import shlex
-import time
 
 WIFI = "lab"
 # the Internet: beyond the access point, by a route, by a name
