@@ -225,6 +225,8 @@ def arguments(argv: list[str], known: dict[str, Path]) -> argparse.Namespace:
     unknown = [name for name in options.scenario if name not in known]
     if unknown:
         parser.error(f"no scenario {unknown[0]!r}; there are {', '.join(known)}")
+    if options.jobs < 1:
+        parser.error(f"--jobs wants a number from 1 on, not {options.jobs}")
     pairs = [entry.partition("=") for entry in options.binary]
     for name, _, path in pairs:
         if name not in ARCHES or not os.access(path, os.X_OK):
