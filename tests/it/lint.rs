@@ -12,20 +12,20 @@ use self::systemd::{Unit, line};
 
 fn fwupd() -> Vec<Unit> {
     let service = Unit::service("fwupd-refresh.service")
-        .unit("After", vec!["network-online.target"])
-        .unit("Wants", vec!["network-online.target"])
-        .unit("TriggeredBy", vec!["fwupd-refresh.timer", "other.socket"])
-        .own("ExecStartEx", vec![line("/usr/bin/fwupdmgr refresh")])
-        .own("SuccessExitStatus", (vec![2, 101], Vec::<i32>::new()));
+        .with("After", vec!["network-online.target"])
+        .with("Wants", vec!["network-online.target"])
+        .with("TriggeredBy", vec!["fwupd-refresh.timer", "other.socket"])
+        .with("ExecStartEx", vec![line("/usr/bin/fwupdmgr refresh")])
+        .with("SuccessExitStatus", (vec![2, 101], Vec::<i32>::new()));
     vec![service, Unit::timer("fwupd-refresh.timer")]
 }
 
 /// What everybody pastes: 100/5/20.
 fn hack(name: &str) -> Unit {
     Unit::service(name)
-        .unit("StartLimitIntervalUSec", 100_000_000_u64)
-        .own("Restart", "on-failure")
-        .own("RestartUSec", 20_000_000_u64)
+        .with("StartLimitIntervalUSec", 100_000_000_u64)
+        .with("Restart", "on-failure")
+        .with("RestartUSec", 20_000_000_u64)
 }
 
 fn ids(unit: &Value) -> Vec<&str> {
@@ -77,7 +77,7 @@ async fn a_restart_loop_is_told_in_numbers() {
 
 #[tokio::test]
 async fn a_clean_unit_is_called_so() {
-    let gated = Unit::service("u.service").own("Type", "exec").own(
+    let gated = Unit::service("u.service").with("Type", "exec").with(
         "ExecStartEx",
         vec![line("/usr/bin/upgrade-gate run -- /usr/bin/tool")],
     );
@@ -95,12 +95,12 @@ async fn all_shows_only_units_with_findings_and_each_once() {
         Unit::service("b.service"),
         hack("c.service").unloaded("disabled"),
         hack("d.service")
-            .unit("LoadState", "masked")
+            .with("LoadState", "masked")
             .unloaded("masked"),
         hack("e@.service").unloaded("static"),
         hack("alias.service").unloaded("alias"),
-        hack("gone.service").unit("LoadState", "not-found"),
-        Unit::service("new.service").own("Type", "rocket"),
+        hack("gone.service").with("LoadState", "not-found"),
+        Unit::service("new.service").with("Type", "rocket"),
     ]);
     let bus = Machine::with(units).await;
     let said = bus.lint("--all").await;
@@ -131,12 +131,12 @@ async fn all_shows_only_units_with_findings_and_each_once() {
 #[tokio::test]
 async fn three_lines_of_exec_start_are_all_looked_at() {
     let lines = ["/bin/a", "/bin/b", "/usr/bin/nm-online -s"].map(line);
-    let unit = Unit::service("u.service").own("ExecStartEx", lines.to_vec());
+    let unit = Unit::service("u.service").with("ExecStartEx", lines.to_vec());
     let bus = Machine::with(vec![unit]).await;
     // nm-online as the last of three is no wait before the work, but the work itself.
     assert_eq!(bus.lint("u").await.code, Some(0));
     let switch = ["/bin/a", "/bin/nixos-rebuild switch", "/bin/c"].map(line);
-    let unit = Unit::service("u.service").own("ExecStartEx", switch.to_vec());
+    let unit = Unit::service("u.service").with("ExecStartEx", switch.to_vec());
     let bus = Machine::with(vec![unit]).await;
     assert_eq!(
         ids(&bus.lint("u --json").await.json()["units"][0]),
@@ -146,7 +146,7 @@ async fn three_lines_of_exec_start_are_all_looked_at() {
 
 #[tokio::test]
 async fn an_old_systemd_is_judged_as_it_is() {
-    let oneshot = || Unit::service("u.service").own("Restart", "on-failure");
+    let oneshot = || Unit::service("u.service").with("Restart", "on-failure");
     let old = Machine::with_version("v243", vec![oneshot()]).await;
     assert_eq!(
         ids(&old.lint("u --json").await.json()["units"][0]),
@@ -166,9 +166,9 @@ async fn a_unit_that_systemd_refuses_is_explained_or_passed_on() {
             "it has a bad unit file setting",
         );
         Unit::service("u.service")
-            .unit("LoadState", "bad-setting")
-            .unit("LoadError", why)
-            .own("Restart", restart)
+            .with("LoadState", "bad-setting")
+            .with("LoadError", why)
+            .with("Restart", restart)
     };
     let bus = Machine::with(vec![refused("always")]).await;
     let said = bus.lint("u").await;
@@ -190,8 +190,8 @@ async fn a_unit_that_systemd_refuses_is_explained_or_passed_on() {
 
 #[tokio::test]
 async fn what_cannot_be_looked_at_is_named_and_the_others_are_looked_at() {
-    let masked = Unit::service("masked.service").unit("LoadState", "masked");
-    let transient = Unit::service("run-u7.service").unit("Transient", true);
+    let masked = Unit::service("masked.service").with("LoadState", "masked");
+    let transient = Unit::service("run-u7.service").with("Transient", true);
     let bus = Machine::with(vec![masked, transient]).await;
     bus.lint("missing")
         .await

@@ -12,12 +12,12 @@ const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 
 type Properties = BTreeMap<String, OwnedVariant>;
 
-/// A unit with the properties of its interfaces.
+/// A unit with the properties of all its interfaces.
 pub(super) struct Unit {
     name: String,
     is_loaded: bool,
     state: &'static str,
-    interfaces: BTreeMap<&'static str, Properties>,
+    properties: Properties,
 }
 
 /// One command line of an `Ex` property.
@@ -43,32 +43,28 @@ impl Unit {
     /// A oneshot that is loaded, with systemd's defaults.
     pub(super) fn service(name: &str) -> Self {
         Self::new(name)
-            .unit("LoadState", "loaded")
-            .unit("FragmentPath", format!("/usr/lib/systemd/system/{name}"))
-            .unit("StartLimitIntervalUSec", 10_000_000_u64)
-            .unit("StartLimitBurst", 5_u32)
-            .own("Type", "oneshot")
-            .own("Restart", "no")
-            .own("RestartUSec", 100_000_u64)
-            .own("RestartSteps", 0_u32)
-            .own("RestartMaxDelayUSec", u64::MAX)
-            .own("RestartMode", "normal")
-            .own("TimeoutStartUSec", u64::MAX)
-            .own("NotifyAccess", "none")
-            .own("ExecStartEx", vec![line("/usr/bin/tool")])
+            .with("LoadState", "loaded")
+            .with("FragmentPath", format!("/usr/lib/systemd/system/{name}"))
+            .with("StartLimitIntervalUSec", 10_000_000_u64)
+            .with("StartLimitBurst", 5_u32)
+            .with("Type", "oneshot")
+            .with("Restart", "no")
+            .with("RestartUSec", 100_000_u64)
+            .with("RestartSteps", 0_u32)
+            .with("RestartMaxDelayUSec", u64::MAX)
+            .with("RestartMode", "normal")
+            .with("TimeoutStartUSec", u64::MAX)
+            .with("NotifyAccess", "none")
+            .with("ExecStartEx", vec![line("/usr/bin/tool")])
     }
 
     /// A calendar timer.
     pub(super) fn timer(name: &str) -> Self {
         let calendar = vec![("OnCalendar", "*-*-* 06:00:00", 1_u64)];
         Self::new(name)
-            .set("org.freedesktop.systemd1.Timer", "TimersCalendar", calendar)
-            .set("org.freedesktop.systemd1.Timer", "Persistent", true)
-            .set(
-                "org.freedesktop.systemd1.Timer",
-                "RandomizedDelayUSec",
-                3_600_000_000_u64,
-            )
+            .with("TimersCalendar", calendar)
+            .with("Persistent", true)
+            .with("RandomizedDelayUSec", 3_600_000_000_u64)
     }
 
     fn new(name: &str) -> Self {
@@ -76,17 +72,15 @@ impl Unit {
             name: name.to_owned(),
             is_loaded: true,
             state: "static",
-            interfaces: BTreeMap::new(),
+            properties: Properties::new(),
         };
-        unit.unit("Id", name.to_owned())
+        unit.with("Id", name.to_owned())
     }
 
-    pub(super) fn unit(self, name: &str, value: impl Into<Variant<'static>>) -> Self {
-        self.set("org.freedesktop.systemd1.Unit", name, value)
-    }
-
-    pub(super) fn own(self, name: &str, value: impl Into<Variant<'static>>) -> Self {
-        self.set("org.freedesktop.systemd1.Service", name, value)
+    pub(super) fn with(mut self, name: &str, value: impl Into<Variant<'static>>) -> Self {
+        let value = value.into().try_into_owned().unwrap();
+        self.properties.insert(name.to_owned(), value);
+        self
     }
 
     /// Only a unit file, until someone asks for it.
@@ -96,24 +90,9 @@ impl Unit {
         self
     }
 
-    fn set(
-        mut self,
-        interface: &'static str,
-        name: &str,
-        value: impl Into<Variant<'static>>,
-    ) -> Self {
-        let value = value.into().try_into_owned().unwrap();
-        let properties = self.interfaces.entry(interface).or_default();
-        properties.insert(name.to_owned(), value);
-        self
-    }
-
     fn load_state(&self) -> String {
-        let unit = self
-            .interfaces
-            .get("org.freedesktop.systemd1.Unit")
-            .unwrap();
-        let state = unit
+        let state = self
+            .properties
             .get("LoadState")
             .map(|state| state.try_clone().unwrap());
         state.map_or_else(String::new, |state| state.try_into().unwrap())
@@ -221,7 +200,7 @@ fn all(units: &[Unit], object: &str) -> Properties {
         .iter()
         .find(|unit| unit_path(&unit.name).as_str() == object);
     if let Some(unit) = unit {
-        let all = unit.interfaces.values().flatten();
+        let all = unit.properties.iter();
         return all
             .map(|(k, v)| (k.clone(), v.try_clone().unwrap()))
             .collect();
