@@ -45,7 +45,7 @@ class Shell:
         script = shlex.quote(f"set -euo pipefail; {command}")
         # a program less to start, which is what costs time in an emulated machine
         body = f"(eval {script})" if timeout is None else f"timeout {timeout} bash -c {script}"
-        self.send(f"echo {self.mark}; {body}; printf '%s %s\n' {self.mark} $?; echo {self.mark}\n")
+        self.send(f"echo {self.mark}; {body}; echo {self.mark} $?; echo {self.mark}\n")
         self.until(self.mark)
         output, _, status = self.until(f"\n{self.mark}").rpartition(f"{self.mark} ")
         return int(status), output
