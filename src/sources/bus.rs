@@ -35,12 +35,20 @@ pub async fn watch<F: Fn() -> Report<Power>>(
     sysfs: Sysfs<F>,
 ) {
     let mut outlet = Outlet::new(events, sysfs);
-    let mut road = Road {
-        address,
-        backoff: Backoff::new(),
-        been_there: false,
-    };
-    while road.visit(&mut outlet).await.is_ok() {}
+    let mut road = Road::to(address);
+    while road.visit(&mut outlet).await.is_ok() && road.rest(&mut outlet).await.is_ok() {}
+}
+
+/// [`watch`] for one look: a bus that is not there, or goes away, is not waited for.
+pub async fn look<F: Fn() -> Report<Power>>(
+    address: BusAddress,
+    events: mpsc::Sender<Event>,
+    sysfs: Sysfs<F>,
+) {
+    // An error says that nobody listens any more.
+    let _ = Road::to(address)
+        .visit(&mut Outlet::new(events, sysfs))
+        .await;
 }
 
 /// The way to the bus.
@@ -51,7 +59,15 @@ struct Road {
 }
 
 impl Road {
-    /// Follows the services while the bus is there; returns when it is time to look for it again.
+    const fn to(address: BusAddress) -> Self {
+        Self {
+            address,
+            backoff: Backoff::new(),
+            been_there: false,
+        }
+    }
+
+    /// Follows the services while the bus is there, and says what is to be said of them then.
     async fn visit<F: Fn() -> Report<Power>>(
         &mut self,
         outlet: &mut Outlet<F>,
@@ -67,7 +83,14 @@ impl Road {
                 Report::Unknown(error.to_string())
             }
         };
-        outlet.report_all(&report).await?;
+        outlet.report_all(&report).await
+    }
+
+    /// Returns when it is time to look for the bus again.
+    async fn rest<F: Fn() -> Report<Power>>(
+        &mut self,
+        outlet: &mut Outlet<F>,
+    ) -> Result<(), Unheard> {
         let retry = clock::now().monotonic.after(self.backoff.next());
         while self.wait(retry, outlet).await? {}
         Ok(())

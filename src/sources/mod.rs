@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use self::bus::{BusAddress, Sysfs};
 use self::uevent::PowerBell;
-use crate::gate::event::Event;
+use crate::gate::event::{Event, Power, Report};
 
 /// How many events may wait to be heard. The sources say each thing once, so this is never short for long.
 const ROOM: usize = 64;
@@ -63,19 +63,34 @@ impl Sources {
 pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
     let (tell, events) = mpsc::channel(ROOM);
     let mut tasks = JoinSet::new();
-    let bell = Arc::new(Notify::new());
-    let supplies = root.to_owned();
-    let sysfs = Sysfs {
-        read: move || power_supply::read(&supplies),
-        bell: Arc::clone(&bell),
-    };
+    let sysfs = sysfs(root);
     tasks.spawn(kernel::watch(addresses, tell.clone()));
     tasks.spawn(clock_step::watch(tell.clone()));
-    tasks.spawn(ring(bell));
+    tasks.spawn(ring(Arc::clone(&sysfs.bell)));
     tasks.spawn(bus::watch(BusAddress::system(), tell, sysfs));
     Sources {
         events,
         _tasks: tasks,
+    }
+}
+
+/// [`start`] for one look: no file is watched, as the kernel takes milliseconds to drop such a watch.
+pub fn look(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
+    let (tell, events) = mpsc::channel(ROOM);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(kernel::look(addresses, tell.clone()));
+    tasks.spawn(bus::look(BusAddress::system(), tell, sysfs(root)));
+    Sources {
+        events,
+        _tasks: tasks,
+    }
+}
+
+fn sysfs(root: &Path) -> Sysfs<impl Fn() -> Report<Power> + use<>> {
+    let supplies = root.to_owned();
+    Sysfs {
+        read: move || power_supply::read(&supplies),
+        bell: Arc::new(Notify::new()),
     }
 }
 
