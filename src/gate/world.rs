@@ -110,10 +110,7 @@ impl World {
             }
             Event::SuspendCount(count) => self.learn_suspends(count),
             Event::NetworkManager(report) => self.learn_network_manager(report),
-            Event::Networkd(report) => {
-                self.networkd = Some(report);
-                News::NONE
-            }
+            Event::Networkd(report) => self.learn_networkd(report),
             Event::WayOut(way_out) => self.learn_way_out(way_out),
             Event::Power(report) => {
                 self.power = Some(report);
@@ -183,6 +180,12 @@ impl World {
         let before = self.network_manager.as_ref().and_then(state);
         let changed = self.network_manager.is_some() && before != state(&report);
         self.network_manager = Some(report);
+        News::bell_if(changed)
+    }
+
+    fn learn_networkd(&mut self, report: Report<Networkd>) -> News {
+        let changed = self.networkd.as_ref().is_some_and(|seen| *seen != report);
+        self.networkd = Some(report);
         News::bell_if(changed)
     }
 

@@ -12,7 +12,6 @@ async fn every_service_is_read_once_at_the_start() {
     let _upower = UPower::start(&address).await;
     let first = Gate::at(&address).first().await;
     let online = Online {
-        online_state: "online".into(),
         operational_state: "routable".into(),
     };
     let known = [
