@@ -4,7 +4,7 @@
 //! table of events, and whole years of suspends can be simulated in a second.
 
 pub(crate) mod allowance;
-mod backoff;
+pub(crate) mod backoff;
 mod conditions;
 pub mod event;
 mod explain;

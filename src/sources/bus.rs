@@ -6,23 +6,29 @@
 
 mod address;
 mod arrival;
-mod backoff;
 pub(in crate::sources) mod follower;
 mod messages;
 mod outlet;
 pub(in crate::sources) mod properties;
 mod session;
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
 pub use self::address::{BusAddress, ConnectError};
 use self::arrival::Arrival;
-pub(crate) use self::backoff::Backoff;
 pub use self::outlet::Sysfs;
 use self::outlet::{Outlet, Unheard};
 use crate::clock;
+use crate::gate::backoff::Backoff;
 use crate::gate::event::{Event, Power, Report};
 use crate::gate::time::Monotonic;
+
+/// How long to leave alone a bus or a service that is broken: 1 s, doubling, to 60 s.
+pub(crate) const fn backoff() -> Backoff {
+    Backoff::new(Duration::from_secs(1), Duration::from_secs(60), 0)
+}
 
 /// Tells `events` what the services on the bus say; ends when its receiver is gone.
 ///
@@ -37,7 +43,7 @@ pub async fn watch<F: Fn() -> Report<Power>>(
     let mut outlet = Outlet::new(events, sysfs);
     let mut road = Road {
         address,
-        backoff: Backoff::new(),
+        backoff: backoff(),
         been_there: false,
     };
     while road.visit(&mut outlet).await.is_ok() {}

@@ -10,12 +10,12 @@ use futures::{FutureExt, StreamExt};
 use zbus::message::{Header, Type};
 use zbus::{Connection, Message, MessageStream};
 
-use super::backoff::Backoff;
 use super::follower::{DEADLINE, Follower, Step};
 use super::messages;
 use super::outlet::{Kind, Outlet, Unheard};
 use super::properties::{Properties, error_text};
 use crate::clock;
+use crate::gate::backoff::Backoff;
 use crate::gate::event::{Power, Report};
 use crate::gate::time::Monotonic;
 use crate::sources::logind;
