@@ -158,8 +158,12 @@ pub enum Event {
     Networkd(Report<Networkd>),
     /// The kernel was asked for the way out.
     WayOut(WayOut),
-    /// The power supply was read.
-    Power(Report<Power>),
+    /// UPower was read.
+    UPower(Report<Power>),
+    /// logind's `OnExternalPower` was read.
+    ExternalPower(Report<bool>),
+    /// `/sys/class/power_supply` was read.
+    PowerSupply(Report<Power>),
     /// Look again.
     Bell(Bell),
     /// A probe ended.

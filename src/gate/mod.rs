@@ -9,6 +9,7 @@ mod conditions;
 pub mod event;
 mod explain;
 pub mod policy;
+mod power;
 mod probing;
 pub mod reason;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::event::{
     Event, Logind, NetworkManager, Networkd, Outcome, Power, ProbeId, Report, WayOut,
 };
 use super::policy::{Policy, PowerPolicy};
+use super::power::PowerSources;
 use super::time::Now;
 use super::verdict::Loss;
 
@@ -22,7 +23,7 @@ pub(super) struct World {
     pub(super) network_manager: Option<Report<NetworkManager>>,
     pub(super) networkd: Option<Report<Networkd>>,
     pub(super) way_out: Option<WayOut>,
-    pub(super) power: Option<Report<Power>>,
+    power: PowerSources,
     going: Logind,
     suspends: Option<u64>,
     last: Now,
@@ -73,7 +74,7 @@ impl World {
             network_manager: None,
             networkd: None,
             way_out: None,
-            power: None,
+            power: PowerSources::default(),
             going: Logind::default(),
             suspends: None,
             last: now,
@@ -112,8 +113,16 @@ impl World {
             Event::NetworkManager(report) => self.learn_network_manager(report),
             Event::Networkd(report) => self.learn_networkd(report),
             Event::WayOut(way_out) => self.learn_way_out(way_out),
-            Event::Power(report) => {
-                self.power = Some(report);
+            Event::UPower(report) => {
+                self.power.upower = Some(report);
+                News::NONE
+            }
+            Event::ExternalPower(report) => {
+                self.power.external = Some(report);
+                News::NONE
+            }
+            Event::PowerSupply(report) => {
+                self.power.kernel = Some(report);
                 News::NONE
             }
             Event::Bell(_) => News::bell_if(true),
@@ -205,6 +214,11 @@ impl World {
         News::bell_if(now.ground > before.ground)
     }
 
+    /// What is known of the power; `None` until those who speak for it have spoken.
+    pub(super) fn power(&self) -> Option<Report<Power>> {
+        self.power.power()
+    }
+
     /// Asleep or on its way there, or to the end.
     pub(super) fn is_going_down(&self) -> bool {
         self.going.preparing_for_sleep || self.going.preparing_for_shutdown
@@ -225,7 +239,7 @@ impl World {
 
     /// Whether every source that this policy asks has spoken.
     pub(super) fn has_reported(&self, policy: &Policy) -> bool {
-        let power = policy.power == PowerPolicy::Any || self.power.is_some();
+        let power = policy.power == PowerPolicy::Any || self.power().is_some();
         let metered = !policy.hold_metered || self.network_manager.is_some();
         self.logind.is_some() && self.way_out.is_some() && power && metered
     }

@@ -141,7 +141,7 @@ pub(super) fn awake() -> Event {
 }
 
 pub(super) fn power(on_battery: bool, percentage: Option<u8>) -> Event {
-    Event::Power(Report::Known(Power {
+    Event::UPower(Report::Known(Power {
         on_battery,
         percentage,
     }))
