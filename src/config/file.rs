@@ -1,5 +1,6 @@
 //! One file's text → validated values by profile and key, or everything that is wrong with it.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -21,8 +22,14 @@ pub(super) struct Assignment<S> {
     pub(super) line: usize,
 }
 
+impl<S> fmt::Debug for Assignment<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.key, self.line)
+    }
+}
+
 /// What one file says. A file with a fault is not used at all.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Contents {
     /// Every profile that has a table, even an empty one.
     pub(super) profiles: Vec<String>,

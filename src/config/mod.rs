@@ -29,7 +29,7 @@ use target::Entry;
 use watch::Watch;
 
 /// All files together, valid as a whole.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Loaded {
     /// The files that were read, in the order in which later ones win.
     pub files: Vec<PathBuf>,
