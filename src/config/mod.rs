@@ -22,7 +22,7 @@ use effective::{Origin, Setting};
 use file::Assignment;
 use key::Key;
 use keys::KEYS;
-use places::Places;
+use places::{Places, Replaced};
 use problem::{Errors, Problem};
 use profile::{BUILT_IN, DEFAULT, InvalidName, Profile};
 use target::Entry;
@@ -33,6 +33,8 @@ use watch::Watch;
 pub struct Loaded {
     /// The files that were read, in the order in which later ones win.
     pub files: Vec<PathBuf>,
+    /// The files that others of the same name replace.
+    pub replaced: Vec<Replaced>,
     /// What does not prevent loading.
     pub warnings: Vec<Problem>,
     profiles: BTreeSet<String>,
@@ -63,6 +65,7 @@ pub fn load(places: &Places) -> Result<Loaded, Errors> {
     let found = places::find(places);
     let mut errors = found.errors;
     let mut loaded = Loaded {
+        replaced: found.replaced,
         warnings: found.warnings,
         ..Loaded::default()
     };
