@@ -15,5 +15,6 @@ pub mod probe;
 pub mod report;
 pub mod restart;
 pub mod run;
+pub mod secret;
 pub mod sources;
 pub mod watch;

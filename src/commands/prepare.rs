@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::gate::policy::Policy;
 use crate::probe::protocol::Request;
 use crate::report::journal::Log;
+use crate::secret;
 
 /// What all commands are told alike.
 #[derive(Clone, Debug)]
@@ -49,11 +50,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with that exit code, for that reason.
+    /// A refusal with that exit code, for that reason, which may quote what others wrote.
     pub(super) fn new(exit: Exit, why: &(impl ToString + ?Sized)) -> Self {
         Self {
             exit,
-            text: why.to_string(),
+            text: secret::text(&why.to_string()),
         }
     }
 }

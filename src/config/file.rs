@@ -11,6 +11,7 @@ use super::profile;
 use super::read::{Node, Read, Wrong, kind_of};
 use super::similar;
 use super::watch;
+use crate::secret;
 
 /// One value, and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +69,8 @@ impl Reader<'_> {
         self.contents.problems.push(Problem {
             file: self.file.to_owned(),
             line,
-            key,
-            message,
+            key: key.as_deref().map(secret::text),
+            message: secret::text(&message),
         });
     }
 

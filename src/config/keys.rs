@@ -12,6 +12,7 @@ use super::read::{self, Node, Read};
 use super::span::Span;
 use super::target::Entry;
 use crate::gate::policy::PowerPolicy;
+use crate::secret;
 
 /// One key of `[profile.NAME]`.
 pub struct Key {
@@ -85,7 +86,15 @@ pub const KEYS: &[Key] = &[
         kind: "flake reference, or `\"\"` for none",
         meaning: "the flake whose host `auto` asks for",
         read: flake,
-        show: |profile| Value::from(profile.flake.clone().unwrap_or_default()),
+        show: |profile| {
+            Value::from(
+                profile
+                    .flake
+                    .as_deref()
+                    .map(secret::url)
+                    .unwrap_or_default(),
+            )
+        },
     },
     Key {
         name: "allow_guess",

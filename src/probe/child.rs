@@ -19,6 +19,7 @@ use crate::clock;
 use crate::config::target::Target;
 use crate::gate::reason::Reason;
 use crate::gate::time::Monotonic;
+use crate::secret;
 
 /// How long the whole probe may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -144,7 +145,7 @@ impl From<Failed> for Verdict {
         Self::Failed {
             reason: failed.label.reason.label().to_owned(),
             target: failed.target,
-            detail: failed.detail,
+            detail: secret::text(&failed.detail),
             may_be_portal: failed.label.may_be_portal,
         }
     }

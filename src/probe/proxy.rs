@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use crate::secret;
+
 /// A proxy to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Proxy {
@@ -88,6 +90,10 @@ fn complaint(variable: &str) -> String {
 }
 
 fn parse(text: &str) -> Option<Proxy> {
+    // Its host would be a part of its login.
+    if secret::is_ambiguous(text) {
+        return None;
+    }
     let (scheme, rest) = text
         .trim()
         .split_once("://")
