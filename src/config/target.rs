@@ -296,7 +296,7 @@ mod tests {
         #[test]
         fn what_is_shown_reads_as_the_same_target(
             scheme in prop_oneof!["nix-cache:https", "nix-cache:http", "https", "http", "ssh", "tcp"],
-            rest in "[a-z0-9\\[\\]:.@ü/%-]{1,20}",
+            rest in "(me:x@)?[a-z0-9\\[\\]:.ü/%-]{1,20}",
         ) {
             if let Ok(target) = format!("{scheme}://{rest}").parse::<Target>() {
                 prop_assert_eq!(target.to_string().parse::<Target>(), Ok(target));
