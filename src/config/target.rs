@@ -63,6 +63,28 @@ pub struct Wanted {
     pub groups: Vec<Vec<Target>>,
 }
 
+/// How a target is asked that is not asked as the environment says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// Through no proxy.
+    Direct,
+    /// Through the proxy with this URL, whose login is sent but never shown.
+    Proxy(String),
+}
+
+impl Target {
+    /// The origin of its URL, `https://host:port` as far as it is written, if it has one.
+    pub fn origin(&self) -> Option<String> {
+        match self {
+            Self::NixCache { url } | Self::Https { url } | Self::Http { url, .. } => {
+                Some(Url::parse(url).ok()?.origin().ascii_serialization())
+            }
+            Self::Ssh { .. } | Self::Tcp { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Target {
     /// As it is written in a configuration, but for what is secret in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
