@@ -11,7 +11,6 @@ use super::profile;
 use super::read::{Node, Read, Wrong, kind_of};
 use super::similar;
 use super::watch;
-use crate::secret;
 
 /// One value, and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +47,9 @@ pub(super) fn parse(file: &Path, text: &str) -> Contents {
     if errors.is_empty() {
         reader.root(root.get_ref());
     }
-    reader.contents.problems.sort_by_key(|problem| problem.line);
+    let problems = &mut reader.contents.problems;
+    problems.iter_mut().for_each(Problem::hide_secrets);
+    problems.sort_by_key(|problem| problem.line);
     reader.contents
 }
 
@@ -69,8 +70,8 @@ impl Reader<'_> {
         self.contents.problems.push(Problem {
             file: self.file.to_owned(),
             line,
-            key: key.as_deref().map(secret::text),
-            message: secret::text(&message),
+            key,
+            message,
         });
     }
 

@@ -64,13 +64,23 @@ pub struct Wanted {
 }
 
 /// How a target is asked that is not asked as the environment says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
     /// Through no proxy.
     Direct,
     /// Through the proxy with this URL, whose login is sent but never shown.
     Proxy(String),
+}
+
+impl fmt::Debug for Via {
+    /// Without the login.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct => f.write_str("Direct"),
+            Self::Proxy(url) => f.debug_tuple("Proxy").field(&secret::url(url)).finish(),
+        }
+    }
 }
 
 impl Target {

@@ -83,6 +83,7 @@ async fn probe(request: &Request, deadline: Monotonic) -> Answer {
     let prober = Probing {
         web: Web {
             env: &env,
+            proxies: &request.proxies,
             tls: Tls::new(&env, request.ssl_cert_file.as_deref()),
             names: &names,
         },

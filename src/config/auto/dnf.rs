@@ -104,10 +104,10 @@ fn place(url: &str) -> Place {
     if local.iter().any(|prefix| url.starts_with(prefix)) {
         return Place::Local;
     }
-    match url.contains('$') && !url.starts_with("https://") {
-        true => Place::Unknown("its variables are not known".to_owned()),
-        false => web(url),
+    if url.contains('$') && !url.starts_with("https://") {
+        return Place::Unknown("its variables are not known".to_owned());
     }
+    web(url)
 }
 
 /// `$releasever` and what else stands in URLs. In a path they do not matter: any answer of the host proves it.

@@ -43,7 +43,7 @@ fn folders(world: &World<'_>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The remotes in the configuration of an OSTree repository: `[remote "NAME"]` with a `url`.
+/// The remotes in the configuration of an ostree repository: `[remote "NAME"]` with a `url`.
 pub(super) fn remotes(text: &str, origin: &str) -> Vec<Candidate> {
     let groups = keyfile::groups(text).into_iter();
     let remotes = groups.filter(|group| group.starts_with("remote "));

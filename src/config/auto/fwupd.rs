@@ -32,10 +32,8 @@ fn remote(path: &Path, world: &World<'_>) -> Option<Need> {
     let text = world.read(path)?;
     let uri = fetched(&text)?;
     let origin = format!("fwupd's remote {}", path.display());
-    let place = match uri.starts_with("file://") {
-        true => Place::Local,
-        false => web(uri),
-    };
+    let local = uri.starts_with("file://");
+    let place = if local { Place::Local } else { web(uri) };
     Some(Need::All(Candidate::new(place, uri, origin)))
 }
 

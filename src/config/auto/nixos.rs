@@ -84,14 +84,8 @@ fn configuration(defaults: &Defaults, asked: &Asked<'_>) -> Vec<Need> {
         needs.extend(registries.fetched(flake, "the flake"));
     }
     for flake in &flakes {
-        match updated(flake, command, asked.world) {
-            Ok(inputs) => {
-                let fetched = inputs
-                    .iter()
-                    .map(|input| registries.fetched(input, "a flake input"));
-                needs.extend(fetched.flatten());
-            }
-            Err(need) => needs.push(need),
+        for input in updated(flake, command, asked.world, &mut needs) {
+            needs.extend(registries.fetched(&input, "a flake input"));
         }
     }
     if flakes.is_empty() {
@@ -109,23 +103,32 @@ fn default_flake(defaults: &Defaults, asked: &Asked<'_>) -> Option<String> {
 }
 
 /// The references of the inputs that the command looks up again, from the lock file of a local flake.
-fn updated(flake: &str, command: &Command, world: &World<'_>) -> Result<Vec<String>, Need> {
+fn updated(
+    flake: &str,
+    command: &Command,
+    world: &World<'_>,
+    needs: &mut Vec<Need>,
+) -> Vec<String> {
     let named = match (command.recreated_lock, command.updated_inputs.as_slice()) {
         (true, _) => None,
-        (false, []) => return Ok(Vec::new()),
+        (false, []) => return Vec::new(),
         (false, inputs) => Some(inputs),
     };
     let Some(folder) = flake::folder(flake) else {
         let flake = crate::secret::url(flake);
         let note = format!("the inputs of {flake} are not probed: its lock file is not here");
-        return Err(Need::Unknown(note));
+        needs.push(Need::Unknown(note));
+        return Vec::new();
     };
     let lock = folder.join("flake.lock");
     let text = world
         .read(&lock)
         .ok_or_else(|| "it cannot be read".to_owned());
     text.and_then(|text| locked::originals(&text, named))
-        .map_err(|why| Need::Warning(format!("{}: {why}", lock.display())))
+        .unwrap_or_else(|why| {
+            needs.push(Need::Warning(format!("{}: {why}", lock.display())));
+            Vec::new()
+        })
 }
 
 fn channels(defaults: &Defaults, asked: &Asked<'_>) -> Vec<Need> {
@@ -174,13 +177,11 @@ impl Registries<'_> {
                 needs.push(Need::All(Candidate::new(place, written, what)));
                 return needs;
             };
-            match self.look_up(id, branch.as_deref(), &mut needs) {
-                Some(next) => reference = next,
-                None => {
-                    needs.push(self.global(written));
-                    return needs;
-                }
-            }
+            let Some(next) = self.look_up(id, branch.as_deref(), &mut needs) else {
+                needs.push(self.global(written));
+                return needs;
+            };
+            reference = next;
         }
         needs.push(Need::Unknown(format!(
             "{written} is not probed: the registries go round in a circle"

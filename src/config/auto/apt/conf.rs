@@ -168,7 +168,7 @@ fn all_quoted(text: &str) -> Option<String> {
             _ => value.push_str(part),
         }
     }
-    (text.matches('"').count() % 2 == 0).then_some(value)
+    text.matches('"').count().is_multiple_of(2).then_some(value)
 }
 
 #[cfg(test)]
