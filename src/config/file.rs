@@ -54,7 +54,9 @@ pub(super) fn parse(file: &Path, text: &str) -> Contents {
     if errors.is_empty() {
         reader.root(root.get_ref());
     }
-    reader.contents.problems.sort_by_key(|problem| problem.line);
+    let problems = &mut reader.contents.problems;
+    problems.iter_mut().for_each(Problem::hide_secrets);
+    problems.sort_by_key(|problem| problem.line);
     reader.contents
 }
 

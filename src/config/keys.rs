@@ -12,6 +12,7 @@ use super::profile::{Inhibit, Profile};
 use super::read::{self, Node, Read};
 use super::span::Span;
 use crate::gate::policy::PowerPolicy;
+use crate::secret;
 
 /// Every key, in the order in which they are shown.
 pub const KEYS: &[Key<Profile>] = &[
@@ -27,7 +28,10 @@ pub const KEYS: &[Key<Profile>] = &[
         kind: "flake reference, or `\"\"` for none",
         meaning: "the flake whose host `auto` asks for",
         read: |node| set(flake(node), |p, v| p.flake = v),
-        show: |profile| Value::from(profile.flake.clone().unwrap_or_default()),
+        show: |profile| {
+            let flake = profile.flake.as_deref();
+            Value::from(flake.map(secret::url).unwrap_or_default())
+        },
     },
     Key {
         name: "allow_guess",

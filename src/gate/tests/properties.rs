@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::bench::{awake, failure, manager, metered, no_way, power, way};
 use crate::gate::event::{Bell, Connectivity, Event, Ground, Logind, Outcome, ProbeId, Report};
-use crate::gate::policy::{Policy, PowerPolicy};
+use crate::gate::policy::{Policy, PowerPolicy, Reach};
 use crate::gate::reason::Reason;
 use crate::gate::time::{Monotonic, Now};
 use crate::gate::{Action, Gate};
@@ -90,7 +90,11 @@ fn policies() -> impl Strategy<Value = Policy> {
             hold_metered,
             power,
             seed,
-            guess,
+            reach: if guess {
+                Reach::Anywhere
+            } else {
+                Reach::Targets
+            },
             ..Policy::default()
         },
     )
