@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::problem::{Problem, line_of};
+use crate::files;
 
 /// The directories that are searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,9 @@ impl Places {
 
 const MAIN: &str = "upgrade-gate.toml";
 const DROP_INS: &str = "upgrade-gate.d";
+
+/// No configuration is longer; a mistake may be.
+const LONGEST: u64 = 1 << 20;
 
 /// The files to read, in the order in which later ones win.
 #[derive(Debug, Default)]
@@ -124,7 +128,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Problem> {
             format!("must be a file, and is {what}"),
         ));
     }
-    let bytes = fs::read(&real).map_err(|error| unreadable(path, &error))?;
+    let bytes = files::read(&real, LONGEST).map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let line = line_of(error.as_bytes(), error.utf8_error().valid_up_to());
         let problem = Problem::of_file(path, "is not UTF-8 text");

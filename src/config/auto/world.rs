@@ -3,6 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::files;
+
+/// No list of sources or lock of a flake is longer; a mistake may be.
+const LONGEST: u64 = 16 << 20;
+
 /// The machine, as far as `auto` looks at it.
 #[derive(Clone, Copy)]
 pub struct World<'a> {
@@ -55,7 +60,7 @@ impl Env {
 impl World<'_> {
     /// A file's text; `None` if it cannot be read, which Nix, apt and the others take for absent too.
     pub(super) fn read(&self, path: &Path) -> Option<String> {
-        let bytes = std::fs::read(self.below_root(path)).ok()?;
+        let bytes = files::read(&self.below_root(path), LONGEST).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
