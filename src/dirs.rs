@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
+
 use crate::files::Directory;
 
 const NAME: &str = "upgrade-gate";
@@ -23,8 +25,8 @@ pub struct Dirs {
 pub enum Unusable {
     /// The environment names none.
     #[error(
-        "no {kind} directory for this user's gates; set {variables} or add {kind_setting}=upgrade-gate/UNIT to the unit",
-        kind = kind.word(), variables = kind.variables(), kind_setting = kind.setting()
+        "no {kind} directory for this user's gates; set {variables}, or {advice}",
+        kind = kind.word(), variables = kind.variables(), advice = kind.advice()
     )]
     Nowhere {
         /// Which of the two.
@@ -32,8 +34,9 @@ pub enum Unusable {
     },
     /// It cannot be created, or is not this user's.
     #[error(
-        "cannot use the {kind} directory {path}: {source}; make it this user's and writable, or add {kind_setting}=upgrade-gate/UNIT to the unit",
-        kind = kind.word(), path = path.display(), kind_setting = kind.setting()
+        "cannot use the {kind} directory {path}: {source}; make it this user's and writable{advice}",
+        kind = kind.word(), path = path.display(),
+        advice = if geteuid().is_root() { String::new() } else { format!(", or {}", kind.advice()) }
     )]
     Use {
         /// Which of the two.
@@ -67,6 +70,11 @@ impl Kind {
             Self::Runtime => "$XDG_RUNTIME_DIR",
             Self::State => "$XDG_STATE_HOME or $HOME",
         }
+    }
+
+    /// Only a user other than root has its state there.
+    fn advice(self) -> String {
+        format!("add {}=upgrade-gate/UNIT to the unit", self.setting())
     }
 
     const fn setting(self) -> &'static str {
@@ -113,9 +121,7 @@ impl Dirs {
         if root != Path::new("/") {
             return Self::of_root_below(root);
         }
-        Self::new(nix::unistd::geteuid().is_root(), |name| {
-            std::env::var_os(name)
-        })
+        Self::new(geteuid().is_root(), |name| std::env::var_os(name))
     }
 
     /// The runtime directory, created if need be.

@@ -66,14 +66,16 @@ impl Directory {
 
     /// A directory of this process's user, created with its parents if it is missing.
     pub(crate) fn ours(path: &Path) -> io::Result<Self> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(ErrorKind::InvalidInput.into());
-        };
         let mut parents = DirBuilder::new();
-        parents.recursive(true).mode(0o755).create(parent)?;
-        let directory = Self::open(parent)?.find_or_make(name)?;
-        belongs_to(&directory.metadata, geteuid().as_raw())?;
-        Ok(directory)
+        let parents = parents.recursive(true).mode(0o755);
+        path.parent()
+            .map_or(Ok(()), |parent| parents.create(parent))?;
+        Self::of_ours(path, Self::find_or_make)
+    }
+
+    /// A directory of this process's user that is there.
+    pub(crate) fn ours_if_made(path: &Path) -> io::Result<Self> {
+        Self::of_ours(path, Self::find)
     }
 
     /// A directory in this one; where others can write, only one of this one's owner.
@@ -176,6 +178,15 @@ impl Directory {
     /// Makes what was renamed in it last.
     pub(crate) fn sync(&self) -> io::Result<()> {
         File::open(self.path())?.sync_all()
+    }
+
+    fn of_ours(path: &Path, by: fn(&Self, &OsStr) -> io::Result<Self>) -> io::Result<Self> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(ErrorKind::InvalidInput.into());
+        };
+        let directory = by(&Self::open(parent)?, name)?;
+        belongs_to(&directory.metadata, geteuid().as_raw())?;
+        Ok(directory)
     }
 
     fn of((found, metadata): (File, Metadata)) -> io::Result<Self> {

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
 
 use super::problem::{Problem, line_of};
 use crate::files;
@@ -48,7 +51,8 @@ pub(super) struct Found {
 pub(super) fn find(places: &Places) -> Found {
     let mut found = Found::default();
     let mut drop_ins = BTreeMap::new();
-    for directory in &places.directories {
+    let directories = found.trusted(&places.directories);
+    for directory in &directories {
         let folder = directory.join(DROP_INS);
         match list(&folder) {
             Ok(paths) => paths
@@ -57,8 +61,7 @@ pub(super) fn find(places: &Places) -> Found {
             Err(error) => found.errors.push(unreadable(&folder, &error)),
         }
     }
-    let mains = places
-        .directories
+    let mains = directories
         .iter()
         .rev()
         .map(|directory| directory.join(MAIN));
@@ -72,6 +75,18 @@ pub(super) fn find(places: &Places) -> Found {
 }
 
 impl Found {
+    fn trusted(&mut self, directories: &[PathBuf]) -> Vec<PathBuf> {
+        let mut trusted = directories.to_vec();
+        trusted.retain(|directory| {
+            let stranger = stranger(directory);
+            self.warnings.extend(stranger.iter().map(|user| {
+                Problem::of_file(directory, format!("is ignored: it belongs to {user}"))
+            }));
+            stranger.is_none()
+        });
+        trusted
+    }
+
     fn sort(&mut self, path: PathBuf, drop_ins: &mut BTreeMap<OsString, PathBuf>) {
         match path.file_name() {
             Some(name) if is_drop_in(name) => {
@@ -83,6 +98,17 @@ impl Found {
             }
         }
     }
+}
+
+/// Who has been given `/run/upgrade-gate`, which the `RuntimeDirectory=upgrade-gate` of a service does: what a lesser user can
+/// write is not root's configuration.
+fn stranger(directory: &Path) -> Option<String> {
+    directory
+        .parent()
+        .filter(|parent| parent.ends_with("run"))?;
+    let owner = fs::metadata(directory).ok()?.uid();
+    let trusted = [0, geteuid().as_raw()].contains(&owner);
+    (!trusted).then(|| files::user_name(owner))
 }
 
 /// Hidden files are an editor's, whatever they end in.

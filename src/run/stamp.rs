@@ -70,7 +70,7 @@ pub fn read(state: &Path, profile: &str) -> Result<Option<Wall>, Unreadable> {
 }
 
 fn stored(state: &Path, name: &OsStr) -> io::Result<Vec<u8>> {
-    let directory = Directory::open(state)?.enter(DIRECTORY.as_ref())?;
+    let directory = Directory::ours_if_made(state)?.enter(DIRECTORY.as_ref())?;
     files::read_to_end(&directory.file(name)?, LONGEST)
 }
 

@@ -31,7 +31,7 @@ impl Memory {
         let Some(runtime) = &self.runtime else {
             return now;
         };
-        match Directory::open(runtime).and_then(|directory| directory.file(NAME.as_ref())) {
+        match Directory::ours_if_made(runtime).and_then(|directory| directory.file(NAME.as_ref())) {
             Err(error) if error.kind() == ErrorKind::NotFound => Monotonic::default(),
             _ => now,
         }

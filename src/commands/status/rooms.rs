@@ -38,8 +38,9 @@ pub(super) fn open(root: &Path, own: &Dirs, inotify: Option<&Inotify>) -> io::Re
         inotify,
         rooms: Vec::new(),
     };
-    for base in std::iter::once(&system).chain(own) {
-        search.base(base)?;
+    search.base(&system, Directory::open)?;
+    for own in own {
+        search.base(own, Directory::ours_if_made)?;
     }
     search.services(&system)?;
     Ok(search.rooms)
@@ -52,11 +53,9 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// A directory that may come into being later rings at the one above.
-    fn base(&mut self, path: &Path) -> io::Result<()> {
-        for above in [path.parent().unwrap_or(path), path] {
-            self.watch(above, APPEARS)?;
-        }
-        self.room(path, Directory::open(path), None)
+    fn base(&mut self, path: &Path, open: fn(&Path) -> io::Result<Directory>) -> io::Result<()> {
+        self.watch(path.parent().unwrap_or(path), APPEARS)?;
+        self.room(path, open(path), None)
     }
 
     fn services(&mut self, system: &Path) -> io::Result<()> {

@@ -3,7 +3,8 @@
 //! Whoever owns a directory may write anything there, so a file counts only if it is a regular one of that user's, no link is
 //! followed, and nothing is removed but what a gate of this process's own user left in a directory of that user's.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -61,10 +62,6 @@ impl Room {
         }
     }
 
-    fn warning(&self, name: &OsStr, why: &dyn std::fmt::Display) -> String {
-        format!("cannot read {}: {why}", self.path.join(name).display())
-    }
-
     /// A name that only root and this user may give itself: others would pass for a unit of the system.
     fn may_call_itself(&self, unit: &str, directory: &Directory) -> bool {
         directory.is_ours_or_roots() || self.unit.as_deref() == Some(unit)
@@ -79,7 +76,7 @@ pub fn read_all(rooms: &[Room]) -> Found {
         match &room.directory {
             Ok(directory) => read_room(&mut found, room, directory),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => found.warnings.push(room.warning(OsStr::new(""), error)),
+            Err(error) => found.warnings.push(warning(&room.path, error)),
         }
     }
     found
@@ -88,20 +85,23 @@ pub fn read_all(rooms: &[Room]) -> Found {
     found
 }
 
+fn warning(path: &Path, why: &dyn Display) -> String {
+    format!("cannot read {}: {why}", path.display())
+}
+
 /// Far more gates than there are upgrades; a directory with more files is somebody's mischief.
 const MOST: usize = 1000;
 
 fn read_room(found: &mut Found, room: &Room, directory: &Directory) {
-    let here = OsStr::new("");
     let names = match directory.names(MOST + 1) {
         Ok(names) => names,
-        Err(error) => return found.warnings.push(room.warning(here, &error)),
+        Err(error) => return found.warnings.push(warning(&room.path, &error)),
     };
     if names.len() > MOST {
         let why = format!("it has more than {MOST} files, the rest is ignored");
-        found.warnings.push(room.warning(here, &why));
+        found.warnings.push(warning(&room.path, &why));
     }
-    let is_json = |name: &&std::ffi::OsString| Path::new(name).extension() == Some("json".as_ref());
+    let is_json = |name: &&OsString| Path::new(name).extension() == Some("json".as_ref());
     for name in names.iter().take(MOST).filter(is_json) {
         read_into(found, room, directory, name);
     }
@@ -119,7 +119,7 @@ fn read_into(found: &mut Found, room: &Room, directory: &Directory, name: &OsStr
         Ok(None) => {}
         // It ended meanwhile.
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => found.warnings.push(room.warning(name, &error)),
+        Err(error) => found.warnings.push(warning(&room.path.join(name), &error)),
     }
 }
 
