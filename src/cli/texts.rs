@@ -52,7 +52,9 @@ Examples:
   Look on:
       upgrade-gate status --follow
   For a bar or a monitor:
-      upgrade-gate status --json --follow";
+      upgrade-gate status --json --follow
+
+A gate that is not root's is shown with its user: what it says of itself is that user's word.";
 
 pub(super) const LINT: &str = "\
 Examples:

@@ -339,6 +339,11 @@ fn what_cannot_be_read_is_an_error_that_names_it() {
     assert!(root.errors()[0].starts_with(&format!("{drop_in}: cannot be read: No such file")));
     let root = Root::new().link(drop_in, "/dev/zero");
     assert_eq!(root.errors(), is(": must be a file, and is something else"));
+    let root = Root::new().file(drop_in, "#".repeat((1 << 20) + 1));
+    assert_eq!(
+        root.errors(),
+        is(": cannot be read: it is longer than 1048576 bytes")
+    );
     let root = Root::new().file("etc/upgrade-gate/upgrade-gate.d", "");
     assert!(
         root.errors()[0].starts_with("etc/upgrade-gate/upgrade-gate.d: cannot be read: Not a dir")
