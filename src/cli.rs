@@ -16,6 +16,7 @@ use crate::config::span::{self, Span};
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
 use crate::restart::drop_in::Mode;
+use crate::run::pre::Pre;
 
 /// Lets an unattended upgrade start only when it can succeed, and sees it through.
 #[derive(Debug, Parser)]
@@ -130,6 +131,9 @@ pub struct Run {
     /// What the command is to find as its own name, `argv[0]`, in place of its path
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub argv0: Option<OsString>,
+    /// A command line, as a unit's ExecStartPre= has it, to run before COMMAND in each attempt; repeatable
+    #[arg(long, value_name = "COMMANDLINE", long_help = texts::EXEC_START_PRE, allow_hyphen_values = true)]
+    pub exec_start_pre: Vec<Pre>,
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -303,9 +307,11 @@ fn own(argv: &[OsString]) -> &[OsString] {
 }
 
 fn asks_exec_condition(argv: &[OsString]) -> bool {
-    own(argv)
-        .iter()
-        .any(|word| word.to_string_lossy().starts_with("--exec"))
+    own(argv).iter().any(|word| {
+        let word = word.to_string_lossy();
+        // `--exec-start-pre` of `run` is another.
+        word.starts_with("--exec") && !word.starts_with("--exec-s")
+    })
 }
 
 fn mode_parser() -> impl TypedValueParser<Value = Mode> {

@@ -42,6 +42,8 @@ Examples:
       upgrade-gate run --profile nixos-upgrade -- nixos-rebuild switch --upgrade
   As the command of a unit, with Type=exec and SuccessExitStatus=75:
       ExecStart=upgrade-gate run --profile fwupd-refresh -- fwupdmgr refresh
+  What the unit had as ExecStartPre= waits for the gate, too:
+      ExecStart=upgrade-gate run --exec-start-pre='/bin/mount /backup' -- /usr/bin/backup
   Only on mains power anyway, but not for this once:
       upgrade-gate run --allow on_battery,recent -- nixos-rebuild boot";
 
@@ -132,6 +134,12 @@ pub(super) const ALLOW: &str =
 
 pub(super) const EXEC_CONDITION: &str =
     "Exit as ExecCondition= needs it: 0 open, 1 not now, 255 for everything else";
+
+pub(super) const EXEC_START_PRE: &str = "\
+A command line, as a unit's ExecStartPre= has it, to run before COMMAND in each attempt; repeatable
+
+It is read as systemd reads it: words, quotes, escapes. Of the prefixes only - (a failure is ignored) is supported; variables \
+and specifiers are not substituted. The first one that fails ends the attempt with its exit code, as COMMAND itself would.";
 
 pub(super) const STAY: &str = "Once open, say READY=1, hold the profile's inhibitor locks, and end at sleep or when the way out changes";
 

@@ -114,6 +114,15 @@ impl Launcher {
         }
     }
 
+    /// The same, for a command that is to find this as `argv[0]`.
+    #[must_use]
+    pub fn named(&self, argv0: Option<OsString>) -> Self {
+        Self {
+            argv0,
+            ..self.clone()
+        }
+    }
+
     /// Starts `argv` with our terminal, stdin, environment, process group, and ignored and blocked signals.
     ///
     /// To be called within tokio's runtime, by the thread that lives as long as the process: the command gets

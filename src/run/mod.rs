@@ -12,6 +12,7 @@ pub mod holder;
 pub mod inhibit;
 pub mod judge;
 pub mod lock;
+pub mod pre;
 pub mod runner;
 pub mod signals;
 pub mod stamp;
