@@ -164,13 +164,13 @@ pub struct Status {
 pub struct DropIn {
     /// The service; `.service` may be left out
     pub unit: String,
-    /// How it is gated
-    #[arg(long, default_value = "run", value_parser = mode_parser())]
-    pub mode: Mode,
-    /// The profile; by default it is named after the service
+    /// How it is gated; by default run for a command that ends, and companion for all others
+    #[arg(long, value_parser = mode_parser())]
+    pub mode: Option<Mode>,
+    /// The profile; by default it is named after the service, or after the template
     #[arg(short, long, value_name = "PROFILE")]
     pub profile: Option<String>,
-    /// Write it below /etc/systemd/system
+    /// Write it below /etc/systemd/system; with --user, below ~/.config/systemd/user
     #[arg(long, conflicts_with = "remove")]
     pub write: bool,
     /// Remove what --write has written

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::str::FromStr;
 
 use crate::restart::exec_line;
-use crate::restart::unit::{Exec, Prefixes};
+use crate::restart::unit::Exec;
 
 /// One command that is run before COMMAND, in each attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl FromStr for Pre {
             return Err(InvalidPre::Refused(why));
         }
         match <[Exec; 1]>::try_from(parsed.commands) {
-            Ok([exec]) if is_plain(exec.prefixes) => Ok(Self::of(exec)),
+            Ok([exec]) if exec.prefixes.is_plain() => Ok(Self::of(exec)),
             Ok(_) => Err(InvalidPre::Prefix),
             Err(_) => Err(InvalidPre::NotOne),
         }
@@ -58,16 +58,6 @@ impl Pre {
             ignore_failure: exec.prefixes.ignore_failure,
         }
     }
-}
-
-/// Whether the command can be run here as systemd would. Variables are never substituted: `:` changes nothing.
-pub(crate) fn is_plain(prefixes: Prefixes) -> bool {
-    let meant_for_us = Prefixes {
-        ignore_failure: false,
-        no_env_expand: false,
-        ..prefixes
-    };
-    meant_for_us == Prefixes::default()
 }
 
 #[cfg(test)]

@@ -57,7 +57,11 @@ const ARITHMETIC_FILES: &[&str] = &[
     "unit.rs",
     "version.rs",
 ];
-const SPANS: &[&str] = &["crate::config::span::", "crate::report::span::"];
+const SPANS: &[&str] = &[
+    "crate::commandline::",
+    "crate::config::span::",
+    "crate::report::span::",
+];
 const FORBIDDEN_WORDS: &[&str] = &[
     "async ",
     ".await",

@@ -131,6 +131,9 @@ impl Settings {
             "Wants" => names(&mut self.wants, value, &self.unit),
             "After" => names(&mut self.after, value, &self.unit),
             "OnFailure" => names(&mut self.on_failure, value, &self.unit),
+            "OnSuccess" => self.surroundings.on_success |= !value.is_empty(),
+            "SuccessAction" => self.surroundings.on_success = !matches!(value, "" | "none"),
+            "Before" => self.surroundings.before |= names_more_than_shutdown(value),
             _ => return self.assign_nixos(key, value),
         }
         true
@@ -168,7 +171,8 @@ impl Settings {
     fn assign_service(&mut self, key: &str, value: &str, line: usize, file: &str) -> bool {
         let service = &mut self.service;
         match key {
-            "ExecCondition" | "ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecStop" => {
+            "ExecCondition" | "ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecStop"
+            | "ExecStopPost" => {
                 self.assign_exec(key, value, line, file);
                 true
             }
@@ -207,7 +211,9 @@ impl Settings {
             "RuntimeDirectory" => around.runtime_directory = !value.is_empty(),
             "StateDirectory" => around.state_directory = !value.is_empty(),
             "RestrictAddressFamilies" => around.families.assign(value),
+            "WatchdogSec" => around.watchdog = timeout(value).flatten().is_some(),
             "IPAddressDeny" => around.addresses_denied = !value.is_empty(),
+            _ if around.environment.assign(key, value) => {}
             _ => return self.assign_nixos(key, value),
         }
         true
@@ -229,6 +235,11 @@ impl Settings {
             "ExecStart" => &mut service.exec_start,
             "ExecStop" => {
                 self.stops = !reset;
+                self.surroundings.stop = !reset;
+                return;
+            }
+            "ExecStopPost" => {
+                self.surroundings.stop_post = !reset;
                 return;
             }
             _ => {
@@ -318,6 +329,11 @@ fn names(list: &mut Vec<String>, value: &str, unit: &str) {
             list.push(name);
         }
     }
+}
+
+fn names_more_than_shutdown(value: &str) -> bool {
+    let mut names = value.split_whitespace();
+    names.any(|name| name != "shutdown.target")
 }
 
 fn statuses(list: &mut ExitStatuses, value: &str) -> bool {
