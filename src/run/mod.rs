@@ -8,6 +8,7 @@ pub mod changed;
 pub mod child;
 pub mod command;
 pub mod die;
+mod directories;
 pub mod holder;
 pub mod inhibit;
 pub mod judge;

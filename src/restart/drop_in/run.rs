@@ -91,12 +91,24 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
             "WatchdogSec= wants its main process to report, and that is upgrade-gate then",
         ),
         (
+            !service.user.is_empty() && service.exec_start.iter().any(names_a_directory),
+            "$STATE_DIRECTORY and $RUNTIME_DIRECTORY in its command line would have upgrade-gate's directory in them, too",
+        ),
+        (
             via_shell,
             "which shell the prefix | stands for is known to systemd alone",
         ),
     ];
     let found = table.iter().find(|(applies, _)| *applies);
     daemon.or_else(|| found.map(|(_, why)| (*why).to_owned()))
+}
+
+fn names_a_directory(exec: &Exec) -> bool {
+    let named = |word: &String| {
+        word.contains('$')
+            && (word.contains("STATE_DIRECTORY") || word.contains("RUNTIME_DIRECTORY"))
+    };
+    exec.argv.iter().any(named)
 }
 
 fn daemon(service: &Service) -> Option<&'static str> {

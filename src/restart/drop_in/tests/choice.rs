@@ -157,3 +157,11 @@ fn a_gate_in_a_script_is_not_doubled() {
         "{refused}"
     );
 }
+
+#[test]
+fn a_command_line_that_names_the_units_directories_is_left_as_it_is() {
+    let mut case = Case::new(Mode::Run).starts(&["/bin/a --state ${STATE_DIRECTORY}"]);
+    case.result().expect("root's has nothing added to it");
+    case.service().user = "a".to_owned();
+    assert!(case.refused().contains("$STATE_DIRECTORY"));
+}
