@@ -132,7 +132,7 @@ pub struct Run {
     /// What the command is to find as its own name, `argv[0]`, in place of its path
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub argv0: Option<OsString>,
-    /// A command line, as a unit's ExecStartPre= has it, to run before COMMAND in each attempt; repeatable
+    /// A command line, as systemd reads it, to run before COMMAND in each attempt; repeatable
     #[arg(long, value_name = "COMMANDLINE", long_help = texts::EXEC_START_PRE, allow_hyphen_values = true)]
     pub exec_start_pre: Vec<Pre>,
     /// The command and its arguments, after `--`

@@ -1,6 +1,7 @@
 //! Where state is kept: decided from the effective user and the environment, both handed in.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -145,7 +146,8 @@ pub fn file_name(name: &str) -> String {
     let mut escaped = escaped(name);
     if escaped.len() > KEPT {
         escaped.truncate(KEPT);
-        escaped.push_str(&format!("-{:016x}", hash(name)));
+        // Writing to a String does not fail.
+        let _ = write!(escaped, "-{:016x}", hash(name));
     }
     escaped
 }

@@ -142,10 +142,10 @@ pub(super) const EXEC_CONDITION: &str =
     "Exit as ExecCondition= needs it: 0 open, 1 not now, 255 for everything else";
 
 pub(super) const EXEC_START_PRE: &str = "\
-A command line, as a unit's ExecStartPre= has it, to run before COMMAND in each attempt; repeatable
+A command line, as systemd reads it, to run before COMMAND in each attempt; repeatable
 
-It is read as systemd reads it: words, quotes, escapes. Of the prefixes only - (a failure is ignored) is supported; variables \
-and specifiers are not substituted. The first one that fails ends the attempt with its exit code, as COMMAND itself would.";
+For what a unit had as ExecStartPre=. It may have words, quotes and escapes; of the prefixes only - (a failure is ignored) \
+is supported, and variables and specifiers are not substituted. The first one that fails ends the attempt with its exit code, as COMMAND itself would.";
 
 pub(super) const STAY: &str = "Once open, say READY=1, hold the profile's inhibitor locks, and end at sleep or when the way out changes";
 

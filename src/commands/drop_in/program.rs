@@ -13,7 +13,7 @@ const PLACES: &[&str] = &[
 ];
 /// Of these, the ones where an administrator installs it.
 const INSTALLED: [&str; 2] = ["/usr/bin/upgrade-gate", "/usr/local/bin/upgrade-gate"];
-/// What belongs to one person, and may be hidden from services (ProtectHome=).
+/// What belongs to one person, and may be hidden from services (`ProtectHome=`).
 const HOMES: &[&str] = &["/root", "/home", "/var/home", "/run/user"];
 
 /// It is somewhere that no unit of the system should name.

@@ -230,7 +230,7 @@ fn moved(wish: &Wish<'_>, service: &Service) -> Result<Vec<String>, &'static str
             "ExecStartPre= has a specifier (%) that may stand for a backslash, which would be lost behind the gate",
         );
     }
-    Ok(all.iter().map(|exec| pre_word(exec)).collect())
+    Ok(all.iter().map(pre_word).collect())
 }
 
 const fn no_env_expand() -> Prefixes {

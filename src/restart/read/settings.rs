@@ -149,7 +149,7 @@ impl Settings {
     }
 
     fn assign_install(&mut self, key: &str, value: &str) -> bool {
-        if matches!(key, "WantedBy" | "RequiredBy") {
+        if matches!(key, "WantedBy" | "RequiredBy" | "UpheldBy") {
             names(&mut self.wanted_by, value, &self.unit);
         }
         true
