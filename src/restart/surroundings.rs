@@ -18,6 +18,8 @@ pub struct Surroundings {
     pub on_success: bool,
     /// `Before=` of more than the shutdown: something waits for its end.
     pub before: bool,
+    /// A socket unit hands it what it listens on.
+    pub socket: bool,
     /// `WatchdogSec=`.
     pub watchdog: bool,
     /// What its commands, and a gate among them, find in their environment.

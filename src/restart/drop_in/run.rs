@@ -16,11 +16,7 @@ pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal
         return Err(use_companion(wish, why));
     }
     let mut lines = Lines::new("Service");
-    if let Some(why) = long_lived(wish, service) {
-        lines.note(format!(
-            "It must end by itself, or attempt_timeout ends it: {why}."
-        ));
-    }
+    note_that_it_must_end(&mut lines, wish, service);
     let several = service.exec_start.len() > 1;
     let stays_oneshot = service.kind == Kind::Oneshot && (several || wish.surroundings.start_post);
     set_type(&mut lines, service, stays_oneshot);
@@ -87,6 +83,10 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
             "what it is ordered before (Before=) would no longer wait for its end",
         ),
         (
+            around.socket,
+            "its socket hands it what it listens on, and upgrade-gate would not pass that on",
+        ),
+        (
             around.watchdog,
             "WatchdogSec= wants its main process to report, and that is upgrade-gate then",
         ),
@@ -133,8 +133,17 @@ pub(super) fn long_lived(wish: &Wish<'_>, service: &Service) -> Option<String> {
     let mut targets = wish.unit.wanted_by.iter();
     let target = targets.find(|name| name.ends_with(".target") && *name != ONLINE_TARGET)?;
     Some(format!(
-        "{target} starts it, and no timer does, as with a daemon, which never ends"
+        "{target} starts it, no timer does, and it is not a oneshot"
     ))
+}
+
+fn note_that_it_must_end(lines: &mut Lines, wish: &Wish<'_>, service: &Service) {
+    if let Some(why) = long_lived(wish, service) {
+        lines.note(format!("It looks like a daemon: {why}."));
+    }
+    if service.kind != Kind::Oneshot && wish.unit.timers.is_empty() {
+        lines.note("It must end by itself: what takes longer than attempt_timeout in the profile is ended and run again.");
+    }
 }
 
 fn set_type(lines: &mut Lines, service: &Service, stays_oneshot: bool) {

@@ -211,6 +211,7 @@ impl Settings {
             "RuntimeDirectory" => around.runtime_directory = !value.is_empty(),
             "StateDirectory" => around.state_directory = !value.is_empty(),
             "RestrictAddressFamilies" => around.families.assign(value),
+            "Sockets" => around.socket |= !value.is_empty(),
             "WatchdogSec" => around.watchdog = timeout(value).flatten().is_some(),
             "IPAddressDeny" => around.addresses_denied = !value.is_empty(),
             _ if around.environment.assign(key, value) => {}

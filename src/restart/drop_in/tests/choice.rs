@@ -69,7 +69,7 @@ fn what_a_name_with_escapes_fills_in_does_not_move() {
 #[test]
 fn what_would_lie_about_not_now_or_run_without_the_command_is_left_to_the_companion() {
     type Change = fn(&mut Case);
-    let table: [(Change, &str); 7] = [
+    let table: [(Change, &str); 8] = [
         (|case| case.surroundings.on_success = true, "OnSuccess="),
         (
             |case| case.service().remain_after_exit = true,
@@ -79,6 +79,7 @@ fn what_would_lie_about_not_now_or_run_without_the_command_is_left_to_the_compan
         (|case| case.surroundings.stop_post = true, "ExecStopPost="),
         (|case| case.surroundings.before = true, "Before="),
         (|case| case.surroundings.watchdog = true, "WatchdogSec="),
+        (|case| case.surroundings.socket = true, "its socket"),
         (
             |case| case.service().exec_condition = vec![sample::exec("/bin/c")],
             "ExecCondition=",
