@@ -87,12 +87,15 @@ fn make(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<(
     }
     let read = place.files.unit(&place.unit);
     let made = made(args, root, &place.files, &read)?;
-    warn(&read, made.mode, &place.files);
+    warn(&read, &made, &place.files);
     if !args.write {
         return Ok(print(&made, &place, out));
     }
     let written = write(&made, &place).map_err(|why| unavailable(&why))?;
     warn_of_later(&read.unit, &place.file);
+    if let Some(why) = &made.why {
+        tracing::info!("mode companion, and not run: {why}");
+    }
     Ok(said(out, "wrote", &written, args.scope.scope()))
 }
 
@@ -175,12 +178,15 @@ fn unavailable(why: &impl ToString) -> Refusal {
 }
 
 /// What systemd leaves out of the unit, and whether there is a companion to require.
-fn warn(read: &Read, mode: Mode, files: &Files) {
+fn warn(read: &Read, made: &DropIns, files: &Files) {
     for warning in &read.warnings {
         tracing::warn!("{warning}");
     }
     let companion = || files.unit("upgrade-gate@x.service").unit.load;
-    if mode == Mode::Companion && companion() == Load::NotFound {
+    if let Some(untold) = &made.untold {
+        tracing::warn!("{untold}");
+    }
+    if made.mode == Mode::Companion && companion() == Load::NotFound {
         tracing::warn!(
             "upgrade-gate@.service is not installed: without it {} cannot be started; it is among upgrade-gate's units",
             read.unit.name

@@ -75,6 +75,10 @@ pub struct Wish<'a> {
 pub struct DropIns {
     /// How they gate it.
     pub mode: Mode,
+    /// Why not in mode run, if nobody asked for another.
+    pub why: Option<String>,
+    /// What the companion should know and is not told.
+    pub untold: Option<String>,
     /// The text of the unit's own.
     pub own: String,
     /// That of its companion, if it needs one: the companion's name and the text.
@@ -90,18 +94,18 @@ const FAMILIES: &[&str] = &["AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"];
 /// The drop-ins that gate it in this mode.
 pub fn in_mode(wish: &Wish<'_>) -> Result<DropIns, Refusal> {
     let service = refusal::service(wish)?;
-    let own = match wish.mode {
+    let lines = match wish.mode {
         Mode::Run => run::lines(wish, service)?,
         Mode::Pre => waiting::pre(wish, service)?,
         Mode::Condition => waiting::condition(wish, service)?,
-        Mode::Companion => companion::lines(wish)?,
+        Mode::Companion => return companion::drop_ins(wish, None),
     };
     Ok(DropIns {
         mode: wish.mode,
-        own: own.text(wish),
-        companion: (wish.mode == Mode::Companion)
-            .then(|| companion::environment(wish))
-            .flatten(),
+        why: None,
+        untold: None,
+        own: lines.text(wish),
+        companion: None,
     })
 }
 
@@ -120,13 +124,7 @@ pub fn chosen(wish: &Wish<'_>) -> Result<DropIns, Refusal> {
             made => return made,
         },
     };
-    let mut lines = companion::lines(&companion)?;
-    lines.notes.insert(0, format!("Not mode run: {why}."));
-    Ok(DropIns {
-        mode: Mode::Companion,
-        own: lines.text(&companion),
-        companion: companion::environment(&companion),
-    })
+    companion::drop_ins(&companion, Some(why))
 }
 
 /// The lines of a drop-in, in the making.

@@ -4,15 +4,34 @@ use super::super::environment::OfGate;
 use super::super::exec_line::quote;
 use super::super::read::scope::Scope;
 use super::refusal::refuse;
-use super::{Lines, Refusal, Specifiers, Wish, is_template, stem};
+use super::{DropIns, Lines, Refusal, Specifiers, Wish, is_template, stem};
 
 /// The longest name of a unit, systemd.unit(5).
 const LONGEST: usize = 255;
 
-/// `Requires=` and `After=` of the companion.
-pub(super) fn lines(wish: &Wish<'_>) -> Result<Lines, Refusal> {
+/// The drop-ins of the unit and of its companion; `why` it is not run, if that was not asked for.
+pub(super) fn drop_ins(wish: &Wish<'_>, why: Option<String>) -> Result<DropIns, Refusal> {
     let companion = checked_name(wish)?;
+    let untold = untold(&wish.surroundings.environment.of_gate(), wish);
     let mut lines = Lines::new("Unit");
+    if let Some(why) = &why {
+        lines.note(format!("Not mode run: {why}."));
+    }
+    set_companion(&mut lines, wish, &companion);
+    if let Some(note) = &untold {
+        lines.note(note);
+    }
+    Ok(DropIns {
+        mode: wish.mode,
+        why,
+        untold,
+        own: lines.text(wish),
+        companion: environment(wish),
+    })
+}
+
+/// `Requires=` and `After=` of the companion.
+fn set_companion(lines: &mut Lines, wish: &Wish<'_>, companion: &str) {
     lines.note(format!(
         "{companion} waits, and holds the profile's inhibitor locks until {} ends.",
         stem(&wish.unit.name)
@@ -21,12 +40,8 @@ pub(super) fn lines(wish: &Wish<'_>) -> Result<Lines, Refusal> {
         lines.note("Its start job waits with it: at boot, the machine is \"starting\" so long. To have it start later instead,");
         lines.note("have upgrade-gate-online.target want it, and nothing else.");
     }
-    for note in untold(&wish.surroundings.environment.of_gate(), wish) {
-        lines.note(note);
-    }
-    lines.set("Requires", &companion);
-    lines.set("After", &companion);
-    Ok(lines)
+    lines.set("Requires", companion);
+    lines.set("After", companion);
 }
 
 fn name(wish: &Wish<'_>) -> String {
@@ -51,7 +66,7 @@ fn checked_name(wish: &Wish<'_>) -> Result<String, Refusal> {
 }
 
 /// The companion's own drop-in, if the unit's environment says anything that it must know; its name, and the text.
-pub(super) fn environment(wish: &Wish<'_>) -> Option<(String, String)> {
+fn environment(wish: &Wish<'_>) -> Option<(String, String)> {
     let found = wish.surroundings.environment.of_gate();
     if found.settings.is_empty() || is_shared(wish) {
         return None;
@@ -77,31 +92,26 @@ fn is_shared(wish: &Wish<'_>) -> bool {
     wish.profile.contains('%') || is_template(&wish.unit.name)
 }
 
-/// What the companion is not given, and why.
-fn untold(found: &OfGate, wish: &Wish<'_>) -> Vec<String> {
-    let mut notes = Vec::new();
+/// What the companion is not given, and what to do about it.
+fn untold(found: &OfGate, wish: &Wish<'_>) -> Option<String> {
+    let (unit, companion) = (&wish.unit.name, name(wish));
+    let shared: Vec<_> = found.settings.iter().filter(|_| is_shared(wish)).collect();
     if !found.secret.is_empty() {
-        notes.push(format!(
-            "{} has a password and is not copied into a file that everyone can read: put it into a file of root's own,",
+        return Some(format!(
+            "{} has a password, which is not copied into a file that everyone can read: move it to a file of root's own, and give it \
+             to both {unit} and {companion} with EnvironmentFile= (systemctl edit)",
             found.secret.join(", ")
         ));
-        notes.push(format!(
-            "and EnvironmentFile= of {} and of {} after it (systemctl edit).",
-            name(wish),
-            wish.unit.name
-        ));
     }
-    if is_shared(wish) && !found.settings.is_empty() {
-        let settings = found.settings.iter().map(|(_, value)| value.as_str());
-        let settings: Vec<_> = settings
-            .map(|it| it.split('=').next().unwrap_or(it))
-            .collect();
-        notes.push(format!(
-            "{} is in its environment, and not in that of upgrade-gate@.service: write it there, too (systemctl edit).",
-            settings.join(", ")
-        ));
-    }
-    notes
+    let names = shared
+        .iter()
+        .map(|(_, value)| value.split('=').next().unwrap_or(value));
+    (!shared.is_empty()).then(|| {
+        format!(
+            "{} is in the environment of {unit}, and not in that of {companion}: write it there, too (systemctl edit)",
+            names.collect::<Vec<_>>().join(", ")
+        )
+    })
 }
 
 /// What the unit's name fills in, as it would be another in the companion. `%%` stays, and what does not depend on the name.

@@ -26,7 +26,7 @@ pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal
     } else {
         lines.set("SuccessExitStatus", "75");
     }
-    if several {
+    if several && !wish.surroundings.start_post {
         lines.note(
             "Each command has a gate of its own; if one gives up (75), the next one is still run.",
         );
@@ -41,6 +41,9 @@ pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal
         lines.set("RuntimeMaxSec", "infinity");
     }
     set_restart(&mut lines, service);
+    if is_template(&wish.unit.name) && !wish.profile.contains('%') {
+        lines.note("Its instances share the profile, and so run one at a time; --profile %i, %N or %p-%i gives each its own.");
+    }
     lines.make_room(wish, service);
     Ok(lines)
 }

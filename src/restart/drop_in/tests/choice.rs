@@ -166,3 +166,12 @@ fn a_command_line_that_names_the_units_directories_is_left_as_it_is() {
     case.service().user = "a".to_owned();
     assert!(case.refused().contains("$STATE_DIRECTORY"));
 }
+
+#[test]
+fn that_instances_share_a_profile_is_said_unless_they_do_not() {
+    let mut case = Case::new(Mode::Run);
+    case.unit.name = "bk@.service".to_owned();
+    assert!(case.result().unwrap().contains("# Its instances share"));
+    case.profile = "%p-%i";
+    assert!(!case.result().unwrap().contains("# Its instances share"));
+}

@@ -65,6 +65,7 @@ fn what_the_companion_cannot_be_given_is_said() {
         &[("Environment", "https_proxy=http://me:secret@p:1")],
     );
     assert_eq!(secret.companion, None);
+    assert!(secret.untold.is_some(), "and not in a comment alone");
     assert!(
         secret.own.contains("# https_proxy has a password"),
         "{}",
@@ -74,7 +75,9 @@ fn what_the_companion_cannot_be_given_is_said() {
     let shared = companion_with("bk@.service", &[("Environment", "https_proxy=http://p:1")]);
     assert_eq!(shared.companion, None);
     assert!(
-        shared.own.contains("# https_proxy is in its environment"),
+        shared
+            .own
+            .contains("# https_proxy is in the environment of bk@.service"),
         "{}",
         shared.own
     );
