@@ -116,7 +116,7 @@ impl Gate {
         if self.policy.power == PowerPolicy::Any {
             return None;
         }
-        match &self.world.power {
+        match self.world.power() {
             Some(Report::Absent) | None => None,
             Some(Report::Known(power)) if !power.on_battery => None,
             Some(Report::Known(power)) => self.on_battery(power.percentage),

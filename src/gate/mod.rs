@@ -4,11 +4,12 @@
 //! table of events, and whole years of suspends can be simulated in a second.
 
 pub(crate) mod allowance;
-mod backoff;
+pub(crate) mod backoff;
 mod conditions;
 pub mod event;
 mod explain;
 pub mod policy;
+mod power;
 mod probing;
 pub mod reason;
 #[cfg(test)]

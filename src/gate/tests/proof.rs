@@ -62,18 +62,21 @@ fn r6_a_service_that_hangs_is_unknown_and_holds_and_an_absent_one_does_not() {
     let unknown = [
         Event::Logind(Report::Unknown(hung())),
         Event::NetworkManager(Report::Unknown(hung())),
-        Event::Power(Report::Unknown(hung())),
+        Event::PowerSupply(Report::Unknown(hung())),
     ];
     let absent = [
         Event::Logind(Report::Absent),
         Event::NetworkManager(Report::Absent),
-        Event::Power(Report::Absent),
+        Event::PowerSupply(Report::Absent),
     ];
     for (unknown, absent) in unknown.into_iter().zip(absent) {
         let mut bench = Bench::ready(Policy {
             power: PowerPolicy::Mains,
             ..Policy::default()
         });
+        bench.tell(Event::UPower(Report::Absent));
+        bench.tell(Event::ExternalPower(Report::Absent));
+        bench.tell(Event::PowerSupply(Report::Absent));
         bench.tell(unknown.clone());
         bench.reach();
         assert_eq!(bench.reason(), Some(Reason::Unknown), "{unknown:?}");

@@ -33,7 +33,10 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::Logind(Report::Unknown("hangs".into()))),
         Just(Event::NetworkManager(Report::Absent)),
         Just(Event::NetworkManager(Report::Unknown("hangs".into()))),
-        Just(Event::Power(Report::Unknown("hangs".into()))),
+        Just(Event::UPower(Report::Absent)),
+        Just(Event::UPower(Report::Unknown("hangs".into()))),
+        Just(Event::PowerSupply(Report::Unknown("hangs".into()))),
+        any::<bool>().prop_map(|external| Event::ExternalPower(Report::Known(external))),
         any::<bool>().prop_map(metered),
         (any::<bool>(), proptest::option::of(0u8..=100)).prop_map(|(b, p)| power(b, p)),
         (any::<bool>(), any::<bool>()).prop_map(|(sleep, shutdown)| {
