@@ -16,6 +16,7 @@ use crate::config::span::{self, Span};
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
 use crate::restart::drop_in::Mode;
+use crate::restart::read::scope::Scope;
 
 /// Lets an unattended upgrade start only when it can succeed, and sees it through.
 #[derive(Debug, Parser)]
@@ -171,6 +172,31 @@ pub struct DropIn {
     /// Remove what --write has written
     #[arg(long)]
     pub remove: bool,
+    /// Whose service it is.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Whose units are meant; the system's by default.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeArgs {
+    /// Units of your own user manager, not of the system
+    #[arg(long)]
+    pub user: bool,
+    /// Units of every user's manager, not of the system
+    #[arg(long, conflicts_with = "user")]
+    pub global: bool,
+}
+
+impl ScopeArgs {
+    /// The scope they ask for.
+    pub fn scope(self) -> Scope {
+        match (self.user, self.global) {
+            (true, _) => Scope::User,
+            (false, true) => Scope::Global,
+            (false, false) => Scope::System,
+        }
+    }
 }
 
 /// `lint`.
@@ -182,6 +208,9 @@ pub struct Lint {
     /// Look at every service that is loaded or has a unit file
     #[arg(long, conflicts_with = "units")]
     pub all: bool,
+    /// Whose services they are.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
     /// How long there is no network, for what would become of the unit meanwhile
     #[arg(long, value_name = "SPAN", default_value = "30min", value_parser = parse_finite)]
     pub outage: Duration,

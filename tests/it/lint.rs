@@ -2,6 +2,7 @@
 
 mod machine;
 mod systemd;
+mod user;
 
 use std::os::unix::net::UnixListener;
 

@@ -44,6 +44,10 @@ pub struct Systemd {
 impl Systemd {
     /// Connects, or says within five seconds why it cannot.
     pub async fn connect(address: BusAddress, root: &Path) -> Result<Self, ReadError> {
+        let no_systemd = |error: &dyn ToString| ReadError::NoSystemd {
+            bus: address.name(),
+            why: properties::one_line(&error.to_string()),
+        };
         let connection = address.connect().await?;
         let name = BusName::try_from(SYSTEMD).map_err(|error| no_systemd(&error))?;
         // Unlike a call to the name itself, this starts nothing.
@@ -160,10 +164,6 @@ impl Systemd {
 /// Whether a unit file of this state (`UnitFileState`) can be started under its own name.
 fn is_startable(state: &str) -> bool {
     !matches!(state, "masked" | "masked-runtime" | "alias" | "bad")
-}
-
-fn no_systemd(error: &impl ToString) -> ReadError {
-    ReadError::NoSystemd(properties::one_line(&error.to_string()))
 }
 
 fn failed(what: &str, error: &impl ToString) -> ReadError {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::scope::{Scope, UnitPaths};
 use super::search::{Found, Fragment, Search};
 use super::settings::{Defaults, Settings};
 use super::unit_text::{self, Assignment};
@@ -35,11 +36,16 @@ pub struct Read {
 }
 
 impl Files {
-    /// The units below `root`, as they are now; `/` for those of this machine.
+    /// The system's units below `root`, as they are now; `/` for those of this machine.
     pub fn below(root: &Path) -> Self {
+        Self::in_paths(root, UnitPaths::of(Scope::System))
+    }
+
+    /// The units below `root` that are in these directories.
+    pub fn in_paths(root: &Path, paths: UnitPaths) -> Self {
         let mut files = Self {
             root: root.to_owned(),
-            search: Search::below(root),
+            search: Search::below(root, paths),
             defaults: Defaults::default(),
             timers: Vec::new(),
             warnings: Vec::new(),
