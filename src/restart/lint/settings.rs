@@ -128,6 +128,18 @@ pub(super) fn switches_itself(case: &Case<'_>) -> Option<Said> {
     })
 }
 
+/// UG017: a setting that is not there, and looks as if it were.
+pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Said> {
+    let timers = case.unit.timers.iter().flat_map(|timer| &timer.ignored);
+    let lines = case.unit.ignored.iter().chain(timers);
+    let ignored = lines.filter(|ignored| ignored.by(case.version));
+    let said = ignored.map(|ignored| Said {
+        what: format!("{ignored}."),
+        ..Said::default()
+    });
+    said.collect()
+}
+
 fn switches(case: &Case<'_>) -> bool {
     words::lines(case.service).any(|(_, exec)| {
         let words = words::words(exec);
