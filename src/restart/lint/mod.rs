@@ -8,6 +8,8 @@ mod gates;
 mod limits;
 mod resume;
 mod settings;
+mod upgraders;
+mod waits;
 mod words;
 
 use std::time::Duration;

@@ -142,14 +142,14 @@ pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Said> {
 
 fn switches(case: &Case<'_>) -> bool {
     words::lines(case.service).any(|(_, exec)| {
-        let words = words::words(exec);
+        let commands = words::commands(exec);
         ["nixos-rebuild", "switch-to-configuration"]
             .iter()
             .any(|name| {
-                let arguments = words::arguments(&words, name).unwrap_or_default();
+                let arguments = words::arguments(&commands, name).unwrap_or_default();
                 arguments
                     .iter()
-                    .any(|word| matches!(*word, "switch" | "test"))
+                    .any(|word| matches!(word.as_str(), "switch" | "test"))
             })
     })
 }
