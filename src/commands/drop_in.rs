@@ -160,7 +160,7 @@ fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIn
         surroundings: &read.surroundings,
         specifiers: Specifiers::Written,
         scope,
-        version: files.version().unwrap_or(Version::OLDEST),
+        version: version(files),
         mode: args.mode.unwrap_or(Mode::Run),
         profile: &names::profile(args.profile.as_deref(), &read.unit.name)?,
         program: &program.to_string_lossy(),
@@ -173,12 +173,21 @@ fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIn
     made.map_err(|why| unavailable(&why))
 }
 
+fn version(files: &Files) -> Version {
+    files.version().unwrap_or(Version::OLDEST)
+}
+
 fn unavailable(why: &impl ToString) -> Refusal {
     Refusal::new(Exit::Unavailable, why)
 }
 
 /// What systemd leaves out of the unit, and whether there is a companion to require.
 fn warn(read: &Read, made: &DropIns, files: &Files) {
+    let version = version(files);
+    let ignored = read.unit.ignored.iter();
+    for ignored in ignored.filter(|ignored| ignored.by(version)) {
+        tracing::warn!("{ignored}");
+    }
     for warning in &read.warnings {
         tracing::warn!("{warning}");
     }

@@ -14,8 +14,8 @@ pub struct Surroundings {
     pub stop: bool,
     /// It has `ExecStopPost=`.
     pub stop_post: bool,
-    /// `OnSuccess=`, or `SuccessAction=`: something follows its success.
-    pub on_success: bool,
+    /// `SuccessAction=` is not `none`.
+    pub success_action: bool,
     /// `Before=` of more than the shutdown: something waits for its end.
     pub before: bool,
     /// A socket unit hands it what it listens on.

@@ -3,6 +3,7 @@
 mod machine;
 mod systemd;
 mod user;
+mod verify;
 
 use std::os::unix::net::UnixListener;
 

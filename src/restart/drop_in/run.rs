@@ -66,7 +66,7 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
             "its ExecCondition= would be looked at before the gate is open",
         ),
         (
-            around.on_success,
+            around.success_action || !wish.unit.on_success.is_empty(),
             "OnSuccess= or SuccessAction= would take \"not now\" (75) for success",
         ),
         (

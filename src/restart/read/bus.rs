@@ -3,6 +3,7 @@
 //! The calls are pipelined, one for each unit; nothing is cached, and nothing but the unit is loaded.
 
 mod decode;
+mod ignored;
 mod properties;
 mod switch;
 
@@ -137,6 +138,8 @@ impl Systemd {
             (decode::unit(&told)?, decode::timers(&told))
         };
         unit.nixos = switch::of(&self.root, &unit);
+        let fragment = unit.fragment.as_deref();
+        unit.ignored = ignored::of(&self.root, &unit.name, fragment, &unit.drop_ins);
         unit.timers = try_join_all(timers.iter().map(|name| self.timer(name))).await?;
         Ok(unit)
     }
@@ -145,8 +148,12 @@ impl Systemd {
         let object = unit_path(name);
         let reply = self.get_all(&object).await?;
         let body = reply.body();
-        let timer = Properties::read(&body).map_err(|why| not_told(&object, &why))?;
-        Ok(decode::timer(name, &timer))
+        let told = Properties::read(&body).map_err(|why| not_told(&object, &why))?;
+        let (fragment, drop_ins) = decode::files(&told);
+        Ok(Timer {
+            ignored: ignored::of(&self.root, name, fragment.as_deref(), &drop_ins),
+            ..decode::timer(name, &told)
+        })
     }
 
     async fn get_all(&self, object: &OwnedObjectPath) -> Result<Message, ReadError> {
@@ -164,6 +171,11 @@ impl Systemd {
 /// Whether a unit file of this state (`UnitFileState`) can be started under its own name.
 fn is_startable(state: &str) -> bool {
     !matches!(state, "masked" | "masked-runtime" | "alias" | "bad")
+}
+
+/// Where a path is below the root.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 fn failed(what: &str, error: &impl ToString) -> ReadError {

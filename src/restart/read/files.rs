@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::defaults::Defaults;
+use super::keys;
 use super::scope::{Scope, UnitPaths};
 use super::search::{Found, Fragment, Search};
-use super::settings::{Defaults, Settings};
-use super::unit_text::{self, Assignment};
+use super::settings::Settings;
+use super::unit_text::{self, Assignment, Text};
 use crate::restart::surroundings::Surroundings;
 use crate::restart::unit::{Load, Timer, Unit};
 use crate::restart::version::Version;
@@ -107,15 +109,17 @@ impl Files {
             after: settings.after,
             wanted_by: settings.wanted_by,
             on_failure: settings.on_failure,
+            on_success: settings.on_success,
             nixos: settings.nixos,
             service: is_service.then_some(service),
             timers: self.timers_of(&found.name),
             name: found.name,
+            ignored: settings.ignored,
         };
         Read {
+            warnings: settings.warnings,
             unit,
             surroundings: settings.surroundings,
-            warnings: settings.warnings,
         }
     }
 
@@ -148,29 +152,19 @@ impl Files {
         };
         let drop_ins = self.counting(found.drop_ins.clone());
         for path in std::iter::once(fragment).chain(&drop_ins) {
-            let shown = path.display().to_string();
-            let (assignments, warnings) = self.assignments(path);
-            settings.warnings.extend(warnings);
-            for assignment in &assignments {
-                settings.assign(assignment, &shown);
+            match self.text(path) {
+                Ok(text) => settings.follow(&text, &path.to_string_lossy(), path != fragment),
+                Err(warning) => settings.warnings.push(warning),
             }
         }
         settings
     }
 
-    fn assignments(&self, path: &Path) -> (Vec<Assignment>, Vec<String>) {
-        match self.search.read(path) {
-            Ok(bytes) => {
-                let text = unit_text::parse(&bytes);
-                let warnings = text.warnings.iter();
-                let warnings = warnings.map(|warning| format!("{}:{warning}", path.display()));
-                (text.assignments, warnings.collect())
-            }
-            Err(error) => {
-                let warning = format!("{}: cannot be read: {error}", path.display());
-                (Vec::new(), vec![warning])
-            }
-        }
+    /// The text of a file, or why it cannot be read.
+    fn text(&self, path: &Path) -> Result<Text, String> {
+        let read = self.search.read(path);
+        let text = read.map(|bytes| unit_text::parse(&bytes));
+        text.map_err(|error| format!("{}: cannot be read: {error}", path.display()))
     }
 
     fn add_links(&self, name: &str, settings: &mut Settings) {
@@ -214,29 +208,37 @@ impl Files {
         files
             .map(|found| {
                 let settings = self.settings(&found);
-                let own = format!("{}.service", found.name.trim_end_matches(".timer"));
-                (settings.triggers.unwrap_or(own), settings.timer)
+                let timer = Timer {
+                    ignored: settings.ignored,
+                    ..settings.timer.timer()
+                };
+                (settings.timer.starts(), timer)
             })
             .collect()
     }
 
     fn read_defaults(&mut self) {
         for path in self.search.configuration() {
-            let (assignments, warnings) = self.assignments(&path);
-            self.warnings.extend(warnings);
-            for assignment in assignments
-                .iter()
-                .filter(|found| found.section == "Manager")
-            {
-                if !self.defaults.assign(assignment) {
-                    let Assignment {
-                        key, value, line, ..
-                    } = assignment;
-                    let file = path.display();
-                    self.warnings.push(format!(
-                        "{file}:{line}: ignored, as {value:?} is no value of {key}="
-                    ));
-                }
+            match self.text(&path) {
+                Ok(text) => self.follow_configuration(&text, &path),
+                Err(warning) => self.warnings.push(warning),
+            }
+        }
+    }
+
+    fn follow_configuration(&mut self, text: &Text, path: &Path) {
+        let file = path.display();
+        let lines = text.ignored.iter().chain(&text.broken);
+        self.warnings
+            .extend(lines.map(|(line, why)| format!("{file}:{line}: {why}")));
+        let of_manager = |found: &&Assignment| found.section == "Manager";
+        for Assignment {
+            key, value, line, ..
+        } in text.assignments.iter().filter(of_manager)
+        {
+            if !self.defaults.assign(key, value) {
+                let why = keys::not_parsed(key, value);
+                self.warnings.push(format!("{file}:{line}: {why}"));
             }
         }
     }

@@ -336,8 +336,7 @@ fn what_matters_to_a_gate_is_read_with_the_unit() {
         "a.service",
         "[Unit]\nBefore=b.service\nSuccessAction=reboot\n",
     );
-    assert!(unit.before && unit.on_success);
-    assert!(around("a.service", "[Unit]\nOnSuccess=b.service\n").on_success);
+    assert!(unit.before && unit.success_action);
     let service = "[Service]\nExecStop=/bin/a\nExecStopPost=/bin/b\nExecStop=\nWatchdogSec=1min\n";
     let service = around("a.service", service);
     assert!(!service.stop && service.stop_post && service.watchdog);

@@ -1,11 +1,15 @@
 //! Units as systemd has them: asked for over D-Bus, or read from the files below a root directory.
 
 pub mod bus;
+mod calendar;
 mod chroot;
+mod defaults;
 pub mod files;
+mod keys;
 pub mod scope;
 mod search;
 mod settings;
+mod timers;
 mod unit_text;
 mod values;
 

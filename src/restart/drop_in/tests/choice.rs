@@ -69,8 +69,15 @@ fn what_a_name_with_escapes_fills_in_does_not_move() {
 #[test]
 fn what_would_lie_about_not_now_or_run_without_the_command_is_left_to_the_companion() {
     type Change = fn(&mut Case);
-    let table: [(Change, &str); 8] = [
-        (|case| case.surroundings.on_success = true, "OnSuccess="),
+    let table: [(Change, &str); 9] = [
+        (
+            |case| case.unit.on_success = vec!["a.service".to_owned()],
+            "OnSuccess=",
+        ),
+        (
+            |case| case.surroundings.success_action = true,
+            "SuccessAction=",
+        ),
         (
             |case| case.service().remain_after_exit = true,
             "RemainAfterExit=",
