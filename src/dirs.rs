@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -142,9 +143,28 @@ impl Dirs {
     }
 }
 
+/// What of a file name's 255 bytes is kept before a hash takes the place of the rest; a suffix must fit, too.
+const KEPT: usize = 200;
+
 /// A file name that no two names share: bytes beyond `[A-Za-z0-9_.-]`, and a leading dot, become `\xNN`
-/// as in systemd.unit(5).
+/// as in systemd.unit(5), and the end of a very long one a hash.
 pub fn file_name(name: &str) -> String {
+    let mut escaped = escaped(name);
+    if escaped.len() > KEPT {
+        escaped.truncate(KEPT);
+        // Writing to a String does not fail.
+        let _ = write!(escaped, "-{:016x}", hash(name));
+    }
+    escaped
+}
+
+/// FNV-1a: the same in every version of the program.
+fn hash(name: &str) -> u64 {
+    let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
+fn escaped(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for (position, byte) in name.bytes().enumerate() {
         let plain = byte.is_ascii_alphanumeric()
@@ -337,6 +357,14 @@ mod tests {
     fn odd_profile_names_cannot_leave_the_directory() {
         assert_eq!(file_name("../a b"), "\\x2e.\\x2fa\\x20b");
         assert_eq!(file_name("ü\\"), "\\xc3\\xbc\\x5c");
+    }
+
+    #[test]
+    fn the_longest_name_of_a_unit_is_a_file_name_with_a_suffix() {
+        let long = "bk@srv\\x2ddata".repeat(18);
+        let (one, other) = (file_name(&(long.clone() + "a")), file_name(&(long + "b")));
+        assert!(one.len() < 240, "{one}");
+        assert_ne!(one, other);
     }
 
     proptest::proptest! {

@@ -42,7 +42,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[watch]\nprofile = '../x'",
         &[
-            ":2: watch.profile: \"../x\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+            ":2: watch.profile: \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
         ],
     ),
     (
@@ -72,13 +72,13 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[profile.'../x']",
         &[
-            ":1: profile.\"../x\": \"../x\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+            ":1: profile.\"../x\": \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
         ],
     ),
     (
         "[profile.'']",
         &[
-            ":1: profile.\"\": \"\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+            ":1: profile.\"\": \"\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
         ],
     ),
     (

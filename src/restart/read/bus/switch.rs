@@ -1,6 +1,6 @@
 //! What NixOS's switch-to-configuration reads in a unit's files and systemd does not tell.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::files;
 use crate::restart::read::{unit_text, values};
@@ -14,14 +14,10 @@ pub(super) fn of(root: &Path, unit: &Unit) -> Switch {
     let mut switch = Switch::default();
     for path in unit.fragment.iter().chain(&unit.drop_ins) {
         // What cannot be read has been read by systemd, and is what it is by default.
-        let text = files::read(&below(root, path), LONGEST).unwrap_or_default();
+        let text = files::read(&super::below(root, path), LONGEST).unwrap_or_default();
         assign(&mut switch, &text);
     }
     switch
-}
-
-fn below(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 fn assign(switch: &mut Switch, text: &[u8]) {
