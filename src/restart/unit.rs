@@ -75,6 +75,20 @@ impl fmt::Display for Ignored {
     }
 }
 
+/// Whether this is a target of the boot, which stays active from then on.
+pub fn is_of_boot(target: &str) -> bool {
+    matches!(
+        target,
+        "multi-user.target"
+            | "graphical.target"
+            | "default.target"
+            | "basic.target"
+            | "sysinit.target"
+            | "network-online.target"
+            | "local-fs.target"
+    )
+}
+
 /// `LoadState`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Load {

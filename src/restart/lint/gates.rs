@@ -4,7 +4,7 @@ use super::Said;
 use super::case::{Case, exact, shown};
 use super::words::{self, Call, Command};
 use crate::restart::policy::{Exit, Next, Phase, next};
-use crate::restart::unit::{Kind, Span};
+use crate::restart::unit::{Kind, Span, is_of_boot};
 
 /// `EX_TEMPFAIL`: held at the deadline.
 const NOT_NOW: u8 = 75;
@@ -135,19 +135,6 @@ fn started_at_boot<'a>(case: &Case<'a>, phase: Phase) -> Option<&'a str> {
     target
         .or_else(|| after_power_off.next().map(|timer| &timer.name))
         .map(String::as_str)
-}
-
-fn is_of_boot(target: &str) -> bool {
-    matches!(
-        target,
-        "multi-user.target"
-            | "graphical.target"
-            | "default.target"
-            | "basic.target"
-            | "sysinit.target"
-            | "network-online.target"
-            | "local-fs.target"
-    )
 }
 
 /// UG015: it cannot ask for more time.

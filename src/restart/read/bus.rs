@@ -20,7 +20,7 @@ use zbus::{Connection, Message, OwnedObjectPath, fdo};
 use self::properties::Properties;
 use super::{All, ReadError, is_template};
 use crate::dbus::systemd1::{Systemd1ManagerProxy, unit_path};
-use crate::restart::unit::{Timer, Unit};
+use crate::restart::unit::{Timer, Unit, is_of_boot};
 use crate::restart::version::Version;
 use crate::sources::bus::BusAddress;
 
@@ -132,7 +132,7 @@ impl Systemd {
 
     async fn read(&self, object: &OwnedObjectPath) -> Result<Unit, ReadError> {
         let reply = self.get_all(object).await?;
-        let (mut unit, timers) = {
+        let (mut unit, mut timers) = {
             let body = reply.body();
             let told = Properties::read(&body).map_err(|why| not_told(object, &why))?;
             (decode::unit(&told)?, decode::timers(&told))
@@ -140,8 +140,23 @@ impl Systemd {
         unit.nixos = switch::of(&self.root, &unit);
         let fragment = unit.fragment.as_deref();
         unit.ignored = ignored::of(&self.root, &unit.name, fragment, &unit.drop_ins);
+        timers.extend(self.timers_of_targets(&unit).await);
         unit.timers = try_join_all(timers.iter().map(|name| self.timer(name))).await?;
         Ok(unit)
+    }
+
+    /// The timers of the targets that pull it in; those of the boot have none.
+    async fn timers_of_targets(&self, unit: &Unit) -> BTreeSet<String> {
+        let mut timers = BTreeSet::new();
+        let targets = unit.wanted_by.iter();
+        for target in targets.filter(|name| name.ends_with(".target") && !is_of_boot(name)) {
+            // Gone since it was named, perhaps.
+            if let Ok(reply) = self.get_all(&unit_path(target)).await {
+                let body = reply.body();
+                timers.extend(Properties::read(&body).iter().flat_map(decode::timers));
+            }
+        }
+        timers
     }
 
     async fn timer(&self, name: &str) -> Result<Timer, ReadError> {

@@ -19,11 +19,26 @@ pub struct Files {
     root: PathBuf,
     search: Search,
     defaults: Defaults,
-    /// Each timer, and the unit it starts.
-    timers: Vec<(String, Timer)>,
+    timers: Vec<Starter>,
     warnings: Vec<String>,
     /// A drop-in that is read as if it were not there.
     left_out: Option<PathBuf>,
+}
+
+/// A timer, and what it starts.
+#[derive(Debug)]
+struct Starter {
+    timer: Timer,
+    /// A unit, and if that is a target what it pulls in.
+    starts: BTreeSet<String>,
+}
+
+impl Starter {
+    /// Whether it starts this unit, which these others pull in.
+    fn reaches(&self, name: &str, wanted_by: &[String]) -> bool {
+        let targets = wanted_by.iter().filter(|name| name.ends_with(".target"));
+        self.starts.contains(name) || targets.into_iter().any(|name| self.starts.contains(name))
+    }
 }
 
 /// A unit as its files have it.
@@ -70,11 +85,14 @@ impl Files {
         &self.warnings
     }
 
-    /// The names of all services and timers; of templates only the instances that have a file of their own.
+    /// The names of all services and timers: of templates the instances that have a file or a link of their own, or a timer.
     pub fn names(&self) -> Vec<String> {
-        let services = self.search.names(".service");
-        let timers = self.search.names(".timer");
-        services.union(&timers).map(ToString::to_string).collect()
+        let services = self.search.names(".service").into_iter();
+        let files = services.chain(self.search.names(".timer"));
+        let started = self.timers.iter().flat_map(|timer| &timer.starts);
+        let started = started.filter(|name| name.ends_with(".service"));
+        let all: BTreeSet<_> = files.chain(started.map(String::as_str)).collect();
+        all.into_iter().map(str::to_owned).collect()
     }
 
     /// A unit by its name or one of its aliases.
@@ -96,6 +114,7 @@ impl Files {
             Fragment::File(path) => (refused.map_or(Load::Loaded, Load::Refused), Some(path)),
         };
         let transient = Path::new("/run/systemd/transient");
+        let timers = self.timers_of(&found.name, &settings.wanted_by);
         let unit = Unit {
             transient: fragment
                 .as_ref()
@@ -112,12 +131,13 @@ impl Files {
             on_success: settings.on_success,
             nixos: settings.nixos,
             service: is_service.then_some(service),
-            timers: self.timers_of(&found.name),
+            timers,
             name: found.name,
             ignored: settings.ignored,
         };
+        let ignored = unit.ignored.iter().map(ToString::to_string);
         Read {
-            warnings: settings.warnings,
+            warnings: ignored.chain(settings.warnings).collect(),
             unit,
             surroundings: settings.surroundings,
         }
@@ -130,11 +150,7 @@ impl Files {
 
     /// systemd's version, by the name of its library; none if it is not there.
     pub fn version(&self) -> Option<Version> {
-        let dirs = ["usr/lib", "usr/lib64", "lib"].map(|dir| self.root.join(dir));
-        let multiarch = dirs.iter().flat_map(|dir| subdirectories(dir));
-        let all = dirs.iter().cloned().chain(multiarch);
-        let mut versions = all.filter_map(|dir| library_version(&dir.join("systemd")));
-        versions.next()
+        version_below(&self.root)
     }
 
     fn counting(&self, drop_ins: Vec<PathBuf>) -> Vec<PathBuf> {
@@ -193,28 +209,53 @@ impl Files {
             .any(|found| matches!(found.fragment, Fragment::File(_)))
     }
 
-    fn timers_of(&self, name: &str) -> Vec<Timer> {
-        let own = self
-            .timers
-            .iter()
-            .filter(|(starts, timer)| starts == name || timer.name == name);
-        own.map(|(_, timer)| timer.clone()).collect()
+    fn timers_of(&self, name: &str, wanted_by: &[String]) -> Vec<Timer> {
+        // Of an instance that nobody has enabled the timer is looked at as well: so is that of any other unit.
+        let own = name.strip_suffix(".service");
+        let own = own.map(|stem| format!("{stem}.timer"));
+        let is_read = |own: &String| self.timers.iter().any(|timer| timer.timer.name == *own);
+        let unread = own.filter(|own| own.contains('@') && !is_read(own));
+        let unread: Vec<_> = unread
+            .and_then(|own| self.timer(&own))
+            .into_iter()
+            .collect();
+        let all = self.timers.iter().chain(&unread);
+        let starters =
+            all.filter(|timer| timer.reaches(name, wanted_by) || timer.timer.name == name);
+        starters.map(|timer| timer.timer.clone()).collect()
     }
 
-    fn read_timers(&self) -> Vec<(String, Timer)> {
-        let names = self.search.names(".timer");
-        let found = names.into_iter().map(|name| self.search.find(name));
-        let files = found.filter(|found| matches!(found.fragment, Fragment::File(_)));
-        files
-            .map(|found| {
-                let settings = self.settings(&found);
-                let timer = Timer {
-                    ignored: settings.ignored,
-                    ..settings.timer.timer()
-                };
-                (settings.timer.starts(), timer)
-            })
-            .collect()
+    fn read_timers(&self) -> Vec<Starter> {
+        let names = self.search.names(".timer").into_iter();
+        names.filter_map(|name| self.timer(name)).collect()
+    }
+
+    fn timer(&self, name: &str) -> Option<Starter> {
+        let found = self.search.find(name);
+        if !matches!(found.fragment, Fragment::File(_)) {
+            return None;
+        }
+        let settings = self.settings(&found);
+        Some(Starter {
+            starts: self.started(settings.timer.starts()),
+            timer: Timer {
+                ignored: settings.ignored,
+                ..settings.timer.timer()
+            },
+        })
+    }
+
+    /// A unit and, if it is a target, what it pulls in.
+    fn started(&self, name: String) -> BTreeSet<String> {
+        let mut started = BTreeSet::new();
+        if name.ends_with(".target") {
+            let mut target = self.settings(&self.search.find(&name));
+            self.add_links(&name, &mut target);
+            started.extend(target.wants);
+            started.extend(target.requires);
+        }
+        started.insert(name);
+        started
     }
 
     fn read_defaults(&mut self) {
@@ -242,6 +283,15 @@ impl Files {
             }
         }
     }
+}
+
+/// The version of the systemd below a root directory.
+pub fn version_below(root: &Path) -> Option<Version> {
+    let dirs = ["usr/lib", "usr/lib64", "lib"].map(|dir| root.join(dir));
+    let multiarch = dirs.iter().flat_map(|dir| subdirectories(dir));
+    let all = dirs.iter().cloned().chain(multiarch);
+    let mut versions = all.filter_map(|dir| library_version(&dir.join("systemd")));
+    versions.next()
 }
 
 fn subdirectories(dir: &Path) -> Vec<PathBuf> {

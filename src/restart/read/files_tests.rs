@@ -1,5 +1,8 @@
 //! Units from files, in a root of their own.
 
+#[path = "surroundings_tests.rs"]
+mod surroundings;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -319,28 +322,86 @@ fn the_version_is_that_of_the_library() {
     assert_eq!(Root::new().files().version(), None);
 }
 
+fn timers(root: &Root, name: &str) -> Vec<String> {
+    let timers = root.read(name).unit.timers;
+    timers.into_iter().map(|timer| timer.name).collect()
+}
+
+const DAILY: &str = "[Timer]\nOnCalendar=daily\n";
+const PLAIN: &str = "[Service]\nExecStart=/bin/a\n";
+
 #[test]
-fn what_matters_to_a_gate_is_read_with_the_unit() {
-    let around = |unit: &str, text: &str| {
-        let root = Root::new()
-            .with(&format!("{LIB}/{unit}"), text)
-            .with(&format!("{LIB}/listening.socket"), "[Socket]\n");
-        root.read(unit).surroundings
-    };
-    let plain = around(
-        "a.service",
-        "[Unit]\nBefore=shutdown.target\n[Service]\nExecStopPost=\nWatchdogSec=0\n",
+fn an_instance_enabled_by_a_link_is_a_unit_and_so_is_what_it_starts() {
+    let root = Root::new()
+        .with(&format!("{LIB}/a@.timer"), DAILY)
+        .with(&format!("{LIB}/a@.service"), PLAIN)
+        .with(&format!("{LIB}/b@.service"), PLAIN)
+        .with(
+            &format!("{LIB}/c.timer"),
+            "[Timer]\nOnCalendar=daily\nUnit=b@c.service\n",
+        )
+        .link(
+            &format!("{ETC}/timers.target.wants/a@x.timer"),
+            "../a@.timer",
+        )
+        .link(
+            &format!("{ETC}/timers.target.wants/gone@x.timer"),
+            "../gone@.timer",
+        )
+        .link(
+            &format!("{ETC}/multi-user.target.wants/b@d.service"),
+            &format!("/{LIB}/b@.service"),
+        );
+    let expected = [
+        "a@x.service",
+        "a@x.timer",
+        "b@c.service",
+        "b@d.service",
+        "c.timer",
+    ];
+    assert_eq!(root.files().names(), expected);
+    assert_eq!(timers(&root, "a@x.service"), ["a@x.timer"]);
+    assert_eq!(
+        timers(&root, "a@y.service"),
+        ["a@y.timer"],
+        "not enabled, as any other may be"
     );
-    assert_eq!(plain, Surroundings::default());
-    let unit = around(
-        "a.service",
-        "[Unit]\nBefore=b.service\nSuccessAction=reboot\n",
-    );
-    assert!(unit.before && unit.success_action);
-    let service = "[Service]\nExecStop=/bin/a\nExecStopPost=/bin/b\nExecStop=\nWatchdogSec=1min\n";
-    let service = around("a.service", service);
-    assert!(!service.stop && service.stop_post && service.watchdog);
-    assert!(around("a.service", "[Service]\nSockets=b.socket\n").socket);
-    assert!(around("listening.service", "[Service]\n").socket);
-    assert!(around("listening@.service", "[Service]\n").socket);
+    assert_eq!(timers(&root, "b@c.service"), ["c.timer"]);
+    assert!(timers(&root, "b@d.service").is_empty());
+}
+
+#[test]
+fn a_timer_that_starts_a_target_starts_what_the_target_pulls_in() {
+    let root = Root::new()
+        .with(
+            &format!("{ETC}/all.timer"),
+            "[Timer]\nOnCalendar=daily\nUnit=all.target\n",
+        )
+        .with(
+            &format!("{ETC}/all.target"),
+            "[Unit]\nWants=wanted.service\nRequires=required.service\n",
+        )
+        .with(&format!("{ETC}/wanted.service"), PLAIN)
+        .with(&format!("{ETC}/required.service"), PLAIN)
+        .with(&format!("{ETC}/linked.service"), PLAIN)
+        .with(
+            &format!("{ETC}/installed.service"),
+            &format!("{PLAIN}[Install]\nWantedBy=all.target\n"),
+        )
+        .with(
+            &format!("{ETC}/other.service"),
+            &format!("{PLAIN}[Install]\nWantedBy=multi-user.target\n"),
+        )
+        .link(
+            &format!("{ETC}/all.target.wants/linked.service"),
+            "../linked.service",
+        );
+    for name in ["wanted", "required", "linked", "installed"] {
+        assert_eq!(
+            timers(&root, &format!("{name}.service")),
+            ["all.timer"],
+            "{name}"
+        );
+    }
+    assert!(timers(&root, "other.service").is_empty() && timers(&root, "all.service").is_empty());
 }

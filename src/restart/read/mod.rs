@@ -69,6 +69,11 @@ impl Source {
         Ok(Self::Files(files))
     }
 
+    /// Whether the systemd that runs is asked.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Systemd(_))
+    }
+
     /// systemd's version; none if no file tells it.
     pub async fn version(&self) -> Result<Option<Version>, ReadError> {
         match self {
@@ -92,6 +97,23 @@ impl Source {
             Self::Files(files) => Ok(all_of(files)),
         }
     }
+}
+
+/// The service in a file, and in its drop-ins and timers next to it, wherever that is; of a template an instance.
+pub fn unit_in_file(path: &Path) -> Result<Unit, ReadError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if !name.ends_with(".service") {
+        return Err(ReadError::NoServiceFile(path.to_owned()));
+    }
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let dir = parent.unwrap_or(Path::new(".")).canonicalize();
+    let dir = dir
+        .ok()
+        .filter(|dir| dir.join(&*name).symlink_metadata().is_ok());
+    let dir = dir.ok_or_else(|| ReadError::NoFile(path.to_owned()))?;
+    let files = Files::in_paths(Path::new("/"), UnitPaths::only(&dir));
+    // As systemd-analyze verify names it.
+    Ok(files.unit(&name.replacen("@.", "@i.", 1)).unit)
 }
 
 fn all_of(files: &Files) -> All {
@@ -132,6 +154,12 @@ pub enum ReadError {
     /// The root directory is none.
     #[error("there is no directory {}; --root wants one with etc/systemd and usr/lib/systemd in it", .0.display())]
     NoRoot(PathBuf),
+    /// A path of a file that is not there.
+    #[error("there is no file {}", .0.display())]
+    NoFile(PathBuf),
+    /// A path of something else.
+    #[error("{} is not a service unit file; its name ends in .service", .0.display())]
+    NoServiceFile(PathBuf),
     /// No unit has such a name.
     #[error("{name:?} is no name of a unit: {why}")]
     Name {

@@ -74,6 +74,16 @@ impl UnitPaths {
         }
     }
 
+    /// A single directory, wherever it is: of a repository, say.
+    pub fn only(dir: &Path) -> Self {
+        Self {
+            search: vec![dir.to_owned()],
+            configuration: Vec::new(),
+            configuration_name: "system.conf",
+            own: None,
+        }
+    }
+
     fn system() -> Self {
         Self {
             search: paths(SYSTEM),

@@ -70,13 +70,14 @@ impl Search {
         search
     }
 
-    /// The names of all units that end in `suffix` and can be loaded: templates only as instances.
+    /// The names of all units that end in `suffix` and can be loaded: of templates the instances that have a file or a link
+    /// of their own.
     pub(super) fn names(&self, suffix: &str) -> BTreeSet<&str> {
-        let all = self.dirs.iter().flat_map(|(_, names)| names);
-        let with_suffix = all.filter(|name| name.ends_with(suffix));
-        with_suffix
-            .filter(|name| !name.contains("@."))
-            .map(String::as_str)
+        let files = self.dirs.iter().flat_map(|(_, names)| names);
+        let links = self.links.iter().map(|link| &link.name);
+        let instances = links.filter(|name| self.entry(name).is_some());
+        let all = files.chain(instances).map(String::as_str);
+        all.filter(|name| name.ends_with(suffix) && !name.contains("@."))
             .collect()
     }
 
