@@ -185,10 +185,10 @@ fn unavailable(why: &impl ToString) -> Refusal {
 fn warn(read: &Read, made: &DropIns, files: &Files) {
     let version = version(files);
     let ignored = read.unit.ignored.iter();
-    for ignored in ignored.filter(|ignored| ignored.by(version)) {
-        tracing::warn!("{ignored}");
-    }
-    for warning in &read.warnings {
+    let known = ignored.filter(|ignored| !ignored.by(version));
+    let known: Vec<_> = known.map(ToString::to_string).collect();
+    let warnings = read.warnings.iter();
+    for warning in warnings.filter(|warning| !known.contains(warning)) {
         tracing::warn!("{warning}");
     }
     let companion = || files.unit("upgrade-gate@x.service").unit.load;

@@ -135,8 +135,9 @@ impl Files {
             name: found.name,
             ignored: settings.ignored,
         };
+        let ignored = unit.ignored.iter().map(ToString::to_string);
         Read {
-            warnings: settings.warnings,
+            warnings: ignored.chain(settings.warnings).collect(),
             unit,
             surroundings: settings.surroundings,
         }
