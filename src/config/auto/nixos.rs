@@ -38,7 +38,7 @@ fn substituters(settings: &Settings) -> Vec<Need> {
         }
     }
     if places.is_empty() {
-        needs.push(Need::Unknown("no substituter is configured".into()));
+        needs.push(Need::Unknown("no substituter can be probed".into()));
     }
     needs.push(Need::Any(places));
     needs

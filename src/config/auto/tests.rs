@@ -274,7 +274,7 @@ fn ssh_is_not_asked_where_no_ssh_url_is() {
 fn credentials_are_never_shown() {
     let files = [(
         "/etc/nix/nix.conf",
-        "substituters = https://me:secret@c.example/ s3://me:secret@b\n",
+        "substituters = https://me:secret@c.example/ s3://me:secret@b\ninclude https://me:secret@h\nme:secret@h\n",
     )];
     let derived = nixos(&files, Some("git+https://me:secret@g.example/x"), "");
     assert_eq!(derived.groups.len(), 2);
