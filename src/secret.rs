@@ -11,19 +11,22 @@ const HIDDEN: char = '…';
 pub fn url(written: &str) -> String {
     if let Some((name, _)) = written
         .split_once('=')
-        .filter(|(name, _)| is_setting_of_secrets(name))
+        .filter(|(name, _)| is_setting_of_secrets(name) || is_host(name))
     {
         return format!("{name}={HIDDEN}");
     }
-    match authority_of(written) {
-        Some((head, rest)) => format!("{head}{}", without_secret_values(after_login(rest))),
-        None => match written.rsplit_once('@') {
-            // me:secret@host, and what a parser makes a URL of all the same: https:me:secret@host
-            Some((login, host)) if login.contains([':', '%']) => {
-                format!("{HIDDEN}@{}", without_secret_values(host))
-            }
-            _ => without_secret_values(written),
-        },
+    if let Some((head, rest)) = authority_of(written) {
+        return match cut_off_login(rest) {
+            Some(user) => format!("{head}{user}:{HIDDEN}"),
+            None => format!("{head}{}", without_secret_values(after_login(rest))),
+        };
+    }
+    match written.rsplit_once('@') {
+        // me:secret@host, and what a parser makes a URL of all the same: https:me:secret@host
+        Some((login, host)) if !is_name(login) => {
+            format!("{HIDDEN}@{}", without_secret_values(host))
+        }
+        _ => without_secret_values(written),
     }
 }
 
@@ -70,13 +73,24 @@ fn end_of_word(text: &str) -> usize {
 
 /// `https://me:pass`: what follows the colon is not a port.
 fn begins_login(word: &str) -> bool {
-    let Some((_, rest)) = authority_of(word).filter(|(_, rest)| !rest.contains('@')) else {
-        return false;
-    };
-    let port = rest[..end_of_authority(rest)]
-        .rsplit_once(':')
-        .map(|(_, port)| port);
-    port.is_some_and(|port| port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()))
+    authority_of(word).is_some_and(|(_, rest)| cut_off_login(rest).is_some())
+}
+
+/// The user of a login whose end is missing, as where a `#` in it was taken for a comment.
+fn cut_off_login(rest: &str) -> Option<&str> {
+    let authority = &rest[..end_of_authority(rest)];
+    let (user, port) = authority.rsplit_once(':').filter(|_| !rest.contains('@'))?;
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty();
+    // What our own messages write for a host and a port.
+    let is_host = authority.starts_with('[') || authority.starts_with("HOST");
+    (!is_port && !is_host).then_some(user)
+}
+
+/// What stands before an `@` and is no secret: `git@host`, `upgrade-gate@x.service`, a path.
+fn is_name(login: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || "-_./".contains(c);
+    let is_path = login.starts_with('/') && !login.contains([':', '%']);
+    is_path || login.chars().all(|c| plain(c) || c == HIDDEN)
 }
 
 /// What comes up to and with `//`, and what follows. Two slashes within a path are something else.
@@ -138,13 +152,22 @@ fn shown_value(part: &str, is_fragment: bool) -> String {
 
 /// Whether a name says that a secret follows: `access-tokens`, `--password`.
 fn is_setting_of_secrets(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
+    let name = name.trim_end().to_ascii_lowercase();
     // The name of a setting, not a URL that has one.
     let plain = name
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     let words = ["token", "secret", "passw", "passphrase", "credential"];
     plain && words.iter().any(|word| name.contains(word))
+}
+
+/// `github.com=TOKEN`, as nix.conf's access-tokens has it.
+fn is_host(name: &str) -> bool {
+    let host = name.split('/').next().unwrap_or_default();
+    let plain = host
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    plain && host.trim_matches('.').contains('.')
 }
 
 /// The parameters of Nix's stores and flakes, which say where and how.
@@ -202,6 +225,10 @@ mod tests {
             ("//me:secret@host/x", "//host/x"),
             ("me:secret@host:x", "…@host:x"),
             ("git@host:x", "git@host:x"),
+            ("Sec1ret@host", "…@host"),
+            ("https://me:secret", "https://me:…"),
+            ("https://[::1]:8080/x", "https://[::1]:8080/x"),
+            ("tcp://HOST:PORT", "tcp://HOST:PORT"),
             ("nix-cache:https://me:secret@host", "nix-cache:https://host"),
             ("mirror+https://me:%73ecret@host/x", "mirror+https://host/x"),
             ("https://me:secret@[::1]/x", "https://[::1]/x"),
@@ -244,6 +271,8 @@ mod tests {
                 "github:me/x?dir=sub/dir#laptop",
             ),
             ("access-tokens=github.com=secret", "access-tokens=…"),
+            ("github.com/me=secret", "github.com/me=…"),
+            ("access-tokens = github.com=secret", "access-tokens =…"),
             ("--password=secret", "--password=…"),
             ("did you mean this?", "did you mean this?"),
         ] {

@@ -23,6 +23,7 @@ use crate::exit::Exit;
 use crate::probe;
 use crate::report::journal;
 use crate::run::{child, die};
+use crate::secret;
 
 /// Carries out a whole command line, the program's own name first.
 ///
@@ -112,7 +113,7 @@ fn answer(command: &Command, root: &Path) -> Exit {
 fn printed(result: &io::Result<()>) -> Exit {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            tracing::error!("{error}");
+            tracing::error!("{}", secret::text(&error.to_string()));
             Exit::Fault
         }
         _ => Exit::Ok,

@@ -11,6 +11,7 @@
     reason = "clippy.toml allows them in tests, but not in what tests share with each other and with examples"
 )]
 
+mod apt;
 mod bus;
 mod cli;
 mod config;

@@ -58,6 +58,11 @@ impl Command {
         }
     }
 
+    /// Whether inputs of a flake are looked up again.
+    pub(super) fn updates(&self) -> bool {
+        self.recreated_lock || !self.updated_inputs.is_empty()
+    }
+
     /// Takes one option; how many of the words after it belong to it.
     fn option(&mut self, name: &str, own: Option<&str>, after: &[String]) -> usize {
         let word = |index: usize| after.get(index).cloned();
@@ -129,9 +134,6 @@ impl Command {
         if let [_, flake, update, rest @ ..] = words
             && (flake.as_str(), update.as_str()) == ("flake", "update")
         {
-            if self.flakes.is_empty() {
-                self.flakes.push(".".to_owned());
-            }
             let inputs = rest
                 .iter()
                 .take_while(|word| !word.starts_with('-') && !is_flake(word));

@@ -15,6 +15,7 @@ pub use self::world::{Env, World};
 use super::profile::{APT_DAILY, APT_DAILY_UPGRADE, FWUPD_REFRESH, NIXOS_UPGRADE};
 use super::target::{Target, Via};
 use crate::commandline;
+use crate::secret;
 
 mod apt;
 mod command;
@@ -136,6 +137,9 @@ fn settings(command: &Command, world: &World<'_>, warnings: &mut Vec<String>) ->
     for (name, value) in &command.settings {
         warnings.extend(settings.set(name, value, "the command").err());
     }
+    for warning in warnings {
+        *warning = secret::text(warning);
+    }
     settings
 }
 
@@ -220,9 +224,9 @@ impl Derived {
                 }
                 Need::Unknown(note) => {
                     self.unknown = true;
-                    self.notes.push(crate::secret::text(&note));
+                    self.notes.push(secret::text(&note));
                 }
-                Need::Warning(warning) => self.warnings.push(crate::secret::text(&warning)),
+                Need::Warning(warning) => self.warnings.push(secret::text(&warning)),
             }
         }
     }

@@ -38,7 +38,7 @@ fn substituters(settings: &Settings) -> Vec<Need> {
         }
     }
     if places.is_empty() {
-        needs.push(Need::Unknown("no substituter is configured".into()));
+        needs.push(Need::Unknown("no substituter can be probed".into()));
     }
     needs.push(Need::Any(places));
     needs
@@ -61,10 +61,19 @@ impl Defaults {
                 Some("/root/.nix-channels".into()),
             ),
             Source::Home => (home(".config/home-manager"), home(".nix-channels")),
+            // A lock file that is looked up again is that of a flake here.
+            _ if asked.command.updates() => (here(asked.world), None),
             _ => (None, None),
         };
         Self { flake, channels }
     }
+}
+
+fn here(world: &World<'_>) -> Option<PathBuf> {
+    let folders = [".", "/etc/nixos"].map(PathBuf::from);
+    folders
+        .into_iter()
+        .find(|folder| world.exists(&folder.join("flake.nix")))
 }
 
 /// The flake's host, and those of the inputs that are looked up again; without a flake, the channels'.

@@ -6,7 +6,7 @@ use std::fs;
 use super::*;
 
 /// A root folder with these files.
-fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(super) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = root.path().join(path.trim_start_matches('/'));
@@ -43,7 +43,7 @@ pub(super) fn derived(
 }
 
 /// The groups as text: targets joined by `|`.
-fn groups(derived: &Derived) -> Vec<String> {
+pub(super) fn groups(derived: &Derived) -> Vec<String> {
     let shown = |group: &Vec<Target>| {
         let targets: Vec<_> = group.iter().map(ToString::to_string).collect();
         targets.join(" | ")
@@ -55,7 +55,7 @@ fn nixos(files: &[(&str, &str)], flake: Option<&str>, line: &str) -> Derived {
     derived(files, &Env::default(), "nixos-upgrade", flake, line)
 }
 
-const CACHE: &str = "nix-cache:https://cache.nixos.org";
+pub(super) const CACHE: &str = "nix-cache:https://cache.nixos.org";
 
 #[test]
 fn a_plain_nixos_reaches_the_default_cache_and_the_channels_of_root() {
@@ -163,6 +163,8 @@ fn inputs_of_a_local_flake_that_are_looked_up_anew_are_reached() {
     ];
     let updated = nixos(&files, None, "nixos-rebuild boot --update-input nixpkgs");
     assert_eq!(groups(&updated), [CACHE, "https://git.sr.ht/"]);
+    let updated = nixos(&files, None, "nix flake update");
+    assert_eq!(groups(&updated), [CACHE, "https://git.sr.ht/"]);
     assert_eq!(groups(&nixos(&files, None, "nixos-rebuild boot")), [CACHE]);
 }
 
@@ -251,102 +253,6 @@ fn apts_own_profiles_take_its_mirrors_whatever_else_there_is() {
 }
 
 #[test]
-fn what_the_command_runs_decides_before_the_profile_and_what_else_is_here() {
-    let files = [
-        ("/etc/nix/nix.conf", ""),
-        ("/etc/apt/sources.list", "deb https://deb.example s main\n"),
-        (
-            "/etc/fwupd/remotes.d/x.conf",
-            "[fwupd Remote]\nEnabled=true\nMetadataURI=https://fw.example/x\n",
-        ),
-        (
-            "/var/lib/flatpak/repo/config",
-            "[remote \"hub\"]\nurl=https://hub.example/repo/\n",
-        ),
-        (
-            "/etc/yum.repos.d/x.repo",
-            "[x]\nbaseurl=https://rpm.example/\n",
-        ),
-        (
-            "/etc/pacman.conf",
-            "[core]\nInclude = /etc/pacman.d/mirrorlist\n",
-        ),
-        (
-            "/etc/pacman.d/mirrorlist",
-            "Server = https://arch.example/$repo\n",
-        ),
-        (
-            "/ostree/deploy/x/deploy/0.origin",
-            "[origin]\ncontainer-image-reference=ostree-unverified-registry:quay.example/x:1\n",
-        ),
-        (
-            "/home/me/.nix-channels",
-            "https://channel.example/home hm\n",
-        ),
-    ];
-    let env = Env {
-        home: Some("/home/me".into()),
-        ..Env::default()
-    };
-    let of = |line: &str| groups(&derived(&files, &env, "my-upgrade", None, line)).join(" ");
-    let apt = "https://deb.example/dists/s/InRelease";
-    for (line, expected) in [
-        ("apt-get update", apt),
-        ("sudo -n apt-get update", apt),
-        ("timeout 1h sh -c apt-get", apt),
-        ("fwupdmgr refresh", "https://fw.example/x"),
-        ("flatpak update -y", "https://hub.example/repo/"),
-        ("dnf5 upgrade", "https://rpm.example/"),
-        ("pacman -Syu", "https://arch.example/"),
-        ("bootc upgrade", "https://quay.example/v2/"),
-        ("snap refresh", "https://api.snapcraft.io/"),
-        ("podman auto-update", ""),
-        ("nix profile upgrade --all", CACHE),
-        (
-            "nh os switch github:a/b/0123456789012345678901234567890123456789",
-            "nix-cache:https://cache.nixos.org https://github.com/",
-        ),
-        (
-            "home-manager switch",
-            "nix-cache:https://cache.nixos.org https://channel.example/home",
-        ),
-        ("nixos-rebuild switch", CACHE),
-        ("/usr/local/bin/anything", CACHE),
-    ] {
-        assert_eq!(of(line), expected, "{line}");
-    }
-    let found = derived(&files, &env, "apt-daily", None, "podman auto-update");
-    assert!(found.notes[0].contains("podman"), "{:?}", found.notes);
-}
-
-#[test]
-fn every_command_of_a_script_has_its_say() {
-    let files = [
-        ("/etc/apt/sources.list", "deb https://deb.example s main\n"),
-        (
-            "/var/lib/flatpak/repo/config",
-            "[remote \"hub\"]\nurl=https://hub.example/repo/\n",
-        ),
-    ];
-    let root = machine(&files);
-    let command = ["bash", "-ec", "apt-get update; flatpak update"].map(OsString::from);
-    let world = World {
-        root: root.path(),
-        cwd: Path::new("/"),
-        env: &Env::default(),
-        ssh: &|_| Err(String::new()),
-    };
-    let found = derive("x", None, &command, &world);
-    assert_eq!(
-        groups(&found),
-        [
-            "https://deb.example/dists/s/InRelease",
-            "https://hub.example/repo/"
-        ]
-    );
-}
-
-#[test]
 fn ssh_is_not_asked_where_no_ssh_url_is() {
     let asked = Cell::new(false);
     let ssh = |_: &[String]| {
@@ -368,7 +274,7 @@ fn ssh_is_not_asked_where_no_ssh_url_is() {
 fn credentials_are_never_shown() {
     let files = [(
         "/etc/nix/nix.conf",
-        "substituters = https://me:secret@c.example/ s3://me:secret@b\n",
+        "substituters = https://me:secret@c.example/ s3://me:secret@b\ninclude https://me:secret@h\nme:secret@h\n",
     )];
     let derived = nixos(&files, Some("git+https://me:secret@g.example/x"), "");
     assert_eq!(derived.groups.len(), 2);
@@ -378,7 +284,9 @@ fn credentials_are_never_shown() {
 #[test]
 fn the_documentation_tells_how_each_spelling_is_read() {
     let text = include_str!("../../../docs/targets.md");
+    let (_, text) = text.split_once("## Substituters").unwrap();
     let (substituters, flakes) = text.split_once("## Flakes").unwrap();
+    let (flakes, _) = flakes.split_once("## apt").unwrap();
     let caches = check(substituters, nix_store::place, " or ");
     let flakes = check(flakes, flake::place, " and ");
     assert!(caches > 10 && flakes > 10, "the tables are found");

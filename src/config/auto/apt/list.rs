@@ -36,13 +36,33 @@ fn source(line: &str, arch: &str) -> Option<Source> {
     }
     let rest = rest.trim_start();
     let rest = match rest.strip_prefix('[') {
-        Some(options) => options.split_once(']')?.1,
+        Some(options) => after_options(options)?,
         None => rest,
     };
     let (uri, rest) = super::word(rest)?;
     let (suite, rest) = super::word(rest)?;
     let has_component = !rest.is_empty();
     archive(&uri, &suite, has_component, arch)
+}
+
+/// `name=value …]`; the bracket may follow the last value at once.
+fn after_options(mut rest: &str) -> Option<&str> {
+    loop {
+        rest = rest.trim_start();
+        if let Some(after) = rest.strip_prefix(']') {
+            return Some(after);
+        }
+        let (option, after) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
+        let told = option.strip_suffix(']');
+        let (name, value) = told.unwrap_or(option).split_once('=')?;
+        if name.is_empty() || value.is_empty() {
+            return None;
+        }
+        if told.is_some() {
+            return Some(after);
+        }
+        rest = after;
+    }
 }
 
 fn is_type(word: &str) -> bool {
@@ -101,6 +121,7 @@ fn is_no(word: &str) -> bool {
     zero || ["no", "false", "without", "off", "disable"].contains(&word.as_str())
 }
 
+/// The words of a field; of several with one name, the last counts.
 fn field<'a>(lines: &[&'a str], name: &str) -> Vec<&'a str> {
     let mut words = Vec::new();
     let mut inside = false;
@@ -109,7 +130,9 @@ fn field<'a>(lines: &[&'a str], name: &str) -> Vec<&'a str> {
             words.extend(line.split_whitespace().filter(|_| inside));
         } else if let Some((field, value)) = line.split_once(':') {
             inside = field.trim_end().eq_ignore_ascii_case(name);
-            words.extend(value.split_whitespace().filter(|_| inside));
+            if inside {
+                words = value.split_whitespace().collect();
+            }
         }
     }
     words

@@ -212,3 +212,18 @@ fn a_login_in_auth_conf_makes_a_refusal_over_http_no_proof() {
         "http://b/x/dists/s/InRelease"
     );
 }
+
+#[test]
+fn the_documentation_tells_how_each_source_is_read() {
+    let (_, text) = include_str!("../../../../docs/targets.md")
+        .split_once("## apt")
+        .unwrap();
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    let rows: Vec<_> = rows.filter_map(|row| row.split_once("` | ")).collect();
+    for (line, expected) in &rows {
+        assert_eq!(probed(line), expected.replace("nothing", ""), "{line}");
+    }
+    assert!(rows.len() > 10, "the table is found");
+}
