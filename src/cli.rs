@@ -285,11 +285,13 @@ fn wait_online_flag() -> clap::Arg {
         .help("The same as the command wait-online, with the same options")
 }
 
-/// With `--wait-online` among our own arguments, the same command line with `wait-online` as the command.
+/// With `--wait-online` among our own arguments, the same command line with `wait-online` as the command. A name given by
+/// `--argv0` may be that word, too.
 fn respelt(argv: &[OsString]) -> Vec<OsString> {
     let mut words = argv.to_vec();
-    let found = own(argv).iter().position(|word| word == WAIT_ONLINE_FLAG);
-    if let Some(at) = found {
+    let mut pairs = own(argv).windows(2);
+    let found = pairs.position(|pair| pair[1] == WAIT_ONLINE_FLAG && pair[0] != "--argv0");
+    if let Some(at) = found.map(|at| at + 1) {
         words.remove(at);
         words.insert(1.min(words.len()), OsString::from("wait-online"));
     }

@@ -1,7 +1,8 @@
 //! The hidden subcommand `__exec`: what stands between the fork and the command.
 //!
-//! `__exec PARENT default|ignored [--argv0 NAME] COMMAND [ARG…]`. It is a fresh image of ourselves because only a program that
-//! runs between fork and exec can ask for PDEATHSIG, and running code there takes `unsafe` otherwise.
+//! `__exec PARENT default|ignored NAME COMMAND [ARG…]`, where NAME is the command's `argv[0]`: every word has its place, so
+//! that no command is taken for an option. It is a fresh image of ourselves because only a program that runs between fork and
+//! exec can ask for PDEATHSIG, and running code there takes `unsafe` otherwise.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Write};
@@ -41,7 +42,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         // It died before we could ask to be told.
         return super::die::main(std::iter::once("15".into()));
     }
-    let error = become_command(&words, argv0, sigpipe);
+    let error = become_command(&words, &argv0, sigpipe);
     let program = words.first().map(OsString::as_os_str).unwrap_or_default();
     let _ = writeln!(io::stderr(), "upgrade-gate: {}", message(program, &error));
     ExitCode::from(if error.kind() == io::ErrorKind::NotFound {
@@ -51,28 +52,17 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     })
 }
 
-const ARGV0: &str = "--argv0";
-
-/// The words that tell the command's `argv[0]`, if it is not its path.
-pub(super) fn argv0_words(argv0: Option<&OsStr>) -> impl Iterator<Item = &OsStr> {
-    argv0.into_iter().flat_map(|name| [OsStr::new(ARGV0), name])
-}
-
 struct Order {
     parent: i32,
     sigpipe: Sigpipe,
-    argv0: Option<OsString>,
+    argv0: OsString,
     words: Vec<OsString>,
 }
 
 fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Order> {
     let parent = args.next()?.to_str()?.parse().ok()?;
     let sigpipe = Sigpipe::from_word(args.next()?.to_str()?)?;
-    let mut args = args.peekable();
-    let argv0 = match args.next_if(|word| word == ARGV0) {
-        Some(_) => Some(args.next()?),
-        None => None,
-    };
+    let argv0 = args.next()?;
     let words: Vec<_> = args.collect();
     (!words.is_empty()).then_some(Order {
         parent,
@@ -83,13 +73,12 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Order> {
 }
 
 /// Rust's runtime has set SIGPIPE to be ignored: `execvp` leaves it so, std's `exec` sets the default.
-fn become_command(words: &[OsString], argv0: Option<OsString>, sigpipe: Sigpipe) -> io::Error {
+fn become_command(words: &[OsString], argv0: &OsStr, sigpipe: Sigpipe) -> io::Error {
     let [program, args @ ..] = words else {
         return Errno::ENOENT.into();
     };
-    let argv0 = argv0.unwrap_or_else(|| program.clone());
     match sigpipe {
-        Sigpipe::Ignored => execvp_of(program, &argv0, args).into(),
+        Sigpipe::Ignored => execvp_of(program, argv0, args).into(),
         Sigpipe::Default => Command::new(program).arg0(argv0).args(args).exec(),
     }
 }
@@ -132,17 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn the_commands_arguments_are_left_alone() {
-        let order = parsed(&["42", "ignored", "sh", "--", "-c"]).unwrap();
-        assert_eq!((order.parent, order.sigpipe), (42, Sigpipe::Ignored));
-        assert_eq!(order.words, ["sh", "--", "-c"]);
-        assert_eq!(order.argv0, None);
+    fn a_command_may_be_named_like_any_option_of_ours() {
+        for name in ["--argv0", "--", "-h", "__die", "ignored"] {
+            let order = parsed(&["42", "ignored", name, name, "--", "-c"]).unwrap();
+            assert_eq!((order.parent, order.sigpipe), (42, Sigpipe::Ignored));
+            assert_eq!(order.argv0, name);
+            assert_eq!(order.words, [name, "--", "-c"]);
+        }
     }
 
     #[test]
     fn the_commands_own_name_may_be_another() {
-        let order = parsed(&["42", "default", "--argv0", "login", "sh", "--argv0"]).unwrap();
-        assert_eq!(order.argv0.unwrap(), "login");
+        let order = parsed(&["42", "default", "login", "sh", "--argv0"]).unwrap();
+        assert_eq!(order.argv0, "login");
         assert_eq!(order.words, ["sh", "--argv0"]);
     }
 
@@ -152,10 +143,9 @@ mod tests {
             &[][..],
             &["42"],
             &["42", "default"],
-            &["42", "default", "--argv0"],
-            &["42", "default", "--argv0", "login"],
-            &["x", "default", "sh"],
-            &["42", "perhaps", "sh"],
+            &["42", "default", "login"],
+            &["x", "default", "sh", "sh"],
+            &["42", "perhaps", "sh", "sh"],
         ] {
             assert!(parsed(args).is_none(), "{args:?}");
         }

@@ -125,7 +125,7 @@ impl Launcher {
             .arg(child::SUBCOMMAND)
             .arg(std::process::id().to_string())
             .arg(self.sigpipe.word())
-            .args(child::argv0_words(self.argv0.as_deref()))
+            .args(self.argv0.as_ref().or(argv.first()))
             .args(argv)
             .spawn()
             .map_err(|source| StartError {

@@ -28,9 +28,14 @@ const GENEROUS: Duration = Duration::from_secs(60);
 
 /// `__exec` of this command, with us as its parent.
 fn exec(sigpipe: &str, argv: &[&str]) -> Command {
+    exec_as(argv[0], sigpipe, argv)
+}
+
+/// The same, with another `argv[0]` for the command.
+fn exec_as(name: &str, sigpipe: &str, argv: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command
-        .args(["__exec", &std::process::id().to_string(), sigpipe])
+        .args(["__exec", &std::process::id().to_string(), sigpipe, name])
         .args(argv);
     command
 }
@@ -128,10 +133,8 @@ fn arguments_reach_the_command_byte_for_byte() {
 #[test]
 fn the_command_can_be_given_another_name() {
     for sigpipe in ["default", "ignored"] {
-        let ended = output(
-            sigpipe,
-            &["--argv0", "named", "sh", "-c", "cat /proc/$$/cmdline"],
-        );
+        let script = ["sh", "-c", "cat /proc/$$/cmdline"];
+        let ended = exec_as("named", sigpipe, &script).output().unwrap();
         assert!(stdout(&ended).starts_with("named\0-c\0"), "{sigpipe}");
     }
 }
@@ -187,7 +190,7 @@ fn sigpipe_is_what_the_command_would_have_found_itself() {
 
 #[test]
 fn what_nohup_ignores_stays_ignored() {
-    let ended = shell("trap '' HUP; $exec cat /proc/self/status; exit $?")
+    let ended = shell("trap '' HUP; $exec cat cat /proc/self/status; exit $?")
         .output()
         .unwrap();
     assert!(ignores(&stdout(&ended), Signal::SIGHUP));
@@ -226,7 +229,7 @@ fn the_command_stays_in_our_process_group_and_session() {
 
 #[test]
 fn the_command_gets_sigterm_when_upgrade_gate_is_killed() {
-    let script = "$exec sh -c 'trap \"echo told; exit 0\" TERM; echo ready; while :; do sleep 0.05; done' & wait";
+    let script = "$exec sh sh -c 'trap \"echo told; exit 0\" TERM; echo ready; while :; do sleep 0.05; done' & wait";
     let mut parent = shell(script).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = Lines::of(&mut parent);
     assert_eq!(lines.next(), "ready");
@@ -242,7 +245,7 @@ fn the_command_gets_sigterm_when_upgrade_gate_is_killed() {
 #[test]
 fn a_command_whose_parent_is_gone_already_does_not_start() {
     let mut orphan = Command::new(BINARY);
-    orphan.args(["__exec", "1", "default", "echo", "started"]);
+    orphan.args(["__exec", "1", "default", "echo", "echo", "started"]);
     let ended = orphan.output().unwrap();
     assert_eq!(stdout(&ended), "");
     assert_eq!(ended.status.signal(), Some(15));
@@ -252,7 +255,7 @@ fn a_command_whose_parent_is_gone_already_does_not_start() {
 fn wrong_arguments_to_the_hidden_subcommands_are_refused() {
     for args in [
         &["__exec"][..],
-        &["__exec", "1", "default"],
+        &["__exec", "1", "default", "name"],
         &["__die"],
         &["__die", "x"],
     ] {
@@ -365,7 +368,7 @@ async fn a_program_that_is_not_there_to_become_the_command_is_an_error() {
 #[test]
 fn the_command_has_the_terminal() {
     let inner = format!(
-        "{BINARY} __exec $$ default sh -c 'test -t 0 && test -t 1 && : < /dev/tty && exit 9'; exit $?"
+        "{BINARY} __exec $$ default sh sh -c 'test -t 0 && test -t 1 && : < /dev/tty && exit 9'; exit $?"
     );
     let ended = Command::new("script")
         .args(["--quiet", "--return", "--command", &inner, "/dev/null"])
