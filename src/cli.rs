@@ -13,7 +13,6 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 
 pub use self::man::write as write_man;
 use crate::config::span::{self, Span};
-use crate::exit::Exit;
 use crate::gate::reason::Reason;
 use crate::restart::drop_in::Mode;
 
@@ -74,6 +73,17 @@ pub enum Command {
         /// An existing directory
         dir: Option<PathBuf>,
     },
+}
+
+impl Command {
+    /// Whether its codes are those of `ExecCondition=`.
+    pub fn is_exec_condition(&self) -> bool {
+        match self {
+            Self::WaitOnline(wait) => wait.question.exec_condition,
+            Self::Check(question) => question.exec_condition,
+            _ => false,
+        }
+    }
 }
 
 /// What one gate asks for, as the command line has it; it beats the files.
@@ -221,29 +231,10 @@ const WAIT_ONLINE_FLAG: &str = "--wait-online";
 /// Parses the whole command line, the program's own name first.
 ///
 /// # Errors
-/// Everything that is not a command to carry out: wrong arguments, but also `--help` and `--version`. See [`refuse`].
+/// Everything that is not a command to carry out: wrong arguments, but also `--help` and `--version`.
 pub fn parse(argv: &[OsString]) -> Result<Cli, clap::Error> {
     let matches = command().try_get_matches_from(respelt(argv))?;
     Cli::from_arg_matches(&matches)
-}
-
-/// Prints why the arguments are not a command, and says what to exit with.
-///
-/// Whoever asked for `--exec-condition` must not read any other code as "skip the unit", so the flag is
-/// looked for in the raw arguments, which did not parse. A misspelt one counts as well.
-pub fn refuse(error: &clap::Error, argv: &[OsString]) -> u8 {
-    // A closed standard output or error leaves nobody to tell.
-    let _ = error.print();
-    let exit = if error.use_stderr() {
-        Exit::Usage
-    } else {
-        Exit::Ok
-    };
-    if asks_exec_condition(argv) {
-        Exit::Fault.with_exec_condition()
-    } else {
-        exit.code()
-    }
 }
 
 /// Writes the completions for `shell`.
@@ -304,7 +295,9 @@ fn own(argv: &[OsString]) -> &[OsString] {
     &argv[..end.unwrap_or(argv.len())]
 }
 
-fn asks_exec_condition(argv: &[OsString]) -> bool {
+/// Whether arguments that do not parse ask for `--exec-condition`: then no other code may be read as "skip the unit". A
+/// misspelt one counts as well.
+pub fn asks_exec_condition(argv: &[OsString]) -> bool {
     own(argv)
         .iter()
         .any(|word| word.to_string_lossy().starts_with("--exec"))

@@ -11,7 +11,7 @@ mod stay;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -21,7 +21,8 @@ use crate::cli::{self, Cli, Command};
 use crate::dirs::Dirs;
 use crate::exit::Exit;
 use crate::probe;
-use crate::report::journal;
+use crate::report::journal::{self, Log};
+use crate::report::output::{self, STDERR};
 use crate::run::{child, die};
 
 /// Carries out a whole command line, the program's own name first.
@@ -38,20 +39,34 @@ pub fn main(argv: &[OsString]) -> ExitCode {
 }
 
 fn carry_out(argv: &[OsString]) -> ExitCode {
-    let cli = match cli::parse(argv) {
-        Ok(cli) => cli,
-        Err(error) => return cli::refuse(&error, argv).into(),
+    say_panics();
+    let (exit, exec_condition) = match cli::parse(argv) {
+        Ok(cli) => {
+            let exec_condition = cli.command.is_exec_condition();
+            (call(cli), exec_condition)
+        }
+        Err(error) => match (refuse(&error), cli::asks_exec_condition(argv)) {
+            // Not even help is a verdict.
+            (_, true) => (Exit::Usage, true),
+            refused => refused,
+        },
     };
-    let exec_condition = match &cli.command {
-        Command::WaitOnline(wait) => wait.question.exec_condition,
-        Command::Check(question) => question.exec_condition,
-        _ => false,
-    };
-    match call(cli) {
+    output::flush();
+    match exit {
         exit if exec_condition => exit.with_exec_condition().into(),
         Exit::Signal(number) => die::of_signal(number),
         exit => exit.code().into(),
     }
+}
+
+/// A panic is a fault of ours and is said like any other, also where standard error is /dev/null.
+fn say_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        // It may happen before logging is set up.
+        journal::start(0, false);
+        tracing::error!("a fault in upgrade-gate, please report it: {panic}");
+        output::flush();
+    }));
 }
 
 fn call(cli: Cli) -> Exit {
@@ -67,8 +82,33 @@ fn call(cli: Cli) -> Exit {
         Command::Run(command) => wait(Box::pin(run::run(command, &setting))),
         Command::Lint(args) => wait(Box::pin(lint::lint(&args, asked_root.as_deref()))),
         Command::Watch(args) => wait(Box::pin(watch::watch(&args, &setting))),
-        immediate => answer(&immediate, &setting.root),
+        Command::Status(args) => status(&args, &setting.root),
+        Command::Config(args) => config::config(&args, &setting.root, &mut io::stdout().lock()),
+        Command::DropIn(args) => drop_in::drop_in(&args, &setting.root, &mut io::stdout().lock()),
+        Command::Completions { shell } => {
+            printed(&cli::write_completions(shell, &mut io::stdout()))
+        }
+        Command::Man { dir } => printed(&cli::write_man(dir.as_deref(), &mut io::stdout())),
     }
+}
+
+fn status(args: &cli::Status, root: &Path) -> Exit {
+    let dirs = Dirs::of_process(root);
+    printed(&status::status(args, root, &dirs, &mut io::stdout().lock()))
+}
+
+/// Prints why the arguments are no command to carry out, and says what to exit with; help goes to standard output.
+fn refuse(error: &clap::Error) -> Exit {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        return printed(&io::stdout().write_all(text.as_bytes()));
+    }
+    match journal::start(0, false) {
+        Log::Journal => tracing::error!("{}", text.trim_start_matches("error: ").trim_end()),
+        // Without a reader there is nobody to tell.
+        Log::Stderr => drop(STDERR.say(text)),
+    }
+    Exit::Usage
 }
 
 /// Runs a command that waits for the world, on this one thread. Boxed, so that there is one runtime in the program and
@@ -88,25 +128,6 @@ fn wait(command: Pin<Box<dyn Future<Output = Result<Exit, Refusal>> + '_>>) -> E
         tracing::error!("{refusal}");
         refusal.exit
     })
-}
-
-fn answer(command: &Command, root: &Path) -> Exit {
-    let mut out = io::stdout().lock();
-    match command {
-        Command::Status(args) => printed(&status::status(
-            args,
-            root,
-            &Dirs::of_process(root),
-            &mut out,
-        )),
-        Command::Config(args) => {
-            config::config(args, root, &mut out).unwrap_or_else(|error| printed(&Err(error)))
-        }
-        Command::DropIn(args) => drop_in::drop_in(args, root, &mut out),
-        Command::Completions { shell } => printed(&cli::write_completions(*shell, &mut out)),
-        Command::Man { dir } => printed(&cli::write_man(dir.as_deref(), &mut out)),
-        _ => Exit::Fault,
-    }
 }
 
 /// A reader who has seen enough (`| head`) is no fault.

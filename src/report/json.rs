@@ -48,6 +48,11 @@ pub enum Event<'a> {
         /// Why it is judged so.
         detail: &'a str,
     },
+    /// The reader did not read: lines that were to be told before this one are lost.
+    Lost {
+        /// How many.
+        lines: u64,
+    },
     /// The end of a wait or a run.
     Summary {
         /// How often the command was run.

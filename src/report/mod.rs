@@ -5,6 +5,7 @@ pub mod journal;
 pub mod json;
 pub mod live;
 pub mod notify;
+pub mod output;
 pub mod sentence;
 pub mod span;
 pub mod status_file;
@@ -12,7 +13,7 @@ pub mod status_file;
 mod log;
 
 use std::future::pending;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use self::journal::Log;
 use self::json::{Event, usec};
 use self::live::Live;
 use self::notify::Notify;
+use self::output::{Output, STDERR, STDOUT};
 use self::sentence::{lasting, sentence};
 use self::status_file::{Gate, StatusFile};
 use crate::clock;
@@ -152,6 +154,9 @@ impl Reporter {
         if matches!(setup.kind, Kind::WaitOnline | Kind::Run) {
             notify.extend(setup.timeout);
         }
+        if setup.json {
+            notice_in_json(&setup);
+        }
         let possible = !setup.quiet && !setup.json && setup.kind != Kind::Check;
         Self {
             verdict: None,
@@ -253,7 +258,9 @@ impl Reporter {
     /// Tells how it all came out, as the last thing.
     pub fn summary(&mut self, summary: &Summary) {
         self.live.clear();
-        if !self.json_replaces_lines() {
+        if summary.exit.is_fault() {
+            log::fault(&self.setup, summary);
+        } else if !self.json_replaces_lines() {
             log::summary(&self.setup, self.verdict.as_ref(), summary);
         }
         self.json(Event::Summary {
@@ -265,7 +272,7 @@ impl Reporter {
         self.notify.status(&sentence::one_line(&summary.why));
     }
 
-    /// Prints the verdict as the answer to `check`.
+    /// Prints the verdict as the answer to `check`. A reader who went away has no use for it, which is no fault.
     pub fn answer(&mut self, verdict: &Verdict, now: Now) -> io::Result<()> {
         let waited = self.waited(now);
         let text = if self.setup.json {
@@ -273,7 +280,10 @@ impl Reporter {
         } else {
             sentence(verdict, waited, now.monotonic)
         };
-        writeln!(io::stdout().lock(), "{text}")
+        match STDOUT.say(format!("{text}\n")) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            said => said,
+        }
     }
 
     fn ears(&self) -> Ears {
@@ -311,10 +321,7 @@ impl Reporter {
             return;
         }
         let line = event.line(&self.setup.profile, clock::wall());
-        let _ = match self.setup.kind {
-            Kind::Run => writeln!(io::stderr().lock(), "{line}"),
-            Kind::WaitOnline | Kind::Check | Kind::Watch => writeln!(io::stdout().lock(), "{line}"),
-        };
+        let _ = json_output(self.setup.kind).say(format!("{line}\n"));
     }
 
     /// STATUS= and the status file.
@@ -348,6 +355,23 @@ impl Reporter {
             self.file = None;
         }
     }
+}
+
+/// Where JSON goes: `run` leaves standard output to the command.
+fn json_output(kind: Kind) -> &'static Output {
+    match kind {
+        Kind::Run => &STDERR,
+        Kind::WaitOnline | Kind::Check | Kind::Watch => &STDOUT,
+    }
+}
+
+/// Lines that nobody reads in time are an event, too, where programs read.
+fn notice_in_json(setup: &Setup) {
+    let profile = setup.profile.clone();
+    json_output(setup.kind).set_notice(move |lines| {
+        let line = Event::Lost { lines }.line(&profile, clock::wall());
+        format!("{line}\n").into_bytes()
+    });
 }
 
 fn look_again(verdict: &Verdict) -> Option<Monotonic> {
