@@ -10,6 +10,8 @@ pub mod engine;
 pub mod exit;
 mod fd;
 pub mod gate;
+mod limits;
+mod ourselves;
 pub mod probe;
 pub mod report;
 pub mod restart;

@@ -20,6 +20,7 @@ use self::prepare::{Refusal, Setting};
 use crate::cli::{self, Cli, Command};
 use crate::dirs::Dirs;
 use crate::exit::Exit;
+use crate::limits;
 use crate::probe;
 use crate::report::journal::{self, Log};
 use crate::report::output::{self, STDERR};
@@ -30,12 +31,18 @@ use crate::run::{child, die};
 /// Everything that re-executes `/proc/self/exe` comes back here, in whatever program this library is linked into.
 pub fn main(argv: &[OsString]) -> ExitCode {
     let mut own = argv.iter().skip(1).cloned();
-    match own.next().as_deref().and_then(OsStr::to_str) {
-        Some(probe::SUBCOMMAND) => probe::child::main(),
+    let hidden = match own.next().as_deref().and_then(OsStr::to_str) {
+        Some(probe::SUBCOMMAND) => Some(probe::child::main()),
         Some(child::SUBCOMMAND) => child::main(own),
         Some(die::SUBCOMMAND) => die::main(own),
-        _ => carry_out(argv),
-    }
+        _ => Some(carry_out(argv)),
+    };
+    hidden.unwrap_or_else(|| {
+        journal::start(0, false);
+        tracing::error!("upgrade-gate says this to itself; see upgrade-gate --help");
+        output::flush();
+        Exit::Usage.code().into()
+    })
 }
 
 fn carry_out(argv: &[OsString]) -> ExitCode {
@@ -114,14 +121,17 @@ fn refuse(error: &clap::Error) -> Exit {
 /// Runs a command that waits for the world, on this one thread. Boxed, so that there is one runtime in the program and
 /// not one for each command.
 fn wait(command: Pin<Box<dyn Future<Output = Result<Exit, Refusal>> + '_>>) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    // Without them tokio panics.
+    let runtime = limits::spare_descriptors(8).and_then(|()| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+    });
     let done = match runtime {
         Ok(runtime) => runtime.block_on(command),
         Err(error) => Err(Refusal::new(
             Exit::Fault,
-            &format!("cannot wait for anything: {error}"),
+            &format!("cannot wait for the network: {}", limits::refusal(&error)),
         )),
     };
     done.unwrap_or_else(|refusal| {

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, raise};
 
-use super::command::ourselves;
+use crate::ourselves;
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "__die";
@@ -21,7 +21,7 @@ pub const SUBCOMMAND: &str = "__die";
 /// does not kill, or is a real-time signal.
 pub fn of_signal(number: i32) -> ExitCode {
     // It only returns if it failed.
-    let _ = Command::new(ourselves())
+    let _ = Command::new(ourselves::PROGRAM)
         .arg0("upgrade-gate")
         .arg(SUBCOMMAND)
         .arg(number.to_string())
@@ -29,12 +29,14 @@ pub fn of_signal(number: i32) -> ExitCode {
     as_exit_code(number)
 }
 
-/// The other side: `__die NUMBER`.
-pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let number = args.next().and_then(|arg| arg.to_str()?.parse().ok());
-    let Some(number) = number else {
-        return ExitCode::from(64);
-    };
+/// The other side: `__die NUMBER`; none for anything else.
+pub fn main(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let number = args.next()?.to_str()?.parse().ok()?;
+    Some(by(number))
+}
+
+/// Dies of signal `number` where nothing of ours stands in the way.
+pub(super) fn by(number: i32) -> ExitCode {
     if let Ok(signal) = Signal::try_from(number) {
         kill_ourselves(signal);
     }
