@@ -227,6 +227,15 @@ mod tests {
     }
 
     #[test]
+    fn lost_lines_are_counted_in_an_event_of_their_own() {
+        let lost = told(Event::Lost { lines: 3 });
+        assert_eq!(
+            (&lost["event"], &lost["lines"]),
+            (&json!("lost"), &json!(3))
+        );
+    }
+
+    #[test]
     fn a_line_is_one_line() {
         let held = Verdict::Held(vec![Hold {
             reason: Reason::Portal,

@@ -10,6 +10,7 @@ pub mod sentence;
 pub mod span;
 pub mod status_file;
 
+mod json_lines;
 mod log;
 
 use std::future::pending;
@@ -24,7 +25,7 @@ use self::journal::Log;
 use self::json::{Event, usec};
 use self::live::Live;
 use self::notify::Notify;
-use self::output::{Output, STDERR, STDOUT};
+use self::output::STDOUT;
 use self::sentence::{lasting, sentence};
 use self::status_file::{Gate, StatusFile};
 use crate::clock;
@@ -155,7 +156,7 @@ impl Reporter {
             notify.extend(setup.timeout);
         }
         if setup.json {
-            notice_in_json(&setup);
+            json_lines::count_lost(&setup);
         }
         let possible = !setup.quiet && !setup.json && setup.kind != Kind::Check;
         Self {
@@ -321,7 +322,7 @@ impl Reporter {
             return;
         }
         let line = event.line(&self.setup.profile, clock::wall());
-        let _ = json_output(self.setup.kind).say(format!("{line}\n"));
+        let _ = json_lines::output(self.setup.kind).say(format!("{line}\n"));
     }
 
     /// STATUS= and the status file.
@@ -355,23 +356,6 @@ impl Reporter {
             self.file = None;
         }
     }
-}
-
-/// Where JSON goes: `run` leaves standard output to the command.
-fn json_output(kind: Kind) -> &'static Output {
-    match kind {
-        Kind::Run => &STDERR,
-        Kind::WaitOnline | Kind::Check | Kind::Watch => &STDOUT,
-    }
-}
-
-/// Lines that nobody reads in time are an event, too, where programs read.
-fn notice_in_json(setup: &Setup) {
-    let profile = setup.profile.clone();
-    json_output(setup.kind).set_notice(move |lines| {
-        let line = Event::Lost { lines }.line(&profile, clock::wall());
-        format!("{line}\n").into_bytes()
-    });
 }
 
 fn look_again(verdict: &Verdict) -> Option<Monotonic> {

@@ -57,7 +57,7 @@ impl Entry {
 
     /// With the length in front: a value may have lines.
     fn put(&mut self, name: &str, value: &str) {
-        let value = &value[..value.floor_char_boundary(LONGEST)];
+        let value = cut(value);
         let letters = name.bytes().map(|byte| match byte {
             b'.' => b'_',
             byte => byte.to_ascii_uppercase(),
@@ -69,6 +69,13 @@ impl Entry {
         self.0.extend(value.as_bytes());
         self.0.push(b'\n');
     }
+}
+
+/// As much as fits, whole letters.
+fn cut(value: &str) -> &str {
+    let mut ends = (0..=LONGEST.min(value.len())).rev();
+    let end = ends.find(|end| value.is_char_boundary(*end));
+    &value[..end.unwrap_or_default()]
 }
 
 impl Visit for Entry {

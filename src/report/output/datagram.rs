@@ -22,7 +22,7 @@ impl Datagram {
         Self::to(SocketAddr::from_pathname(JOURNAL)?)
     }
 
-    /// `$NOTIFY_SOCKET`: a path, or with `@` an abstract name (sd_notify(3)).
+    /// `$NOTIFY_SOCKET`: a path, or with `@` an abstract name (`sd_notify(3)`).
     pub(super) fn notify() -> io::Result<Self> {
         let name = env::var_os("NOTIFY_SOCKET").unwrap_or_default();
         Self::to(match name.as_bytes().strip_prefix(b"@") {

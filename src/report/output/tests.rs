@@ -133,7 +133,9 @@ fn the_end_waits_for_a_slow_reader() {
     let said = fill(output);
     let reading = std::thread::spawn(move || {
         std::thread::sleep(PATIENCE / 3);
-        (0..said).map(|_| received(&reader)).last()
+        (0..said)
+            .map(|_| received(&reader))
+            .fold(None, |_, line| Some(line))
     });
     flush_all(&[output]);
     let last = reading.join().unwrap();
