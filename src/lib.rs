@@ -12,6 +12,8 @@ pub mod exit;
 mod fd;
 mod files;
 pub mod gate;
+mod limits;
+mod ourselves;
 pub mod probe;
 pub mod report;
 pub mod restart;

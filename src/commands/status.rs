@@ -3,11 +3,13 @@
 mod rooms;
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{InitFlags, Inotify};
 
 use crate::cli::Status;
@@ -51,14 +53,28 @@ const GATHERING: Duration = Duration::from_millis(50);
 
 fn rung(inotify: &Inotify) -> io::Result<()> {
     loop {
-        match inotify.read_events() {
-            Ok(_) => break,
+        match read_unless_unread(inotify) {
             Err(Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
+            result => break result?,
         }
     }
     thread::sleep(GATHERING);
     Ok(())
+}
+
+/// Ends with EPIPE as soon as nobody reads standard output any longer, and not at the next change only.
+fn read_unless_unread(inotify: &Inotify) -> Result<(), Errno> {
+    let stdout = io::stdout();
+    let mut polled = [
+        PollFd::new(inotify.as_fd(), PollFlags::POLLIN),
+        // POLLERR and POLLHUP come unasked.
+        PollFd::new(stdout.as_fd(), PollFlags::empty()),
+    ];
+    poll(&mut polled, PollTimeout::NONE)?;
+    if polled[1].any() == Some(true) {
+        return Err(Errno::EPIPE);
+    }
+    inotify.read_events().map(drop)
 }
 
 fn print(json: bool, found: &Found, out: &mut dyn Write) -> io::Result<()> {

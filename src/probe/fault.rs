@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Portal,
     /// Somebody answered, but not as the target does.
     Answer,
-    /// We cannot even ask: the target or the environment is malformed.
+    /// We cannot even ask: the target or the environment is malformed, or the system lets us have no more.
     Malformed,
 }
 

@@ -48,6 +48,11 @@ pub enum Event<'a> {
         /// Why it is judged so.
         detail: &'a str,
     },
+    /// The reader did not read: lines that were to be told before this one are lost.
+    Lost {
+        /// How many.
+        lines: u64,
+    },
     /// The end of a wait or a run.
     Summary {
         /// How often the command was run.
@@ -219,6 +224,15 @@ mod tests {
         assert_eq!(line["evidence"]["guess"], true);
         assert_eq!(line["reason"], Value::Null);
         assert_eq!(line["holds"], json!([]));
+    }
+
+    #[test]
+    fn lost_lines_are_counted_in_an_event_of_their_own() {
+        let lost = told(Event::Lost { lines: 3 });
+        assert_eq!(
+            (&lost["event"], &lost["lines"]),
+            (&json!("lost"), &json!(3))
+        );
     }
 
     #[test]

@@ -197,6 +197,7 @@ fn actual() -> Fields {
         ("verdict.evidence", keys(&open()["evidence"])),
         ("attempt_started", own(&started)),
         ("attempt_ended", own(&ended)),
+        ("lost", own(&told(Event::Lost { lines: 1 }))),
         ("summary", own(&summary())),
         ("lint", keys(&lint())),
         ("lint.units", keys(&lint()["units"][0])),
