@@ -18,6 +18,8 @@ pub(super) struct Fault {
 pub(super) enum Kind {
     /// A name did not resolve, or not in time.
     Name,
+    /// The kernel has no route to it.
+    NoRoute,
     /// No connection came about, or nothing was said on it.
     Silence,
     /// The proxy could not be reached or refused.
@@ -120,6 +122,7 @@ pub(super) fn label(kind: Kind, around: &Circumstances) -> Label {
 fn plain_label(kind: Kind, around: &Circumstances) -> Reason {
     match kind {
         Kind::Name => Reason::Dns,
+        Kind::NoRoute => Reason::NoRoute,
         Kind::Silence => Reason::Unreachable,
         Kind::Proxy => Reason::Proxy,
         Kind::Certificate(Doubt::Expired | Doubt::NotYetValid) if around.wall < around.built => {
@@ -135,11 +138,12 @@ fn plain_label(kind: Kind, around: &Circumstances) -> Reason {
 /// How much a reason explains when several targets fail: 0 explains most.
 ///
 /// What concerns the whole network comes first, what concerns one host last: a portal also breaks
-/// names and certificates, a wrong clock every certificate, dead DNS every target.
+/// names and certificates, a wrong clock every certificate, a lost route the name servers too, dead DNS every target.
 pub(super) fn rank(reason: Reason) -> usize {
-    const ORDER: [Reason; 7] = [
+    const ORDER: [Reason; 8] = [
         Reason::Portal,
         Reason::Clock,
+        Reason::NoRoute,
         Reason::Proxy,
         Reason::Dns,
         Reason::Unreachable,
@@ -178,6 +182,7 @@ mod tests {
         use Doubt::{Expired, Issuer, NotYetValid, Other};
         let table = [
             (Kind::Name, Reason::Dns, false),
+            (Kind::NoRoute, Reason::NoRoute, false),
             (Kind::Silence, Reason::Unreachable, true),
             (Kind::Proxy, Reason::Proxy, false),
             (Kind::Certificate(Expired), Reason::Tls, false),

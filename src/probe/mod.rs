@@ -8,6 +8,7 @@ pub mod protocol;
 
 #[cfg(test)]
 mod black_hole;
+mod body;
 mod connect;
 mod fault;
 mod judge;

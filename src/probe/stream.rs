@@ -5,11 +5,11 @@ use std::io;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::connect::{self, connect};
+use super::body;
+use super::connect::{self, connect, is_routable};
 use super::fault::{Fault, Kind, Progress};
 use super::names::{Names, Purpose, still_resolving};
-use super::wire::BODY_LIMIT;
-use super::words::{lost, place, silent};
+use super::words::{lost, no_route, place, silent};
 
 /// Whether somebody accepts at `host`.
 pub(super) async fn tcp(
@@ -24,7 +24,10 @@ pub(super) async fn tcp(
     progress.now(silent(&place));
     connect(&addresses)
         .await
-        .map_err(|error| unconnected(&place, &error))
+        .map_err(|error| match is_routable(&addresses) {
+            true => unconnected(&place, &error),
+            false => no_route(&place),
+        })
 }
 
 /// Whether an SSH server introduces itself at `host`.
@@ -39,7 +42,7 @@ pub(super) async fn ssh(
     let mut stream = tcp(names, progress, host, port).await?;
     let mut said = Vec::new();
     while !has_banner(&said) {
-        let room = BODY_LIMIT.saturating_sub(said.len());
+        let room = body::LIMIT.saturating_sub(said.len());
         let read = (&mut stream).take(room as u64).read_buf(&mut said).await;
         if matches!(read, Ok(0) | Err(_)) {
             return Err(no_banner(host, port, &said));

@@ -26,15 +26,20 @@ pub(super) fn silent(place: &str) -> Fault {
     Fault::new(Kind::Silence, format!("no answer from {place}"))
 }
 
-/// A connection to `place` that did not come about, or broke off.
+/// What it means if the kernel has no route to `place`.
+pub(super) fn no_route(place: &str) -> Fault {
+    Fault::new(Kind::NoRoute, format!("no route to {place}"))
+}
+
+/// A connection to `place` that did not come about, or was lost.
 pub(super) fn lost(place: &str, error: &io::Error) -> Fault {
     use io::ErrorKind as E;
     let detail = match error.kind() {
         E::ConnectionRefused => format!("connection refused by {place}"),
-        E::NetworkUnreachable | E::HostUnreachable => format!("no route to {place}"),
+        E::NetworkUnreachable | E::HostUnreachable => format!("{place} is unreachable"),
         E::TimedOut => format!("no answer from {place}"),
         E::ConnectionReset | E::ConnectionAborted | E::BrokenPipe | E::UnexpectedEof => {
-            format!("{place} broke the connection off")
+            format!("{place} reset the connection")
         }
         _ => format!("no connection to {place}: {error}"),
     };
