@@ -47,6 +47,8 @@ pub(super) enum Doubt {
     Name,
     /// It is issued by somebody unknown.
     Issuer,
+    /// OpenSSL may accept it, and our TLS cannot.
+    Unsupported,
     /// Anything else: not TLS at all, an alert, a broken chain.
     Other,
 }
@@ -100,7 +102,10 @@ impl Kind {
     pub(super) const fn portals_do_this(self) -> bool {
         matches!(
             self,
-            Self::Silence | Self::Certificate(Doubt::Name | Doubt::Issuer | Doubt::Other)
+            Self::Silence
+                | Self::Certificate(
+                    Doubt::Name | Doubt::Issuer | Doubt::Unsupported | Doubt::Other
+                )
         )
     }
 }
@@ -179,7 +184,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_label() {
-        use Doubt::{Expired, Issuer, NotYetValid, Other};
+        use Doubt::{Expired, Issuer, NotYetValid, Other, Unsupported};
         let table = [
             (Kind::Name, Reason::Dns, false),
             (Kind::NoRoute, Reason::NoRoute, false),
@@ -189,6 +194,7 @@ mod tests {
             (Kind::Certificate(NotYetValid), Reason::Tls, false),
             (Kind::Certificate(Doubt::Name), Reason::Tls, true),
             (Kind::Certificate(Issuer), Reason::Tls, true),
+            (Kind::Certificate(Unsupported), Reason::Tls, true),
             (Kind::Certificate(Other), Reason::Tls, true),
             (Kind::Roots, Reason::Tls, false),
             (Kind::Portal, Reason::Portal, false),

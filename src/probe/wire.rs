@@ -11,11 +11,13 @@ use reqwest::{Client, Response, Url, redirect};
 
 use super::body::{self, Body, Codings, Expected};
 use super::connect;
+use super::distrust::untrusted;
 use super::fault::{Fault, Kind, Progress};
 use super::names::{Known, Names, Purpose, still_resolving};
 use super::proxy::{self, Protocol, Proxy, bare_host};
 use super::roots::Tls;
-use super::words::{lost, no_route, place, silent, untrusted};
+use super::words::{lost, no_route, place, silent};
+use crate::config::target::Target;
 
 /// Everything a request needs to know of this machine.
 pub(super) struct Web<'a> {
@@ -37,6 +39,8 @@ struct Route {
     proxy: Option<Proxy>,
     /// The target, for people.
     place: String,
+    /// The target that asks the same place without TLS; no proxy is taken there.
+    tcp: Option<String>,
     /// Whom the connection is made to: the target or its proxy.
     peer: Vec<SocketAddr>,
     known: Known,
@@ -83,7 +87,12 @@ impl Web<'_> {
             }
             known.insert(target.0.to_owned(), found);
         }
+        let tcp = Target::Tcp {
+            host: target.0.to_owned(),
+            port: target.1,
+        };
         Ok(Route {
+            tcp: proxy.is_none().then(|| tcp.to_string()),
             proxy,
             place: place_known,
             peer,
@@ -142,7 +151,7 @@ impl Route {
 
     fn explain(&self, error: &reqwest::Error) -> Fault {
         if let Some(tls) = find::<rustls::Error>(error) {
-            return untrusted(self.tls_peer(error).as_str(), tls);
+            return untrusted(&self.tls_peer(error), self.tcp.as_deref(), tls);
         }
         match &self.proxy {
             _ if error.is_connect() && !connect::is_routable(&self.peer) => self.unroutable(),
@@ -299,6 +308,7 @@ mod tests {
         let route = Route {
             proxy: None,
             place: String::new(),
+            tcp: None,
             peer: addresses.clone(),
             known: Known(HashMap::from([("x.test".to_owned(), addresses)])),
         };
