@@ -14,6 +14,7 @@ mod distrust;
 mod fault;
 mod judge;
 mod names;
+mod p521;
 mod prober;
 mod proxy;
 mod roots;

@@ -10,6 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::fault::{Fault, Kind};
+use super::p521::with_p521;
 use super::trust::Verifier;
 
 /// Where systems keep their bundle, in the order in which they are looked for.
@@ -94,10 +95,8 @@ fn client(verifier: Verifier) -> Result<ClientConfig, Fault> {
 }
 
 fn verifier(trusted: Vec<CertificateDer<'static>>) -> (Verifier, usize) {
-    Verifier::new(
-        trusted,
-        default_provider().signature_verification_algorithms,
-    )
+    let ring = default_provider().signature_verification_algorithms;
+    Verifier::new(trusted, with_p521(ring))
 }
 
 fn read(bundle: Option<&Bundle>) -> Result<Verifier, Fault> {
