@@ -16,6 +16,7 @@ use crate::config::span::{self, Span};
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
 use crate::restart::drop_in::Mode;
+use crate::secret;
 
 /// Lets an unattended upgrade start only when it can succeed, and sees it through.
 #[derive(Debug, Parser)]
@@ -233,10 +234,11 @@ pub fn parse(argv: &[OsString]) -> Result<Cli, clap::Error> {
 /// looked for in the raw arguments, which did not parse. A misspelt one counts as well.
 pub fn refuse(error: &clap::Error, argv: &[OsString]) -> u8 {
     // A closed standard output or error leaves nobody to tell.
-    let _ = error.print();
     let exit = if error.use_stderr() {
+        let _ = io::Write::write_all(&mut io::stderr(), complaint(error, argv).as_bytes());
         Exit::Usage
     } else {
+        let _ = error.print();
         Exit::Ok
     };
     if asks_exec_condition(argv) {
@@ -244,6 +246,22 @@ pub fn refuse(error: &clap::Error, argv: &[OsString]) -> u8 {
     } else {
         exit.code()
     }
+}
+
+/// What clap says, which quotes the argument that it does not understand.
+fn complaint(error: &clap::Error, argv: &[OsString]) -> String {
+    let words = argv.iter().filter_map(|word| word.to_str());
+    let values = words.flat_map(|word| [Some(word), word.split_once('=').map(|(_, value)| value)]);
+    let text = error.render().to_string();
+    let shown = values.flatten().fold(text, |text, word| {
+        let shown = secret::url(word);
+        if shown == word {
+            text
+        } else {
+            text.replace(word, &shown)
+        }
+    });
+    secret::text(&shown)
 }
 
 /// Writes the completions for `shell`.

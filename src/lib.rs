@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod commandline;
 pub mod commands;
 pub mod config;
 pub mod dbus;
@@ -14,5 +15,6 @@ pub mod probe;
 pub mod report;
 pub mod restart;
 pub mod run;
+pub mod secret;
 pub mod sources;
 pub mod watch;

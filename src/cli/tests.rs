@@ -142,3 +142,23 @@ fn the_man_page_has_every_reason_and_every_code() {
         assert!(page.contains(row.meaning), "{}", row.code);
     }
 }
+
+#[test]
+fn what_clap_quotes_is_quoted_without_secrets() {
+    for argument in [
+        "https://me:secret@host/",
+        "--timeout=https://me:secret@host",
+        "--timeout=https://se cret:sec'ret@host",
+        "--sexy=me:secret@host",
+        "me:secret@host",
+    ] {
+        let argv = ["upgrade-gate", "check", argument].map(OsString::from);
+        let error = parse(&argv).unwrap_err();
+        let said = complaint(&error, &argv);
+        assert!(
+            !said.contains("secret") && !said.contains("sec'ret"),
+            "{said}"
+        );
+        assert!(said.contains("host") || said.contains("--sexy"), "{said}");
+    }
+}

@@ -97,6 +97,9 @@ fn write_toml(
     for file in &loaded.files {
         writeln!(out, "# read {}", one_line(&file.to_string_lossy()))?;
     }
+    for replaced in &loaded.replaced {
+        writeln!(out, "# {}", one_line(&replaced.to_string()))?;
+    }
     if loaded.files.is_empty() {
         writeln!(out, "# no configuration file")?;
     }
@@ -146,6 +149,7 @@ fn write_json(
     let answer = json!({
         "profile": chosen.profile.name,
         "files": loaded.files.iter().map(|file| file.to_string_lossy()).collect::<Vec<_>>(),
+        "replaced": loaded.replaced,
         "warnings": warnings(loaded, chosen).collect::<Vec<_>>(),
         "settings": chosen.settings,
         "auto": auto,

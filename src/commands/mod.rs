@@ -32,7 +32,6 @@ pub fn main(argv: &[OsString]) -> ExitCode {
     match own.next().as_deref().and_then(OsStr::to_str) {
         Some(probe::SUBCOMMAND) => probe::child::main(),
         Some(child::SUBCOMMAND) => child::main(own),
-        Some(die::SUBCOMMAND) => die::main(own),
         _ => carry_out(argv),
     }
 }

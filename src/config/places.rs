@@ -1,16 +1,19 @@
 //! Which files make up the configuration: where they are looked for, and which one masks which.
 //!
 //! As with systemd (systemd-system.conf(5)): a file is known by its name, and of several with one name only that in
-//! the most important directory is read, so that an empty one or a link to /dev/null there masks the others. The
+//! the most important directory (/etc, then /run, then /usr/lib) is read, so that an empty one or a link to /dev/null there masks the others. The
 //! main file comes first, the drop-ins follow in the order of their names, whatever directory they lie in.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::problem::{Problem, line_of};
+use serde::Serialize;
+
+use super::problem::{Problem, line_of, lossy};
 
 /// The directories that are searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +23,11 @@ pub struct Places {
 }
 
 impl Places {
-    /// `/usr/lib`, `/etc` and `/run` below `root`, which is `/` unless one looks into another system or tests.
+    /// `/usr/lib`, `/run` and `/etc` below `root`, which is `/` unless one looks into another system or tests.
     pub fn below(root: &Path) -> Self {
         let directory = |parent: &str| root.join(parent).join("upgrade-gate");
         Self {
-            directories: ["usr/lib", "etc", "run"].map(directory).into(),
+            directories: ["usr/lib", "run", "etc"].map(directory).into(),
         }
     }
 }
@@ -36,6 +39,7 @@ const DROP_INS: &str = "upgrade-gate.d";
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) files: Vec<PathBuf>,
+    pub(super) replaced: Vec<Replaced>,
     pub(super) errors: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
 }
@@ -53,25 +57,44 @@ pub(super) fn find(places: &Places) -> Found {
             Err(error) => found.errors.push(unreadable(&folder, &error)),
         }
     }
-    let mains = places
-        .directories
-        .iter()
-        .rev()
-        .map(|directory| directory.join(MAIN));
-    found.files = mains
-        .into_iter()
-        .find(|path| is_there(path))
-        .into_iter()
-        .collect();
+    let directories = places.directories.iter();
+    let mains = directories.map(|directory| directory.join(MAIN));
+    let main = mains.filter(|path| is_there(path)).reduce(|file, by| {
+        found.replaced.push(Replaced {
+            file,
+            by: by.clone(),
+        });
+        by
+    });
+    found.files = main.into_iter().collect();
     found.files.extend(drop_ins.into_values());
     found
+}
+
+/// A file that is not read, and the one of the same name in a more important directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replaced {
+    /// What is not read.
+    #[serde(serialize_with = "lossy")]
+    pub file: PathBuf,
+    /// What is read in its place.
+    #[serde(serialize_with = "lossy")]
+    pub by: PathBuf,
+}
+
+impl fmt::Display for Replaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} replaces {}", self.by.display(), self.file.display())
+    }
 }
 
 impl Found {
     fn sort(&mut self, path: PathBuf, drop_ins: &mut BTreeMap<OsString, PathBuf>) {
         match path.file_name() {
             Some(name) if is_drop_in(name) => {
-                drop_ins.insert(name.to_owned(), path);
+                let before = drop_ins.insert(name.to_owned(), path.clone());
+                let replaced = before.map(|file| Replaced { file, by: path });
+                self.replaced.extend(replaced);
             }
             _ => {
                 let message = "is ignored: its name does not end in .toml, or begins with a dot";

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::target::Entry;
 use crate::gate::policy::{Policy, PowerPolicy};
+use crate::secret;
 
 /// What an upgrade asks for before it runs, and how it is run. Every default is usable without any file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +111,7 @@ impl Profile {
     }
 }
 
-/// A name that cannot be a profile's: it names files too.
+/// A name that cannot be a profile's: it names files too. It is as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them"
@@ -124,7 +125,7 @@ pub fn check_name(name: &str) -> Result<(), InvalidName> {
     if starts && name.len() <= 64 && name.chars().all(allowed) {
         Ok(())
     } else {
-        Err(InvalidName(name.to_owned()))
+        Err(InvalidName(secret::url(name)))
     }
 }
 

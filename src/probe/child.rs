@@ -19,6 +19,7 @@ use crate::clock;
 use crate::config::target::Target;
 use crate::gate::reason::Reason;
 use crate::gate::time::Monotonic;
+use crate::secret;
 
 /// How long the whole probe may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -82,6 +83,7 @@ async fn probe(request: &Request, deadline: Monotonic) -> Answer {
     let prober = Probing {
         web: Web {
             env: &env,
+            proxies: &request.proxies,
             tls: Tls::new(&env, request.ssl_cert_file.as_deref()),
             names: &names,
         },
@@ -144,7 +146,7 @@ impl From<Failed> for Verdict {
         Self::Failed {
             reason: failed.label.reason.label().to_owned(),
             target: failed.target,
-            detail: failed.detail,
+            detail: secret::text(&failed.detail),
             may_be_portal: failed.label.may_be_portal,
         }
     }

@@ -239,7 +239,7 @@ mod tests {
         let groups = vec![vec![target]];
         let request = Request {
             wanted: Wanted { groups },
-            ssl_cert_file: None,
+            ..Request::default()
         };
         Prober::with_program(request, ["sh", "-c", script].map(OsString::from).to_vec())
     }

@@ -1,6 +1,6 @@
 //! One HTTP request, without redirects: over TLS or not, through a proxy or not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -17,11 +17,13 @@ use super::names::{Known, Names, Purpose, still_resolving};
 use super::proxy::{self, Protocol, Proxy, bare_host};
 use super::roots::Tls;
 use super::words::{lost, no_route, place, silent};
-use crate::config::target::Target;
+use crate::config::target::{Target, Via};
 
 /// Everything a request needs to know of this machine.
 pub(super) struct Web<'a> {
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    /// How URLs of these origins are asked that are not asked as the environment says.
+    pub(super) proxies: &'a BTreeMap<String, Via>,
     pub(super) tls: Tls,
     pub(super) names: &'a Names,
 }
@@ -65,11 +67,20 @@ impl Web<'_> {
 
     /// Whether a proxy is taken to `url`, however badly it is configured.
     pub(super) fn takes_proxy(&self, url: &Url) -> bool {
-        !matches!(proxy::choose(url, self.env), Ok(None))
+        !matches!(self.proxy(url), Ok(None))
+    }
+
+    fn proxy(&self, url: &Url) -> Result<Option<Proxy>, String> {
+        match self.proxies.get(&url.origin().ascii_serialization()) {
+            Some(via) => proxy::given(url, via, self.env),
+            None => proxy::choose(url, self.env),
+        }
     }
 
     async fn route(&self, url: &Url, progress: &Progress) -> Result<Route, Fault> {
-        let proxy = proxy::choose(url, self.env).map_err(|text| Fault::new(Kind::Proxy, text))?;
+        let proxy = self
+            .proxy(url)
+            .map_err(|text| Fault::new(Kind::Proxy, text))?;
         let target = (bare_host(url), url.port_or_known_default().unwrap_or(80));
         let (mut known, mut peer) = (HashMap::new(), Vec::new());
         let mut place_known = place(target.0, target.1, &[]);
@@ -302,6 +313,7 @@ mod tests {
         let env = |_: &str| None;
         let web = Web {
             env: &env,
+            proxies: &BTreeMap::new(),
             tls: Tls::new(&env, None),
             names: &names,
         };

@@ -39,7 +39,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let _ = prctl::set_pdeathsig(Signal::SIGTERM);
     if getppid().as_raw() != parent {
         // It died before we could ask to be told.
-        return super::die::main(std::iter::once("15".into()));
+        return super::die::of_signal(15);
     }
     let error = become_command(&words, argv0, sigpipe);
     let program = words.first().map(OsString::as_os_str).unwrap_or_default();

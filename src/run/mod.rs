@@ -3,7 +3,6 @@
 //! [`runner`] joins the parts with the gate. Only [`command`], [`child`], [`die`], [`signals`], [`lock`],
 //! [`stamp`] and [`changed`] touch the system, each in one thin place.
 
-pub mod backoff;
 pub mod changed;
 pub mod child;
 pub mod command;

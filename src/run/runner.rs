@@ -15,11 +15,12 @@ use super::holder::describe_process;
 use super::judge::{Ending, Interruption, Judgement};
 use super::lock::{self, Lock, Tried};
 use super::signals::Signals;
-use super::{backoff, stamp};
+use super::stamp;
 use crate::clock;
 use crate::config::profile::Profile;
 use crate::engine::{Engine, News};
 use crate::exit::Exit;
+use crate::gate::backoff::Backoff;
 use crate::gate::reason::Reason;
 use crate::gate::verdict::{Hold, Verdict};
 use crate::probe::protocol::Request;
@@ -57,9 +58,14 @@ pub struct Runner {
     reporter: Reporter,
     signals: Signals,
     launcher: Launcher,
+    backoff: Backoff,
     waited: Duration,
     attempts: u32,
 }
+
+/// The delays after interrupted attempts, before the gate is asked again.
+const FIRST_DELAY: Duration = Duration::from_secs(5);
+const LONGEST_DELAY: Duration = Duration::from_secs(5 * 60);
 
 /// Why the loop ends: what to exit with, and the reason for people.
 #[derive(Debug)]
@@ -96,6 +102,7 @@ impl Runner {
                 argv0: plan.argv0.clone(),
                 ..Launcher::of_process()
             },
+            backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY, plan.seed),
             plan,
             engine,
             reporter,
@@ -264,7 +271,7 @@ impl Runner {
                 self.attempts
             )));
         }
-        let pause = backoff::delay(self.attempts, self.plan.seed);
+        let pause = self.backoff.next();
         let until = clock::now().monotonic.after(pause);
         self.meanwhile(clock::sleep_until(until)).await?;
         self.engine.begin();

@@ -1,4 +1,4 @@
-//! The command as it finds itself, and what its waiter sees: the real `__exec` and `__die`.
+//! The command as it finds itself, and what its waiter sees: the real `__exec`.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -249,49 +250,31 @@ fn a_command_whose_parent_is_gone_already_does_not_start() {
 }
 
 #[test]
-fn wrong_arguments_to_the_hidden_subcommands_are_refused() {
-    for args in [
-        &["__exec"][..],
-        &["__exec", "1", "default"],
-        &["__die"],
-        &["__die", "x"],
-    ] {
+fn wrong_arguments_to_the_hidden_subcommand_are_refused() {
+    for args in [&["__exec"][..], &["__exec", "1", "default"]] {
         let ended = Command::new(BINARY).args(args).output().unwrap();
         assert_eq!(ended.status.code(), Some(64), "{args:?}");
     }
 }
 
 #[test]
-fn dying_of_a_signal_is_seen_as_such_and_leaves_no_core() {
+fn upgrade_gate_dies_of_the_commands_signal_and_leaves_no_core_of_its_own() {
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("tcp://{}", target.local_addr().unwrap());
     let directory = tempfile::tempdir().unwrap();
-    for signal in ["1", "2", "3", "6", "7", "9", "11", "13", "15"] {
-        let script = "ulimit -c unlimited; exec \"$0\" __die $1";
+    for signal in [1, 2, 3, 6, 7, 9, 11, 13, 15, 16, 29, 30] {
+        let script = "ulimit -c unlimited; exec \"$0\" run --target $1 -- sh -c \"ulimit -c 0; kill -$2 \\$\\$\"";
         let ended = Command::new("sh")
-            .args(["-c", script, BINARY, signal])
+            .args(["-c", script, BINARY, &target, &signal.to_string()])
+            .env("DBUS_SYSTEM_BUS_ADDRESS", "")
+            .env("XDG_RUNTIME_DIR", directory.path())
+            .env("XDG_STATE_HOME", directory.path())
             .current_dir(&directory)
             .status()
             .unwrap();
-        assert_eq!(
-            ended.signal().map(|n| n.to_string()).as_deref(),
-            Some(signal)
-        );
+        assert_eq!(ended.signal(), Some(signal));
         assert!(!ended.core_dumped());
     }
-}
-
-#[test]
-fn a_signal_that_cannot_kill_becomes_a_shells_exit_code() {
-    for (signal, code) in [("17", 145), ("34", 162), ("64", 192)] {
-        let ended = Command::new(BINARY)
-            .args(["__die", signal])
-            .status()
-            .unwrap();
-        assert_eq!(ended.code(), Some(code), "{signal}");
-    }
-    let ended = shell("trap '' TERM; $0 __die 15; echo $?")
-        .output()
-        .unwrap();
-    assert_eq!(stdout(&ended), "143\n", "ignored");
 }
 
 #[tokio::test]

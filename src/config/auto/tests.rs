@@ -5,20 +5,26 @@ use std::fs;
 
 use super::*;
 
-/// A machine that consists of these files; ssh resolves `jump` by a jump host and everything else as it is.
-fn derived(
-    files: &[(&str, &str)],
-    env: &Env,
-    profile: &str,
-    flake: Option<&str>,
-    line: &str,
-) -> Derived {
+/// A root folder with these files.
+fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = root.path().join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    root
+}
+
+/// A machine that consists of these files; ssh resolves `jump` by a jump host and everything else as it is.
+pub(super) fn derived(
+    files: &[(&str, &str)],
+    env: &Env,
+    profile: &str,
+    flake: Option<&str>,
+    line: &str,
+) -> Derived {
+    let root = machine(files);
     let ssh = |arguments: &[String]| match arguments.last().map(String::as_str) {
         Some("jump") => Ok("hostname jump\nproxyjump bastion\n".to_owned()),
         host => Ok(format!(
@@ -134,7 +140,7 @@ fn behind_a_jump_host_nothing_is_probed_and_that_is_said() {
         derived
             .notes
             .iter()
-            .any(|note| note.contains("not probed: ssh reaches it by proxyjump bastion"))
+            .any(|note| note.contains("not probed: ssh reaches it by ProxyJump bastion"))
     );
 }
 
@@ -242,6 +248,102 @@ fn apts_own_profiles_take_its_mirrors_whatever_else_there_is() {
             ["https://deb.example/debian/dists/s/InRelease"]
         );
     }
+}
+
+#[test]
+fn what_the_command_runs_decides_before_the_profile_and_what_else_is_here() {
+    let files = [
+        ("/etc/nix/nix.conf", ""),
+        ("/etc/apt/sources.list", "deb https://deb.example s main\n"),
+        (
+            "/etc/fwupd/remotes.d/x.conf",
+            "[fwupd Remote]\nEnabled=true\nMetadataURI=https://fw.example/x\n",
+        ),
+        (
+            "/var/lib/flatpak/repo/config",
+            "[remote \"hub\"]\nurl=https://hub.example/repo/\n",
+        ),
+        (
+            "/etc/yum.repos.d/x.repo",
+            "[x]\nbaseurl=https://rpm.example/\n",
+        ),
+        (
+            "/etc/pacman.conf",
+            "[core]\nInclude = /etc/pacman.d/mirrorlist\n",
+        ),
+        (
+            "/etc/pacman.d/mirrorlist",
+            "Server = https://arch.example/$repo\n",
+        ),
+        (
+            "/ostree/deploy/x/deploy/0.origin",
+            "[origin]\ncontainer-image-reference=ostree-unverified-registry:quay.example/x:1\n",
+        ),
+        (
+            "/home/me/.nix-channels",
+            "https://channel.example/home hm\n",
+        ),
+    ];
+    let env = Env {
+        home: Some("/home/me".into()),
+        ..Env::default()
+    };
+    let of = |line: &str| groups(&derived(&files, &env, "my-upgrade", None, line)).join(" ");
+    let apt = "https://deb.example/dists/s/InRelease";
+    for (line, expected) in [
+        ("apt-get update", apt),
+        ("sudo -n apt-get update", apt),
+        ("timeout 1h sh -c apt-get", apt),
+        ("fwupdmgr refresh", "https://fw.example/x"),
+        ("flatpak update -y", "https://hub.example/repo/"),
+        ("dnf5 upgrade", "https://rpm.example/"),
+        ("pacman -Syu", "https://arch.example/"),
+        ("bootc upgrade", "https://quay.example/v2/"),
+        ("snap refresh", "https://api.snapcraft.io/"),
+        ("podman auto-update", ""),
+        ("nix profile upgrade --all", CACHE),
+        (
+            "nh os switch github:a/b/0123456789012345678901234567890123456789",
+            "nix-cache:https://cache.nixos.org https://github.com/",
+        ),
+        (
+            "home-manager switch",
+            "nix-cache:https://cache.nixos.org https://channel.example/home",
+        ),
+        ("nixos-rebuild switch", CACHE),
+        ("/usr/local/bin/anything", CACHE),
+    ] {
+        assert_eq!(of(line), expected, "{line}");
+    }
+    let found = derived(&files, &env, "apt-daily", None, "podman auto-update");
+    assert!(found.notes[0].contains("podman"), "{:?}", found.notes);
+}
+
+#[test]
+fn every_command_of_a_script_has_its_say() {
+    let files = [
+        ("/etc/apt/sources.list", "deb https://deb.example s main\n"),
+        (
+            "/var/lib/flatpak/repo/config",
+            "[remote \"hub\"]\nurl=https://hub.example/repo/\n",
+        ),
+    ];
+    let root = machine(&files);
+    let command = ["bash", "-ec", "apt-get update; flatpak update"].map(OsString::from);
+    let world = World {
+        root: root.path(),
+        cwd: Path::new("/"),
+        env: &Env::default(),
+        ssh: &|_| Err(String::new()),
+    };
+    let found = derive("x", None, &command, &world);
+    assert_eq!(
+        groups(&found),
+        [
+            "https://deb.example/dists/s/InRelease",
+            "https://hub.example/repo/"
+        ]
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub struct World<'a> {
     pub ssh: &'a dyn Fn(&[String]) -> Result<String, String>,
 }
 
-/// The variables that Nix finds its configuration by, unset ones `None`.
+/// The variables that Nix and apt find their configuration by, unset ones `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {
     /// `HOME`.
@@ -33,6 +33,8 @@ pub struct Env {
     pub xdg_config_dirs: Option<OsString>,
     /// `NIX_CONFIG`: lines of nix.conf.
     pub nix_config: Option<String>,
+    /// `APT_CONFIG`: a file that apt reads before all others.
+    pub apt_config: Option<PathBuf>,
 }
 
 impl Env {
@@ -48,6 +50,7 @@ impl Env {
             xdg_config_home: path("XDG_CONFIG_HOME"),
             xdg_config_dirs: std::env::var_os("XDG_CONFIG_DIRS"),
             nix_config: std::env::var("NIX_CONFIG").ok(),
+            apt_config: path("APT_CONFIG").filter(|file| !file.as_os_str().is_empty()),
         }
     }
 }

@@ -129,6 +129,60 @@ fn the_hold_is_explained_by_what_the_sources_say() {
 }
 
 #[test]
+fn networkd_explains_a_missing_route_and_no_other_failure() {
+    for (way_out, state, failed, expected) in [
+        (
+            no_way(Ground::NoAddress),
+            "degraded",
+            Reason::Dns,
+            Reason::Connecting,
+        ),
+        (
+            no_way(Ground::NoLink),
+            "carrier",
+            Reason::Unreachable,
+            Reason::Connecting,
+        ),
+        (
+            no_way(Ground::NoLink),
+            "no-carrier",
+            Reason::Dns,
+            Reason::NoNetwork,
+        ),
+        (
+            no_way(Ground::Addressed),
+            "routable",
+            Reason::Unreachable,
+            Reason::NoRoute,
+        ),
+        (
+            way("wlan0"),
+            "degraded",
+            Reason::Unreachable,
+            Reason::Unreachable,
+        ),
+    ] {
+        let mut bench = Bench::silent(Policy::default());
+        bench.tell(awake());
+        bench.tell(way_out.clone());
+        bench.tell(networkd(state));
+        bench.fail(failed);
+        assert_eq!(bench.reason(), Some(expected), "{way_out:?} {state}");
+    }
+}
+
+#[test]
+fn a_change_that_networkd_tells_of_is_a_hint() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.tell(networkd("degraded"));
+    let before = bench.gate.bells();
+    bench.tell(networkd("degraded"));
+    assert_eq!(bench.gate.bells(), before);
+    bench.tell(networkd("routable"));
+    assert_eq!(bench.gate.bells(), before + 1);
+}
+
+#[test]
 fn the_resume_sequence_of_a_laptop_with_docker() {
     use Reason::{Asleep, Connecting, NoRoute, Portal, Settling};
     let mut bench = Bench::silent(Policy::default());

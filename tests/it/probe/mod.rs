@@ -54,6 +54,7 @@ impl Probe {
                 groups: self.groups,
             },
             ssl_cert_file: self.ssl_cert_file,
+            ..Request::default()
         };
         let request = serde_json::to_vec(&request).unwrap();
         serde_json::from_slice(&child(&request, &self.env)).unwrap()

@@ -172,7 +172,7 @@ fn prober(target: Target) -> Prober {
         wanted: Wanted {
             groups: vec![vec![target]],
         },
-        ssl_cert_file: None,
+        ..Request::default()
     };
     let program = [env!("CARGO_BIN_EXE_upgrade-gate"), "__probe"];
     Prober::with_program(request, program.map(OsString::from).to_vec())
