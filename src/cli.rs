@@ -16,6 +16,8 @@ use crate::config::span::{self, Span};
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
 use crate::restart::drop_in::Mode;
+use crate::restart::read::scope::Scope;
+use crate::run::pre::Pre;
 use crate::secret;
 
 /// Lets an unattended upgrade start only when it can succeed, and sees it through.
@@ -131,6 +133,9 @@ pub struct Run {
     /// What the command is to find as its own name, `argv[0]`, in place of its path
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub argv0: Option<OsString>,
+    /// A command line, as systemd reads it, to run before COMMAND in each attempt; repeatable
+    #[arg(long, value_name = "COMMANDLINE", long_help = texts::EXEC_START_PRE, allow_hyphen_values = true)]
+    pub exec_start_pre: Vec<Pre>,
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -160,18 +165,43 @@ pub struct Status {
 pub struct DropIn {
     /// The service; `.service` may be left out
     pub unit: String,
-    /// How it is gated
-    #[arg(long, default_value = "run", value_parser = mode_parser())]
-    pub mode: Mode,
-    /// The profile; by default it is named after the service
+    /// How it is gated; by default run for a command that ends, and companion for all others
+    #[arg(long, value_parser = mode_parser())]
+    pub mode: Option<Mode>,
+    /// The profile; by default it is named after the service, or after the template
     #[arg(short, long, value_name = "PROFILE")]
     pub profile: Option<String>,
-    /// Write it below /etc/systemd/system
+    /// Write it below /etc/systemd/system; with --user, below ~/.config/systemd/user
     #[arg(long, conflicts_with = "remove")]
     pub write: bool,
     /// Remove what --write has written
     #[arg(long)]
     pub remove: bool,
+    /// Whose service it is.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Whose units are meant; the system's by default.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeArgs {
+    /// Units of your own user manager, not of the system
+    #[arg(long)]
+    pub user: bool,
+    /// Units of every user's manager, not of the system
+    #[arg(long, conflicts_with = "user")]
+    pub global: bool,
+}
+
+impl ScopeArgs {
+    /// The scope they ask for.
+    pub fn scope(self) -> Scope {
+        match (self.user, self.global) {
+            (true, _) => Scope::User,
+            (false, true) => Scope::Global,
+            (false, false) => Scope::System,
+        }
+    }
 }
 
 /// `lint`.
@@ -183,6 +213,9 @@ pub struct Lint {
     /// Look at every service that is loaded or has a unit file
     #[arg(long, conflicts_with = "units")]
     pub all: bool,
+    /// Whose services they are.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
     /// How long there is no network, for what would become of the unit meanwhile
     #[arg(long, value_name = "SPAN", default_value = "30min", value_parser = parse_finite)]
     pub outage: Duration,
@@ -321,9 +354,11 @@ fn own(argv: &[OsString]) -> &[OsString] {
 }
 
 fn asks_exec_condition(argv: &[OsString]) -> bool {
-    own(argv)
-        .iter()
-        .any(|word| word.to_string_lossy().starts_with("--exec"))
+    own(argv).iter().any(|word| {
+        let word = word.to_string_lossy();
+        // `--exec-start-pre` of `run` is another.
+        word.starts_with("--exec") && !word.starts_with("--exec-s")
+    })
 }
 
 fn mode_parser() -> impl TypedValueParser<Value = Mode> {

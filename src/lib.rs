@@ -10,6 +10,7 @@ pub mod dirs;
 pub mod engine;
 pub mod exit;
 mod fd;
+mod files;
 pub mod gate;
 pub mod probe;
 pub mod report;

@@ -116,6 +116,7 @@ fn exec_condition_is_seen_in_arguments_that_do_not_parse() {
         ("--exec-condition", true),
         ("check --nonsense", false),
         ("run -- true --exec-condition", false),
+        ("run --exec-start-pre=/bin/a --nonsense -- true", false),
     ];
     for (line, asked) in cases {
         assert_eq!(asks_exec_condition(&argv(line)), asked, "{line}");

@@ -56,7 +56,9 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
             "lint what? name a service, as in upgrade-gate lint fwupd-refresh, or give --all",
         ));
     }
-    let source = Source::open(root).await.map_err(|error| refusal(&error))?;
+    let source = Source::open(root, args.scope.scope())
+        .await
+        .map_err(|error| refusal(&error))?;
     let version = source.version().await.map_err(|error| refusal(&error))?;
     let mut report = Report {
         version: version.unwrap_or_else(unknown_version),
@@ -180,7 +182,9 @@ fn refusal(error: &ReadError) -> Refusal {
         | ReadError::Template(_)
         | ReadError::NoService(_) => Exit::Usage,
         ReadError::Unknown { .. } => Exit::Fault,
-        ReadError::Bus(_) | ReadError::NoSystemd(_) | ReadError::Failed { .. } => Exit::Unavailable,
+        ReadError::Bus(_) | ReadError::NoSystemd { .. } | ReadError::Failed { .. } => {
+            Exit::Unavailable
+        }
     };
     Refusal::new(exit, error)
 }

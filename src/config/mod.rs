@@ -13,7 +13,7 @@ pub mod places;
 pub mod problem;
 pub mod profile;
 mod read;
-mod similar;
+pub(crate) mod similar;
 pub mod span;
 pub mod target;
 pub mod watch;

@@ -9,11 +9,14 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
 use serde::Serialize;
 
 use super::problem::{Problem, line_of, lossy};
+use crate::files;
 
 /// The directories that are searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,9 @@ impl Places {
 const MAIN: &str = "upgrade-gate.toml";
 const DROP_INS: &str = "upgrade-gate.d";
 
+/// No configuration is longer; a mistake may be.
+const LONGEST: u64 = 1 << 20;
+
 /// The files to read, in the order in which later ones win.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -48,7 +54,8 @@ pub(super) struct Found {
 pub(super) fn find(places: &Places) -> Found {
     let mut found = Found::default();
     let mut drop_ins = BTreeMap::new();
-    for directory in &places.directories {
+    let directories = found.trusted(&places.directories);
+    for directory in &directories {
         let folder = directory.join(DROP_INS);
         match list(&folder) {
             Ok(paths) => paths
@@ -57,8 +64,9 @@ pub(super) fn find(places: &Places) -> Found {
             Err(error) => found.errors.push(unreadable(&folder, &error)),
         }
     }
-    let directories = places.directories.iter();
-    let mains = directories.map(|directory| directory.join(MAIN));
+    let mains = directories
+        .into_iter()
+        .map(|directory| directory.join(MAIN));
     let main = mains.filter(|path| is_there(path)).reduce(|file, by| {
         found.replaced.push(Replaced {
             file,
@@ -89,6 +97,18 @@ impl fmt::Display for Replaced {
 }
 
 impl Found {
+    fn trusted(&mut self, directories: &[PathBuf]) -> Vec<PathBuf> {
+        let mut trusted = directories.to_vec();
+        trusted.retain(|directory| {
+            let stranger = stranger(directory);
+            self.warnings.extend(stranger.iter().map(|user| {
+                Problem::of_file(directory, format!("is ignored: it belongs to {user}"))
+            }));
+            stranger.is_none()
+        });
+        trusted
+    }
+
     fn sort(&mut self, path: PathBuf, drop_ins: &mut BTreeMap<OsString, PathBuf>) {
         match path.file_name() {
             Some(name) if is_drop_in(name) => {
@@ -102,6 +122,17 @@ impl Found {
             }
         }
     }
+}
+
+/// Who has been given `/run/upgrade-gate`, which the `RuntimeDirectory=upgrade-gate` of a service does: what a lesser user can
+/// write is not root's configuration.
+fn stranger(directory: &Path) -> Option<String> {
+    directory
+        .parent()
+        .filter(|parent| parent.ends_with("run"))?;
+    let owner = fs::metadata(directory).ok()?.uid();
+    let trusted = [0, geteuid().as_raw()].contains(&owner);
+    (!trusted).then(|| files::user_name(owner))
 }
 
 /// Hidden files are an editor's, whatever they end in.
@@ -147,7 +178,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Problem> {
             format!("must be a file, and is {what}"),
         ));
     }
-    let bytes = fs::read(&real).map_err(|error| unreadable(path, &error))?;
+    let bytes = files::read(&real, LONGEST).map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let line = line_of(error.as_bytes(), error.utf8_error().valid_up_to());
         let problem = Problem::of_file(path, "is not UTF-8 text");

@@ -12,6 +12,10 @@ use rustls::pki_types::pem::PemObject;
 use super::fault::{Fault, Kind};
 use super::p521::with_p521;
 use super::trust::Verifier;
+use crate::files;
+
+/// Some hundred certificates have less than one megabyte.
+const LONGEST: u64 = 16 << 20;
 
 /// Where systems keep their bundle, in the order in which they are looked for.
 const SYSTEM: [&str; 5] = [
@@ -104,7 +108,7 @@ fn read(bundle: Option<&Bundle>) -> Result<Verifier, Fault> {
         let advice = "no CA certificates are installed; name a file with NIX_SSL_CERT_FILE";
         Fault::new(Kind::Roots, advice)
     })?;
-    let text = std::fs::read(&bundle.file).map_err(|e| unusable(bundle, &e.to_string()))?;
+    let text = files::read(&bundle.file, LONGEST).map_err(|e| unusable(bundle, &e.to_string()))?;
     let certificates = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok);
     match verifier(certificates.collect()) {
         (_, 0) => Err(unusable(bundle, "it holds no CA certificate")),

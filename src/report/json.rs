@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::sentence;
-use super::status_file::Gate;
+use super::status_file::Living;
 use crate::gate::time::{Monotonic, Wall};
 use crate::gate::verdict::{Evidence, Hold, Verdict};
 
@@ -114,13 +114,13 @@ impl<'a> Event<'a> {
 #[derive(Clone, Debug, Serialize)]
 pub struct StatusLine<'a> {
     version: u32,
-    gates: &'a [Gate],
+    gates: &'a [Living],
     warnings: &'a [String],
 }
 
 impl<'a> StatusLine<'a> {
     /// The line for these gates, and for what could not be read.
-    pub fn line(gates: &'a [Gate], warnings: &'a [String]) -> String {
+    pub fn line(gates: &'a [Living], warnings: &'a [String]) -> String {
         written(&Self {
             version: VERSION,
             gates,

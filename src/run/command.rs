@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use super::child;
+use super::directories;
 use super::judge::Ending;
 use super::signals;
 use crate::clock;
@@ -114,13 +115,24 @@ impl Launcher {
         }
     }
 
+    /// The same, for a command that is to find this as `argv[0]`.
+    #[must_use]
+    pub fn named(&self, argv0: Option<OsString>) -> Self {
+        Self {
+            argv0,
+            ..self.clone()
+        }
+    }
+
     /// Starts `argv` with our terminal, stdin, environment, process group, and ignored and blocked signals.
     ///
     /// To be called within tokio's runtime, by the thread that lives as long as the process: the command gets
     /// SIGTERM when that thread ends. What the command has started in turn does not: under systemd the control
     /// group takes care of it. Variables that name the main process (`LISTEN_PID`) keep naming us.
     pub fn start(&self, argv: &[OsString]) -> Result<Running, StartError> {
-        let child = Command::new(&self.ourselves)
+        let mut command = Command::new(&self.ourselves);
+        hide_our_directories(&mut command);
+        let child = command
             .arg0("upgrade-gate")
             .arg(child::SUBCOMMAND)
             .arg(std::process::id().to_string())
@@ -141,6 +153,19 @@ impl Launcher {
             pid,
             kill_at: None,
         })
+    }
+}
+
+fn hide_our_directories(command: &mut Command) {
+    for name in directories::VARIABLES {
+        let Some(list) = std::env::var_os(name) else {
+            continue;
+        };
+        match directories::of_command(&list) {
+            theirs if theirs == list => continue,
+            theirs if theirs.is_empty() => command.env_remove(name),
+            theirs => command.env(name, theirs),
+        };
     }
 }
 

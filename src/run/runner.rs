@@ -14,6 +14,7 @@ use super::command::Launcher;
 use super::holder::describe_process;
 use super::judge::{Ending, Interruption, Judgement};
 use super::lock::{self, Lock, Tried};
+use super::pre::Pre;
 use super::signals::Signals;
 use super::stamp;
 use crate::clock;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub command: Vec<OsString>,
     /// What the command is to find as `argv[0]`, if not its path.
     pub argv0: Option<OsString>,
+    /// What is run before the command, in each attempt.
+    pub exec_start_pre: Vec<Pre>,
     /// The run settings.
     pub profile: Profile,
     /// What is probed right after a failure.
@@ -98,10 +101,7 @@ impl Runner {
     /// Joins what a run needs. `signals` are taken before, so that none is lost in between.
     pub fn new(plan: Plan, engine: Engine, reporter: Reporter, signals: Signals) -> Self {
         Self {
-            launcher: Launcher {
-                argv0: plan.argv0.clone(),
-                ..Launcher::of_process()
-            },
+            launcher: Launcher::of_process(),
             backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY, plan.seed),
             plan,
             engine,

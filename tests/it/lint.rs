@@ -2,6 +2,8 @@
 
 mod machine;
 mod systemd;
+mod user;
+mod verify;
 
 use std::os::unix::net::UnixListener;
 

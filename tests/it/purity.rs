@@ -57,7 +57,12 @@ const ARITHMETIC_FILES: &[&str] = &[
     "unit.rs",
     "version.rs",
 ];
-const SPANS: &[&str] = &["crate::config::span::", "crate::report::span::"];
+const SPANS: &[&str] = &[
+    "crate::config::span::",
+    "crate::report::span::",
+    // Pure as well.
+    "crate::commandline",
+];
 const FORBIDDEN_WORDS: &[&str] = &[
     "async ",
     ".await",

@@ -8,6 +8,8 @@ mod gates;
 mod limits;
 mod resume;
 mod settings;
+mod upgraders;
+mod waits;
 mod words;
 
 use std::time::Duration;
@@ -42,7 +44,24 @@ pub struct Rule {
     pub id: &'static str,
     /// What is wrong, in a line.
     pub title: &'static str,
-    check: fn(&Case<'_>) -> Option<Said>,
+    check: Check,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Check {
+    /// At most one finding in a unit.
+    Once(fn(&Case<'_>) -> Option<Said>),
+    /// One for each of what is wrong.
+    Each(fn(&Case<'_>) -> Vec<Said>),
+}
+
+impl Rule {
+    fn check(&self, case: &Case<'_>) -> Vec<Said> {
+        match self.check {
+            Check::Once(check) => check(case).into_iter().collect(),
+            Check::Each(check) => check(case),
+        }
+    }
 }
 
 /// What a rule has to say of a unit.
@@ -158,10 +177,19 @@ pub const RULES: &[Rule] = &[
         "a switch to a new system restarts the unit that it runs in",
         settings::switches_itself,
     ),
+    Rule {
+        id: "UG017",
+        title: "systemd ignores a line, or reads it differently",
+        check: Check::Each(settings::ignored_lines),
+    },
 ];
 
 const fn rule(id: &'static str, title: &'static str, check: fn(&Case<'_>) -> Option<Said>) -> Rule {
-    Rule { id, title, check }
+    Rule {
+        id,
+        title,
+        check: Check::Once(check),
+    }
 }
 
 /// What is wrong with the unit, if it is a service that can be started; in the order of the rules.
@@ -169,10 +197,11 @@ pub fn findings(unit: &Unit, version: Version, assumed: Assumed) -> Vec<Finding>
     let Some(case) = Case::of(unit, version, assumed) else {
         return Vec::new();
     };
-    let rules = RULES.iter();
-    rules
-        .filter_map(|rule| (rule.check)(&case).map(|said| Finding { rule, said }))
-        .collect()
+    let found = RULES.iter().flat_map(|rule| {
+        let said = rule.check(&case).into_iter();
+        said.map(move |said| Finding { rule, said })
+    });
+    found.collect()
 }
 
 /// What becomes of the unit during the outage; none if it is no service that can be started, or one that systemd refuses.

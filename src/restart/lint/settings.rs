@@ -128,16 +128,28 @@ pub(super) fn switches_itself(case: &Case<'_>) -> Option<Said> {
     })
 }
 
+/// UG017: a setting that is not there, and looks as if it were.
+pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Said> {
+    let timers = case.unit.timers.iter().flat_map(|timer| &timer.ignored);
+    let lines = case.unit.ignored.iter().chain(timers);
+    let ignored = lines.filter(|ignored| ignored.by(case.version));
+    let said = ignored.map(|ignored| Said {
+        what: format!("{ignored}."),
+        ..Said::default()
+    });
+    said.collect()
+}
+
 fn switches(case: &Case<'_>) -> bool {
     words::lines(case.service).any(|(_, exec)| {
-        let words = words::words(exec);
+        let commands = words::commands(exec);
         ["nixos-rebuild", "switch-to-configuration"]
             .iter()
             .any(|name| {
-                let arguments = words::arguments(&words, name).unwrap_or_default();
+                let arguments = words::arguments(&commands, name).unwrap_or_default();
                 arguments
                     .iter()
-                    .any(|word| matches!(*word, "switch" | "test"))
+                    .any(|word| matches!(word.as_str(), "switch" | "test"))
             })
     })
 }

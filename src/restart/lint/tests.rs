@@ -85,6 +85,7 @@ fn timer() -> Timer {
         persistent: true,
         randomized_delay: secs(0),
         wake_system: false,
+        ignored: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The calls are pipelined, one for each unit; nothing is cached, and nothing but the unit is loaded.
 
 mod decode;
+mod ignored;
 mod properties;
 mod switch;
 
@@ -44,6 +45,10 @@ pub struct Systemd {
 impl Systemd {
     /// Connects, or says within five seconds why it cannot.
     pub async fn connect(address: BusAddress, root: &Path) -> Result<Self, ReadError> {
+        let no_systemd = |error: &dyn ToString| ReadError::NoSystemd {
+            bus: address.name(),
+            why: properties::one_line(&error.to_string()),
+        };
         let connection = address.connect().await?;
         let name = BusName::try_from(SYSTEMD).map_err(|error| no_systemd(&error))?;
         // Unlike a call to the name itself, this starts nothing.
@@ -133,6 +138,8 @@ impl Systemd {
             (decode::unit(&told)?, decode::timers(&told))
         };
         unit.nixos = switch::of(&self.root, &unit);
+        let fragment = unit.fragment.as_deref();
+        unit.ignored = ignored::of(&self.root, &unit.name, fragment, &unit.drop_ins);
         unit.timers = try_join_all(timers.iter().map(|name| self.timer(name))).await?;
         Ok(unit)
     }
@@ -141,8 +148,12 @@ impl Systemd {
         let object = unit_path(name);
         let reply = self.get_all(&object).await?;
         let body = reply.body();
-        let timer = Properties::read(&body).map_err(|why| not_told(&object, &why))?;
-        Ok(decode::timer(name, &timer))
+        let told = Properties::read(&body).map_err(|why| not_told(&object, &why))?;
+        let (fragment, drop_ins) = decode::files(&told);
+        Ok(Timer {
+            ignored: ignored::of(&self.root, name, fragment.as_deref(), &drop_ins),
+            ..decode::timer(name, &told)
+        })
     }
 
     async fn get_all(&self, object: &OwnedObjectPath) -> Result<Message, ReadError> {
@@ -162,8 +173,9 @@ fn is_startable(state: &str) -> bool {
     !matches!(state, "masked" | "masked-runtime" | "alias" | "bad")
 }
 
-fn no_systemd(error: &impl ToString) -> ReadError {
-    ReadError::NoSystemd(properties::one_line(&error.to_string()))
+/// Where a path is below the root.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 fn failed(what: &str, error: &impl ToString) -> ReadError {

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::defaults::Defaults;
+use super::keys;
+use super::scope::{Scope, UnitPaths};
 use super::search::{Found, Fragment, Search};
-use super::settings::{Defaults, Settings};
-use super::unit_text::{self, Assignment};
+use super::settings::Settings;
+use super::unit_text::{self, Assignment, Text};
 use crate::restart::surroundings::Surroundings;
 use crate::restart::unit::{Load, Timer, Unit};
 use crate::restart::version::Version;
@@ -35,11 +38,16 @@ pub struct Read {
 }
 
 impl Files {
-    /// The units below `root`, as they are now; `/` for those of this machine.
+    /// The system's units below `root`, as they are now; `/` for those of this machine.
     pub fn below(root: &Path) -> Self {
+        Self::in_paths(root, UnitPaths::of(Scope::System))
+    }
+
+    /// The units below `root` that are in these directories.
+    pub fn in_paths(root: &Path, paths: UnitPaths) -> Self {
         let mut files = Self {
             root: root.to_owned(),
-            search: Search::below(root),
+            search: Search::below(root, paths),
             defaults: Defaults::default(),
             timers: Vec::new(),
             warnings: Vec::new(),
@@ -74,6 +82,7 @@ impl Files {
         let found = self.search.find(name);
         let mut settings = self.settings(&found);
         self.add_links(&found.name, &mut settings);
+        settings.surroundings.socket |= self.has_socket(&found.name);
         let (service, refused) = settings.service();
         let is_service = found.name.ends_with(".service");
         let refused = if is_service {
@@ -100,15 +109,17 @@ impl Files {
             after: settings.after,
             wanted_by: settings.wanted_by,
             on_failure: settings.on_failure,
+            on_success: settings.on_success,
             nixos: settings.nixos,
             service: is_service.then_some(service),
             timers: self.timers_of(&found.name),
             name: found.name,
+            ignored: settings.ignored,
         };
         Read {
+            warnings: settings.warnings,
             unit,
             surroundings: settings.surroundings,
-            warnings: settings.warnings,
         }
     }
 
@@ -141,29 +152,19 @@ impl Files {
         };
         let drop_ins = self.counting(found.drop_ins.clone());
         for path in std::iter::once(fragment).chain(&drop_ins) {
-            let shown = path.display().to_string();
-            let (assignments, warnings) = self.assignments(path);
-            settings.warnings.extend(warnings);
-            for assignment in &assignments {
-                settings.assign(assignment, &shown);
+            match self.text(path) {
+                Ok(text) => settings.follow(&text, &path.to_string_lossy(), path != fragment),
+                Err(warning) => settings.warnings.push(warning),
             }
         }
         settings
     }
 
-    fn assignments(&self, path: &Path) -> (Vec<Assignment>, Vec<String>) {
-        match self.search.read(path) {
-            Ok(bytes) => {
-                let text = unit_text::parse(&bytes);
-                let warnings = text.warnings.iter();
-                let warnings = warnings.map(|warning| format!("{}:{warning}", path.display()));
-                (text.assignments, warnings.collect())
-            }
-            Err(error) => {
-                let warning = format!("{}: cannot be read: {error}", path.display());
-                (Vec::new(), vec![warning])
-            }
-        }
+    /// The text of a file, or why it cannot be read.
+    fn text(&self, path: &Path) -> Result<Text, String> {
+        let read = self.search.read(path);
+        let text = read.map(|bytes| unit_text::parse(&bytes));
+        text.map_err(|error| format!("{}: cannot be read: {error}", path.display()))
     }
 
     fn add_links(&self, name: &str, settings: &mut Settings) {
@@ -177,6 +178,19 @@ impl Files {
         add(&mut settings.wanted_by, self.search.wanted_by(name));
         add(&mut settings.wants, self.search.linked(name, "wants"));
         add(&mut settings.requires, self.search.linked(name, "requires"));
+    }
+
+    /// Whether there is a socket unit of its name, which starts it; of a template's instances it may be one for all.
+    fn has_socket(&self, name: &str) -> bool {
+        let Some(stem) = name.strip_suffix(".service") else {
+            return false;
+        };
+        let prefix = stem.split_once('@').map_or(stem, |(prefix, _)| prefix);
+        let sockets = [stem, prefix].map(|stem| format!("{stem}.socket"));
+        let found = sockets.iter().map(|socket| self.search.find(socket));
+        found
+            .into_iter()
+            .any(|found| matches!(found.fragment, Fragment::File(_)))
     }
 
     fn timers_of(&self, name: &str) -> Vec<Timer> {
@@ -194,29 +208,37 @@ impl Files {
         files
             .map(|found| {
                 let settings = self.settings(&found);
-                let own = format!("{}.service", found.name.trim_end_matches(".timer"));
-                (settings.triggers.unwrap_or(own), settings.timer)
+                let timer = Timer {
+                    ignored: settings.ignored,
+                    ..settings.timer.timer()
+                };
+                (settings.timer.starts(), timer)
             })
             .collect()
     }
 
     fn read_defaults(&mut self) {
         for path in self.search.configuration() {
-            let (assignments, warnings) = self.assignments(&path);
-            self.warnings.extend(warnings);
-            for assignment in assignments
-                .iter()
-                .filter(|found| found.section == "Manager")
-            {
-                if !self.defaults.assign(assignment) {
-                    let Assignment {
-                        key, value, line, ..
-                    } = assignment;
-                    let file = path.display();
-                    self.warnings.push(format!(
-                        "{file}:{line}: ignored, as {value:?} is no value of {key}="
-                    ));
-                }
+            match self.text(&path) {
+                Ok(text) => self.follow_configuration(&text, &path),
+                Err(warning) => self.warnings.push(warning),
+            }
+        }
+    }
+
+    fn follow_configuration(&mut self, text: &Text, path: &Path) {
+        let file = path.display();
+        let lines = text.ignored.iter().chain(&text.broken);
+        self.warnings
+            .extend(lines.map(|(line, why)| format!("{file}:{line}: {why}")));
+        let of_manager = |found: &&Assignment| found.section == "Manager";
+        for Assignment {
+            key, value, line, ..
+        } in text.assignments.iter().filter(of_manager)
+        {
+            if !self.defaults.assign(key, value) {
+                let why = keys::not_parsed(key, value);
+                self.warnings.push(format!("{file}:{line}: {why}"));
             }
         }
     }

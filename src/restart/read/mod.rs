@@ -1,10 +1,15 @@
 //! Units as systemd has them: asked for over D-Bus, or read from the files below a root directory.
 
 pub mod bus;
+mod calendar;
 mod chroot;
+mod defaults;
 pub mod files;
+mod keys;
+pub mod scope;
 mod search;
 mod settings;
+mod timers;
 mod unit_text;
 mod values;
 
@@ -14,14 +19,16 @@ use std::path::{Path, PathBuf};
 
 use self::bus::Systemd;
 use self::files::Files;
+use self::scope::{Scope, UnitPaths};
 use super::unit::{Load, Unit};
 use super::version::Version;
 use crate::sources::bus::{BusAddress, ConnectError};
 
 /// Where units are read from.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Source {
-    /// The systemd that runs.
+    /// The systemd that runs, the system's or the user's.
     Systemd(Systemd),
     /// The unit files below a root directory.
     Files(Files),
@@ -39,15 +46,27 @@ pub struct All {
 }
 
 impl Source {
-    /// The files below `root`, or, without one, systemd.
-    pub async fn open(root: Option<&Path>) -> Result<Self, ReadError> {
+    /// The files below `root`, or, without one, systemd; nobody but the files knows what is there for all users.
+    pub async fn open(root: Option<&Path>, scope: Scope) -> Result<Self, ReadError> {
+        let bus = match scope {
+            Scope::System => BusAddress::system(),
+            Scope::User => BusAddress::user(),
+            Scope::Global => return Self::files(root.unwrap_or(Path::new("/")), scope),
+        };
         match root {
-            None => Systemd::connect(BusAddress::system(), Path::new("/"))
+            None => Systemd::connect(bus, Path::new("/"))
                 .await
                 .map(Self::Systemd),
-            Some(root) if root.is_dir() => Ok(Self::Files(Files::below(root))),
-            Some(root) => Err(ReadError::NoRoot(root.to_owned())),
+            Some(root) => Self::files(root, scope),
         }
+    }
+
+    fn files(root: &Path, scope: Scope) -> Result<Self, ReadError> {
+        if !root.is_dir() {
+            return Err(ReadError::NoRoot(root.to_owned()));
+        }
+        let files = Files::in_paths(root, UnitPaths::of(scope));
+        Ok(Self::Files(files))
     }
 
     /// systemd's version; none if no file tells it.
@@ -95,8 +114,13 @@ pub enum ReadError {
     #[error("{0}; {INSTEAD}")]
     Bus(Box<ConnectError>),
     /// The bus is there, and systemd is not on it.
-    #[error("systemd is not on the system bus: {0}; {INSTEAD}")]
-    NoSystemd(String),
+    #[error("systemd is not on the {bus}: {why}; {INSTEAD}")]
+    NoSystemd {
+        /// `system bus` or `user bus`.
+        bus: &'static str,
+        /// What the bus answered.
+        why: String,
+    },
     /// systemd refuses, or does not answer.
     #[error("failed to {what}: {why}; {INSTEAD}")]
     Failed {

@@ -42,7 +42,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[watch]\nprofile = '../x'",
         &[
-            ":2: watch.profile: \"../x\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+            ":2: watch.profile: \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
         ],
     ),
     (
@@ -72,13 +72,13 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[profile.'../x']",
         &[
-            ":1: profile.\"../x\": \"../x\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+            ":1: profile.\"../x\": \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
         ],
     ),
     (
         "[profile.'']",
         &[
-            ":1: profile.\"\": \"\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+            ":1: profile.\"\": \"\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
         ],
     ),
     (
@@ -339,6 +339,11 @@ fn what_cannot_be_read_is_an_error_that_names_it() {
     assert!(root.errors()[0].starts_with(&format!("{drop_in}: cannot be read: No such file")));
     let root = Root::new().link(drop_in, "/dev/zero");
     assert_eq!(root.errors(), is(": must be a file, and is something else"));
+    let root = Root::new().file(drop_in, "#".repeat((1 << 20) + 1));
+    assert_eq!(
+        root.errors(),
+        is(": cannot be read: it is longer than 1048576 bytes")
+    );
     let root = Root::new().file("etc/upgrade-gate/upgrade-gate.d", "");
     assert!(
         root.errors()[0].starts_with("etc/upgrade-gate/upgrade-gate.d: cannot be read: Not a dir")

@@ -209,6 +209,19 @@ fn what_is_no_drop_in_is_a_warning() {
 }
 
 #[test]
+#[ignore = "needs root"]
+fn what_a_service_was_given_below_run_is_not_the_configuration() {
+    let root = Root::with(&settle(1))
+        .file("run/upgrade-gate/upgrade-gate.toml", settle(2))
+        .file("run/upgrade-gate/upgrade-gate.d/a.toml", settle(3));
+    assert_eq!(root.profile().settle.as_secs(), 3);
+    std::os::unix::fs::chown(root.path("run/upgrade-gate"), Some(4_000_000_001), None).unwrap();
+    assert_eq!(root.profile().settle.as_secs(), 1);
+    let ignored = "run/upgrade-gate: is ignored: it belongs to 4000000001";
+    assert_eq!(root.warnings(), [ignored]);
+}
+
+#[test]
 fn a_name_that_is_nearly_a_known_profiles_is_a_warning_and_another_is_not() {
     let loaded = Root::with("[profile.mine]\n").load().unwrap();
     assert_eq!(choose(&loaded, "mine").warning, None);

@@ -160,3 +160,15 @@ async fn the_summary_says_how_long_it_waited_and_how_often_it_ran() {
     assert!(said.contains("1 attempt)"), "{said}");
     assert!(output.stdout.is_empty());
 }
+
+#[tokio::test]
+async fn the_command_finds_the_units_own_directories_and_not_the_gates() {
+    let world = World::without_bus(Says::Good);
+    let mut command = world.run_command("", "echo \"$STATE_DIRECTORY ${RUNTIME_DIRECTORY-none}\"");
+    command
+        .env("STATE_DIRECTORY", "/var/lib/a:/var/lib/upgrade-gate/a")
+        .env("RUNTIME_DIRECTORY", "/run/upgrade-gate/a");
+    let output = command.output().await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told, "/var/lib/a none\n");
+}

@@ -1,24 +1,23 @@
 //! What NixOS's switch-to-configuration reads in a unit's files and systemd does not tell.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::files;
 use crate::restart::read::{unit_text, values};
 use crate::restart::unit::{Switch, Unit};
+
+/// No unit file is longer; a mistake may be.
+const LONGEST: u64 = 4 << 20;
 
 /// As the files that systemd has read the unit from have it; a later assignment wins.
 pub(super) fn of(root: &Path, unit: &Unit) -> Switch {
     let mut switch = Switch::default();
     for path in unit.fragment.iter().chain(&unit.drop_ins) {
         // What cannot be read has been read by systemd, and is what it is by default.
-        let text = fs::read(below(root, path)).unwrap_or_default();
+        let text = files::read(&super::below(root, path), LONGEST).unwrap_or_default();
         assign(&mut switch, &text);
     }
     switch
-}
-
-fn below(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 fn assign(switch: &mut Switch, text: &[u8]) {
@@ -34,6 +33,8 @@ fn assign(switch: &mut Switch, text: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::restart::sample;
 
