@@ -7,15 +7,16 @@ use super::trust::{SelfSigned, webpki_error};
 
 /// A TLS failure with `place`; `tcp` is the target that asks the same place without TLS, if there is one.
 pub(super) fn untrusted(place: &str, tcp: Option<&str>, error: &Error) -> Fault {
-    let (doubt, mut detail) = told(place, error);
-    if doubt == Doubt::Unsupported {
-        detail.push_str("; OpenSSL, and so Nix, may accept it");
-        if let Some(tcp) = tcp {
-            detail.push_str(&format!(": the target {tcp} asks without TLS"));
-        }
-    }
+    let (doubt, detail) = told(place, error);
+    let detail = match tcp {
+        _ if doubt != Doubt::Unsupported => detail,
+        None => format!("{detail}; {OPENSSL_MAY}"),
+        Some(tcp) => format!("{detail}; {OPENSSL_MAY}: the target {tcp} asks without TLS"),
+    };
     Fault::new(Kind::Certificate(doubt), detail)
 }
+
+const OPENSSL_MAY: &str = "OpenSSL, and so Nix, may accept it";
 
 fn told(place: &str, error: &Error) -> (Doubt, String) {
     let about = |doubt, what: &str| (doubt, format!("{place} {what}"));
@@ -144,8 +145,9 @@ fn unknown_algorithm(signature: &[u8], key: &[u8]) -> (Doubt, String) {
 
 #[cfg(test)]
 mod tests {
-    use rustls::OtherError;
     use std::sync::Arc;
+
+    use rustls::OtherError;
 
     use super::*;
 

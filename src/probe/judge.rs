@@ -107,11 +107,9 @@ mod tests {
         }
     }
 
-    fn expected(heard: Heard) -> Heard {
-        Heard {
-            body: Body::Expected,
-            ..heard
-        }
+    fn expected(mut heard: Heard) -> Heard {
+        heard.body = Body::Expected;
+        heard
     }
 
     #[test]

@@ -22,12 +22,13 @@ pub(super) async fn tcp(
     let addresses = names.addresses(host, port, Purpose::WayOut).await?;
     let place = place(host, port, &addresses);
     progress.now(silent(&place));
-    connect(&addresses)
-        .await
-        .map_err(|error| match is_routable(&addresses) {
-            true => unconnected(&place, &error),
-            false => no_route(&place),
-        })
+    connect(&addresses).await.map_err(|error| {
+        if is_routable(&addresses) {
+            unconnected(&place, &error)
+        } else {
+            no_route(&place)
+        }
+    })
 }
 
 /// Whether an SSH server introduces itself at `host`.

@@ -64,11 +64,9 @@ pub(super) async fn portal_on_http(web: &Web<'_>, url: &str) -> bool {
     let trail = Trail::new(plain);
     match web.get(&trail.here, &Progress::default()).await {
         Ok(mut reply) => {
-            let body = reply.body(Expected::CacheInfo).await;
-            judge::portal_on_http(&Heard {
-                body,
-                ..trail.hear(&reply)
-            })
+            let mut heard = trail.hear(&reply);
+            heard.body = reply.body(Expected::CacheInfo).await;
+            judge::portal_on_http(&heard)
         }
         Err(_) => false,
     }
@@ -119,17 +117,15 @@ impl Trail {
         progress: &Progress,
         verdict: fn(&Heard) -> Result<(), Kind>,
     ) -> Result<(), Fault> {
-        let head = self.hear(reply);
-        let Err(kind) = verdict(&head) else {
+        let mut heard = self.hear(reply);
+        let Err(kind) = verdict(&heard) else {
             return Ok(());
         };
-        // A body that never ends is judged by what there is of it.
-        progress.now(self.odd(kind, &head));
-        let body = match expected {
-            Some(expected) => reply.body(expected).await,
-            None => Body::Foreign,
-        };
-        let heard = Heard { body, ..head };
+        // What a body that never ends is taken for.
+        progress.now(self.odd(kind, &heard));
+        if let Some(expected) = expected {
+            heard.body = reply.body(expected).await;
+        }
         verdict(&heard).map_err(|kind| self.odd(kind, &heard))
     }
 
