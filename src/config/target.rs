@@ -12,7 +12,7 @@ use crate::secret;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Target {
-    /// `nix-cache:URL`: `GET URL/nix-cache-info` begins with `StoreDir:`.
+    /// `nix-cache:URL`: `GET URL/nix-cache-info` has the line `StoreDir: /nix/store`.
     NixCache {
         /// The cache's URL, `http` or `https`, without `/nix-cache-info`.
         url: String,

@@ -130,7 +130,7 @@ pub enum Outcome {
 /// Why a probe failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// One of `dns`, `unreachable`, `portal`, `proxy`, `tls`, `clock`, `unexpected_answer`.
+    /// One of `dns`, `no_route`, `unreachable`, `portal`, `proxy`, `tls`, `clock`, `unexpected_answer`.
     pub reason: Reason,
     /// The target, as it was written.
     pub target: String,

@@ -94,6 +94,15 @@ fn the_hold_is_explained_by_what_the_sources_say() {
             Reason::Unreachable,
             Reason::Connecting,
         ),
+        (
+            no_way(Ground::NoLink),
+            full(20),
+            Reason::NoRoute,
+            Reason::NoNetwork,
+        ),
+        (way("wlan0"), full(40), Reason::NoRoute, Reason::Connecting),
+        // The kernel has not been asked about the target's own address yet.
+        (way("wlan0"), full(50), Reason::NoRoute, Reason::NoRoute),
         (way("wlan0"), full(70), Reason::Dns, Reason::Dns),
         (way("wlan0"), portal, Reason::Unreachable, Reason::Portal),
         (

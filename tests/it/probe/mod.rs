@@ -1,6 +1,7 @@
 //! The probe child itself: the real binary against real servers on loopback.
 
 mod network;
+mod openssl;
 mod proxies;
 mod trust;
 mod web;
