@@ -6,6 +6,7 @@
 mod case;
 mod gates;
 mod limits;
+mod local;
 mod resume;
 mod settings;
 mod upgraders;
@@ -181,6 +182,16 @@ pub const RULES: &[Rule] = &[
         id: "UG017",
         title: "systemd ignores a line, or reads it differently",
         check: Check::Each(settings::ignored_lines),
+    },
+    rule(
+        "UG018",
+        "the gate's \"not now\" counts as done",
+        gates::not_now_is_done,
+    ),
+    Rule {
+        id: "UG019",
+        title: "a command runs before the gate",
+        check: Check::Each(gates::before_the_gate),
     },
 ];
 

@@ -53,7 +53,7 @@ pub(super) fn persistent(case: &Case<'_>) -> Option<Said> {
             "Persistent=true".to_owned(),
         ],
         ..case.wants_gate(format!(
-            "Persistent=false in {} holds for times at which the timer was not running: the machine was off. What elapses \
+            "Persistent=false in {}, which is the default, is about times at which the timer was not running: the machine was off. What elapses \
              during a sleep is made up for at the resume, once, whatever Persistent= says (systemd.timer(5)). With \
              Persistent=false an upgrade missed while the machine was off is not made up for at all.",
             timer.name
