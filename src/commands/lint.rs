@@ -69,6 +69,7 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
         assumed: Assumed {
             outage: args.outage,
             attempt: args.attempt,
+            of_user: args.scope.scope() != Scope::System,
         },
         judged: Vec::new(),
         looked: None,

@@ -27,6 +27,8 @@ pub struct Assumed {
     pub outage: Duration,
     /// How long an attempt without a network takes to fail.
     pub attempt: Duration,
+    /// Whether it is a unit of a user's manager, which has no network-online.target.
+    pub of_user: bool,
 }
 
 impl Default for Assumed {
@@ -34,6 +36,7 @@ impl Default for Assumed {
         Self {
             outage: Duration::from_secs(30 * 60),
             attempt: Duration::from_secs(5),
+            of_user: false,
         }
     }
 }
