@@ -217,7 +217,7 @@ impl ScopeArgs {
 /// `lint`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Lint {
-    /// The services to look at; `.service` may be left out
+    /// The services to look at, `.service` may be left out; or unit files, such as `./my.service`
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
     /// Look at every service that is loaded or has a unit file

@@ -66,11 +66,15 @@ Examples:
       upgrade-gate lint nixos-upgrade --outage 8h --attempt 30s
   Everything on this machine; exits with 1 if there are findings:
       upgrade-gate lint --all
+  The services of your own user manager:
+      upgrade-gate lint --user --all
   Without systemd, from the unit files below a directory:
       upgrade-gate lint --all --root /mnt
+  A file of a repository, with its drop-ins and timers; exits with 1 if there are findings, as CI needs it:
+      upgrade-gate lint ./units/my.service
 
 The rules UG001, UG002, … are explained one by one in docs/lint.md.
-Units are read from systemd; with --root DIR, from the files below DIR.";
+Units are read from systemd; with --root DIR or --global, from the files below DIR, or /.";
 
 pub(super) const DROP_IN: &str = "\
 Modes:

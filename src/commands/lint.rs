@@ -12,6 +12,7 @@ use crate::cli::Lint;
 use crate::exit::Exit;
 use crate::restart::lint::{self, Assumed, Fate, Finding};
 use crate::restart::read::files::version_below;
+use crate::restart::read::scope::Scope;
 use crate::restart::read::{ReadError, Source, service_name, unit_in_file};
 use crate::restart::unit::{Load, Unit};
 use crate::restart::version::Version;
@@ -32,6 +33,8 @@ pub struct Judged {
 pub struct Report {
     /// The systemd that is judged by.
     pub version: Version,
+    /// Whose services they are.
+    pub scope: Scope,
     /// What is assumed of the outage.
     pub assumed: Assumed,
     /// The services: with `--all`, only those with findings.
@@ -62,9 +65,11 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
     let version = place.version(source.as_ref()).await?;
     let mut report = Report {
         version: version.unwrap_or_else(unknown_version),
+        scope: args.scope.scope(),
         assumed: Assumed {
             outage: args.outage,
             attempt: args.attempt,
+            of_user: args.scope.scope() != Scope::System,
         },
         judged: Vec::new(),
         looked: None,
@@ -111,7 +116,8 @@ impl Place<'_> {
     fn unstartable(&self, judged: &Judged, running: bool) -> Option<String> {
         let Judged { unit, findings, .. } = judged;
         let name = &unit.name;
-        let user = if self.args.scope.user { " --user" } else { "" };
+        let flag = self.args.scope.scope().flag();
+        let user = flag.map(|flag| format!(" {flag}")).unwrap_or_default();
         match &unit.load {
             Load::NotFound if running => Some(format!(
                 "there is no unit {name}; systemctl{user} list-unit-files '*.service' lists those there are"
@@ -188,8 +194,17 @@ impl Report {
 
     /// What is to be said of a unit.
     pub fn judge(&self, unit: Unit) -> Judged {
+        let mut findings = lint::findings(&unit, self.version, self.assumed);
+        if let Some(flag) = self.scope.flag() {
+            let commands = findings
+                .iter_mut()
+                .filter_map(|found| found.said.command.as_mut());
+            commands.for_each(|command| {
+                *command = command.replace("drop-in ", &format!("drop-in {flag} "))
+            });
+        }
         Judged {
-            findings: lint::findings(&unit, self.version, self.assumed),
+            findings,
             fate: lint::fate(&unit, self.version, self.assumed),
             unit,
         }

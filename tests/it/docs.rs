@@ -20,6 +20,7 @@ use upgrade_gate::report::json::{Event, StatusLine};
 use upgrade_gate::report::status_file::Living;
 use upgrade_gate::restart::lint::{Assumed, RULES};
 use upgrade_gate::restart::read::files::Files;
+use upgrade_gate::restart::read::scope::Scope;
 use upgrade_gate::restart::version::Version;
 
 const JSON: &str = include_str!("../../docs/json.md");
@@ -173,6 +174,7 @@ fn lint() -> Value {
     let unit = Files::below(root.path()).unit("u.service").unit;
     let mut report = Report {
         version: Version(257),
+        scope: Scope::System,
         assumed: Assumed::default(),
         judged: Vec::new(),
         looked: Some(Looked {

@@ -168,6 +168,13 @@ pub(super) fn exact(span: Span) -> String {
     Written::from(span).to_string()
 }
 
+/// A setting as the unit has it, or as it has it by not writing it.
+pub(super) fn quoted(key: &str, span: Span, default_ms: u64) -> String {
+    let is_default = span == Some(Duration::from_millis(default_ms));
+    let note = if is_default { " (the default)" } else { "" };
+    format!("{key}={}{note}", exact(span))
+}
+
 /// A span for people.
 pub(super) fn shown(span: Span) -> String {
     span.map_or_else(|| "infinity".to_owned(), format_span)

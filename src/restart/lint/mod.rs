@@ -6,6 +6,7 @@
 mod case;
 mod gates;
 mod limits;
+mod local;
 mod resume;
 mod settings;
 mod upgraders;
@@ -26,6 +27,8 @@ pub struct Assumed {
     pub outage: Duration,
     /// How long an attempt without a network takes to fail.
     pub attempt: Duration,
+    /// Whether it is a unit of a user's manager, which has no network-online.target.
+    pub of_user: bool,
 }
 
 impl Default for Assumed {
@@ -33,6 +36,7 @@ impl Default for Assumed {
         Self {
             outage: Duration::from_secs(30 * 60),
             attempt: Duration::from_secs(5),
+            of_user: false,
         }
     }
 }
@@ -181,6 +185,16 @@ pub const RULES: &[Rule] = &[
         id: "UG017",
         title: "systemd ignores a line, or reads it differently",
         check: Check::Each(settings::ignored_lines),
+    },
+    rule(
+        "UG018",
+        "the gate's \"not now\" counts as done",
+        gates::not_now_is_done,
+    ),
+    Rule {
+        id: "UG019",
+        title: "a command runs before the gate",
+        check: Check::Each(gates::before_the_gate),
     },
 ];
 

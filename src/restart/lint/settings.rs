@@ -1,7 +1,7 @@
 //! Rules about settings that do not do what they say.
 
 use super::Said;
-use super::case::{Case, exact, shown};
+use super::case::{Case, exact, quoted, shown};
 use super::limits::is_restarted;
 use super::words;
 use crate::restart::unit::{ExitStatuses, Kind, Load, Restart, RestartMode};
@@ -71,8 +71,8 @@ pub(super) fn lonely_steps(case: &Case<'_>) -> Option<Said> {
     }
     Some(Said {
         what: format!(
-            "{has} is ignored without {lacks}: each restart comes after RestartSec={}, the last as soon as the first.",
-            exact(Some(delay))
+            "{has} is ignored without {lacks}: each restart comes after {}, the last as soon as the first.",
+            quoted("RestartSec", Some(delay), 100)
         ),
         command: None,
         lines: vec!["[Service]".to_owned(), line],

@@ -3,6 +3,7 @@
 //! There is no list of all ways: a loop until a command succeeds is a wait, whatever the command, unless it asks about this
 //! machine alone; and so is a program of which it is known, or its name says, that it does nothing but ask for the network.
 
+use super::local::is_local;
 use super::upgraders::says;
 use super::words::{commands, program, text};
 use crate::commandline;
@@ -197,80 +198,8 @@ fn script_commands(script: &str) -> Vec<Vec<String>> {
 fn asks_outside(script: &str) -> bool {
     let commands = script_commands(script);
     let mut programs = commands.iter().map(|words| program(&words[0]));
-    script.contains("/dev/tcp/") || programs.any(|name| !LOCAL.contains(&name))
+    script.contains("/dev/tcp/") || programs.any(|name| !is_local(name))
 }
-
-/// What asks about this machine alone, or only looks at what another command has said.
-const LOCAL: &[&str] = &[
-    ":",
-    "[",
-    "[[",
-    "awk",
-    "basename",
-    "blkid",
-    "break",
-    "busctl",
-    "cat",
-    "cd",
-    "continue",
-    "cut",
-    "date",
-    "df",
-    "dirname",
-    "docker",
-    "echo",
-    "egrep",
-    "exec",
-    "exit",
-    "expr",
-    "export",
-    "false",
-    "fgrep",
-    "findmnt",
-    "fuser",
-    "grep",
-    "head",
-    "id",
-    "inotifywait",
-    "journalctl",
-    "kill",
-    "let",
-    "local",
-    "logger",
-    "loginctl",
-    "ls",
-    "lsblk",
-    "lsof",
-    "mount",
-    "mountpoint",
-    "mysqladmin",
-    "pg_isready",
-    "pgrep",
-    "pidof",
-    "podman",
-    "printf",
-    "read",
-    "redis-cli",
-    "return",
-    "sed",
-    "seq",
-    "set",
-    "shift",
-    "sleep",
-    "stat",
-    "sync",
-    "systemctl",
-    "systemd-notify",
-    "tail",
-    "test",
-    "touch",
-    "tr",
-    "true",
-    "udevadm",
-    "wait",
-    "wc",
-    "xset",
-];
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,17 @@ pub enum Scope {
     Global,
 }
 
+impl Scope {
+    /// The option that asks for it, ours and systemctl's; none for the system.
+    pub const fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::System => None,
+            Self::User => Some("--user"),
+            Self::Global => Some("--global"),
+        }
+    }
+}
+
 /// Where the unit files of a [`Scope`] are; every path is absolute, and below another root if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitPaths {
