@@ -86,7 +86,7 @@ fn cut_off_login(rest: &str) -> Option<&str> {
     (!is_port && !is_host).then_some(user)
 }
 
-/// What stands before an `@` and is no secret: `git@host`, `upgrade-gate@x.service`, a path.
+/// What may be shown before an `@`: `git@host`, `upgrade-gate@x.service`, a path.
 fn is_name(login: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || "-_./".contains(c);
     let is_path = login.starts_with('/') && !login.contains([':', '%']);

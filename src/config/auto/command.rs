@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_that_are_looked_up_anew_are_found() {
+    fn inputs_that_are_looked_up_again_are_found() {
         let found = of(
             "nixos-rebuild --update-input nixpkgs --override-input x github:c/d -I nixpkgs=https://e/f",
         );

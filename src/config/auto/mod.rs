@@ -117,7 +117,7 @@ pub fn derive(
 }
 
 /// For a profile that names its targets itself: only nix.conf's `ssl-cert-file`. Nothing else is read, nobody is
-/// asked, and what is wrong in nix.conf is no concern of this upgrade.
+/// asked, and what is wrong in nix.conf does not concern this upgrade.
 pub fn trust(command: &[OsString], world: &World<'_>) -> Derived {
     let command = command::read(&commands(command));
     Derived {

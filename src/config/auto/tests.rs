@@ -151,7 +151,7 @@ fn the_profile_names_the_flake_before_the_command_does() {
 }
 
 #[test]
-fn inputs_of_a_local_flake_that_are_looked_up_anew_are_reached() {
+fn inputs_of_a_local_flake_that_are_looked_up_again_are_reached() {
     let lock = r#"{"root":"r","nodes":{"r":{"inputs":{"nixpkgs":"n"}},
         "n":{"original":{"type":"indirect","id":"nixpkgs"}}}}"#;
     let registry = r#"{"version":2,"flakes":[{"from":{"type":"indirect","id":"nixpkgs"},
