@@ -200,7 +200,7 @@ impl Report {
                 .iter_mut()
                 .filter_map(|found| found.said.command.as_mut());
             commands.for_each(|command| {
-                *command = command.replace("drop-in ", &format!("drop-in {flag} "))
+                *command = command.replace("drop-in ", &format!("drop-in {flag} "));
             });
         }
         Judged {
