@@ -133,11 +133,10 @@ let
         NotifyAccess = service.NotifyAccess or "main";
         # a oneshot has none
         TimeoutStartSec = if oneshot then "infinity" else service.TimeoutStartSec or "infinity";
-        # "not now" is no failure, unless something follows
+        # "not now" is no failure, unless something follows that must not be run after it
         SuccessExitStatus =
           lib.toList (service.SuccessExitStatus or [ ])
-          ++ lib.optional (!follows) "75"
-          ++ lib.optional oneshot "SIGTERM";
+          ++ [ (if oneshot then "SIGTERM" else "75") ];
       }
       // lib.optionalAttrs (pre != [ ]) {
         ExecStartPre = builtins.filter (line: !isCommand line) (linesOf service "ExecStartPre");

@@ -22,14 +22,12 @@ pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal
     set_type(&mut lines, service, stays_oneshot);
     set_commands(&mut lines, wish, service)?;
     if stays_oneshot {
-        set_oneshot(&mut lines, wish.surroundings.start_post);
+        set_oneshot(&mut lines);
     } else {
         lines.set("SuccessExitStatus", "75");
     }
-    if several && !wish.surroundings.start_post {
-        lines.note(
-            "Each command has a gate of its own; if one gives up (75), the next one is still run.",
-        );
+    if several {
+        lines.note("Each command has a gate of its own.");
     }
     if !service.may_notify {
         lines.set("NotifyAccess", "main");
@@ -174,17 +172,15 @@ fn set_timeout_start(lines: &mut Lines, written: Option<Duration>) {
 }
 
 /// Not to be ended while it waits, and no failure if it is stopped.
-fn set_oneshot(lines: &mut Lines, start_post: bool) {
+fn set_oneshot(lines: &mut Lines) {
     lines.note(
         "A oneshot that waits at boot keeps the boot \"starting\"; SIGTERM: stopping it is no failure.",
     );
     lines.set("TimeoutStartSec", "infinity");
-    if start_post {
-        lines.note("\"Not now\" (75) stays a failure: ExecStartPost= must not be run after it.");
-        lines.set("SuccessExitStatus", "SIGTERM");
-    } else {
-        lines.set("SuccessExitStatus", "75 SIGTERM");
-    }
+    lines.note(
+        "\"Not now\" (75) stays a failure: what follows the command must not be run after it.",
+    );
+    lines.set("SuccessExitStatus", "SIGTERM");
 }
 
 /// 75 must neither be a failure nor begin everything again.

@@ -84,7 +84,6 @@ in
       NotifyAccess = "main";
       SuccessExitStatus = [
         3
-        "75"
         "SIGTERM"
       ];
       ExecStart = [
