@@ -29,7 +29,7 @@ pub fn of_signal(number: i32) -> ExitCode {
     as_exit_code(number)
 }
 
-/// The other side: `__die NUMBER`; none for anything else.
+/// The other side: `__die NUMBER`; none for invalid arguments.
 pub fn main(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let number = args.next()?.to_str()?.parse().ok()?;
     Some(by(number))
