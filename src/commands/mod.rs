@@ -39,7 +39,7 @@ pub fn main(argv: &[OsString]) -> ExitCode {
     };
     hidden.unwrap_or_else(|| {
         journal::start(0, false);
-        tracing::error!("upgrade-gate says this to itself; see upgrade-gate --help");
+        tracing::error!("invalid arguments of an internal command; see upgrade-gate --help");
         output::flush();
         Exit::Usage.code().into()
     })
@@ -53,7 +53,7 @@ fn carry_out(argv: &[OsString]) -> ExitCode {
             (call(cli), exec_condition)
         }
         Err(error) => match (refuse(&error, argv), cli::asks_exec_condition(argv)) {
-            // Not even help is a verdict.
+            // Help is not a verdict either.
             (_, true) => (Exit::Usage, true),
             refused => refused,
         },
@@ -104,7 +104,7 @@ fn status(args: &cli::Status, root: &Path) -> Exit {
     printed(&status::status(args, root, &dirs, &mut io::stdout().lock()))
 }
 
-/// Prints why the arguments are no command to carry out, and says what to exit with; help goes to standard output.
+/// Says why the arguments are refused, and returns what to exit with; help goes to standard output.
 fn refuse(error: &clap::Error, argv: &[OsString]) -> Exit {
     let text = cli::complaint(error, argv);
     if !error.use_stderr() {

@@ -1,6 +1,6 @@
 //! Where log lines go: straight to the journal with fields, or to standard error as plain text; never both.
 
-pub(super) mod native;
+mod native;
 
 use std::env;
 use std::fmt;
@@ -73,6 +73,7 @@ pub fn start(verbose: u8, quiet: bool) -> Log {
         Log::Journal if JOURNAL.open().is_ok() => Log::Journal,
         _ => Log::Stderr,
     };
+    JOURNAL.set_notice(native::notice);
     let all = tracing_subscriber::registry()
         .with((log == Log::Journal).then_some(Native))
         .with((log == Log::Stderr).then(plain))

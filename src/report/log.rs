@@ -64,7 +64,7 @@ pub(super) fn ended(end: &AttemptEnd) -> String {
     )
 }
 
-/// Logs that the end is a fault, which is no news but an error.
+/// Logs the end as an error: a fault is said under `--quiet`, and beside JSON.
 pub(super) fn fault(setup: &Setup, summary: &Summary) {
     let text = summed_up(setup.kind, summary);
     error!(upgrade_gate_profile = setup.profile, "{text}");

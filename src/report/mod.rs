@@ -273,7 +273,7 @@ impl Reporter {
         self.notify.status(&sentence::one_line(&summary.why));
     }
 
-    /// Prints the verdict as the answer to `check`. A reader who went away has no use for it, which is no fault.
+    /// Prints the verdict as the answer to `check`. That the reader went away is not a fault.
     pub fn answer(&mut self, verdict: &Verdict, now: Now) -> io::Result<()> {
         let waited = self.waited(now);
         let text = if self.setup.json {

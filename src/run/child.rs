@@ -27,7 +27,7 @@ const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 /// Becomes the command; returns only if that fails, with a shell's exit codes and a message like a shell's. None for
-/// arguments that are no order.
+/// invalid arguments.
 pub fn main(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let order = parse(args)?;
     // Kept across exec, except by set-user-ID programs and those with file capabilities, prctl(2).

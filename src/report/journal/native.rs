@@ -26,7 +26,7 @@ impl<S: Subscriber> Layer<S> for Native {
 }
 
 /// The entry that says how many were dropped while the journal was not read.
-pub(in crate::report) fn notice(lost: u64) -> Vec<u8> {
+pub(super) fn notice(lost: u64) -> Vec<u8> {
     let mut entry = Entry::of_level(Level::WARN);
     entry.put("MESSAGE", &crate::report::output::lost_lines(lost));
     entry.0

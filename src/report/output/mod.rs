@@ -19,7 +19,6 @@ use tokio::runtime::Handle;
 use self::datagram::Datagram;
 use self::queue::Queue;
 use self::stream::Stream;
-use super::journal::native;
 use crate::clock;
 use crate::fd;
 
@@ -27,9 +26,9 @@ use crate::fd;
 pub static STDOUT: Output = Output::new(|| Ok(Box::new(Stream::of(io::stdout()))), plain_notice);
 /// Standard error.
 pub static STDERR: Output = Output::new(|| Ok(Box::new(Stream::of(io::stderr()))), plain_notice);
-/// journald's own socket.
-pub static JOURNAL: Output = Output::new(|| Ok(Box::new(Datagram::journal()?)), native::notice);
-/// The service manager's socket; an error without one.
+/// journald's own socket; whoever uses it sets the notice.
+pub static JOURNAL: Output = Output::new(|| Ok(Box::new(Datagram::journal()?)), |_| Vec::new());
+/// The service manager's socket; an error without one. The few assignments that wait for it fit.
 pub static NOTIFY: Output = Output::new(|| Ok(Box::new(Datagram::notify()?)), |_| Vec::new());
 
 /// How long a reader may read nothing before the process ends without it.
@@ -184,7 +183,7 @@ impl Output {
     /// Whether nothing waits any longer. Under one lock, so that what is said next has a task again.
     fn sends_all(&self) -> bool {
         let mut state = self.lock();
-        // Who cannot be told that it was lost went away.
+        // A reader who went away misses nothing.
         let _ = self.send(&mut state);
         state.awaited = !state.queue.is_empty();
         !state.awaited
@@ -234,7 +233,7 @@ fn plain_notice(lost: u64) -> Vec<u8> {
     format!("upgrade-gate: warning: {}\n", lost_lines(lost)).into_bytes()
 }
 
-/// `3 lines were lost: they were not read in time`.
+/// `3 lines were lost: nothing was read for too long`.
 pub(super) fn lost_lines(lost: u64) -> String {
     let lines = if lost == 1 { "line was" } else { "lines were" };
     format!("{lost} {lines} lost: nothing was read for too long")
