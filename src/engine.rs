@@ -40,9 +40,14 @@ impl Engine {
     /// To be called within a tokio runtime of one thread. `root` is `/`, or another root in tests.
     pub fn start(policy: Policy, request: Request, root: PathBuf) -> Self {
         let (addresses, known) = watch::channel(Vec::new());
+        let once = policy.once;
         let mut engine = Self {
             gate: Gate::new(policy, clock::now()),
-            prober: Prober::new(request),
+            prober: if once {
+                Prober::of_one_look(request)
+            } else {
+                Prober::new(request)
+            },
             sources: Sources::none(),
             addresses,
             suspends: None,
@@ -51,7 +56,8 @@ impl Engine {
             actions: VecDeque::new(),
         };
         engine.step(Event::Tick);
-        engine.sources = sources::start(&engine.root, known);
+        let start = if once { sources::look } else { sources::start };
+        engine.sources = start(&engine.root, known);
         engine
     }
 

@@ -1,7 +1,8 @@
 //! One probe of all targets, in a short-lived child of ourselves.
 //!
 //! The child does what leaks and blocks (name resolution, TLS, proxies), answers in one line of JSON
-//! and ends; a deadline is a kill. So the gate itself stays small and single-threaded.
+//! and ends; a deadline is a kill. So the gate itself stays small and single-threaded. `check`, which ends
+//! with the answer anyway, has a thread for it.
 
 pub mod child;
 pub mod protocol;
@@ -19,6 +20,7 @@ mod prober;
 mod proxy;
 mod roots;
 mod stream;
+mod thread;
 mod trust;
 mod web;
 mod wire;

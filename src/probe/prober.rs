@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::protocol::{Answer, Request, Verdict};
+use super::thread;
 use crate::gate::event::{Failure, Outcome, ProbeId};
 use crate::gate::reason::Reason;
 use crate::{limits, ourselves};
@@ -23,16 +24,22 @@ const LIMIT: Duration = Duration::from_millis(10_500);
 /// How long an answer may be; addresses and one clause are far below.
 const ANSWER_LIMIT: u64 = 64 * 1024;
 
-/// Runs probes as children of this process; dropped, it kills them all.
-///
-/// It must live inside a tokio runtime, and starts no thread.
+/// Runs probes; dropped, it kills those that are children of this process. It must live inside a tokio runtime.
 #[derive(Debug)]
 pub struct Prober {
-    program: Vec<OsString>,
+    place: Place,
     request: Request,
     limit: Duration,
     running: JoinSet<Finished>,
     abandon: Vec<(ProbeId, oneshot::Sender<()>)>,
+}
+
+/// Where probes run.
+#[derive(Clone, Debug)]
+enum Place {
+    /// In a child each, which can be killed and takes its memory with it.
+    Child(Vec<OsString>),
+    Thread,
 }
 
 /// A probe that ended.
@@ -53,10 +60,19 @@ impl Prober {
         Self::with_program(request, words.map(OsString::from).to_vec())
     }
 
+    /// Probes without the cost of a child; the caller's deadline is the only one for sure.
+    pub fn of_one_look(request: Request) -> Self {
+        Self::at(Place::Thread, request)
+    }
+
     /// Probes by running `program`, the first word, with the others as its arguments.
     pub fn with_program(request: Request, program: Vec<OsString>) -> Self {
+        Self::at(Place::Child(program), request)
+    }
+
+    fn at(place: Place, request: Request) -> Self {
         Self {
-            program,
+            place,
             request,
             limit: LIMIT,
             running: JoinSet::new(),
@@ -75,15 +91,24 @@ impl Prober {
     pub fn start(&mut self, id: ProbeId) {
         let (sender, abandoned) = oneshot::channel();
         self.abandon.push((id, sender));
-        let child = spawn(&self.program);
         let (request, limit) = (self.request.clone(), self.limit);
-        self.running.spawn(async move {
-            let answer = match child {
-                Ok(child) => run(child, &request, limit, abandoned).await,
-                Err(error) => Err(format!("cannot start the probe: {error}")),
-            };
-            finished(id, &request, answer)
-        });
+        match &self.place {
+            Place::Child(program) => {
+                let child = spawn(program);
+                self.running.spawn(async move {
+                    let answer = match child {
+                        Ok(child) => run(child, &request, limit, abandoned).await,
+                        Err(error) => Err(format!("cannot start the probe: {error}")),
+                    };
+                    finished(id, &request, answer)
+                });
+            }
+            Place::Thread => {
+                let answer = thread::start(request.clone());
+                let finished = async move { finished(id, &request, answer.await) };
+                self.running.spawn(finished);
+            }
+        }
     }
 
     /// Kills a probe; nothing more is heard of it.
@@ -311,7 +336,7 @@ mod tests {
         prober.start(ProbeId(1));
         let pid = written(&pids).await;
         prober.abandon(ProbeId(1));
-        prober.program = vec!["true".into()];
+        prober.place = Place::Child(vec!["true".into()]);
         prober.start(ProbeId(2));
         assert_eq!(prober.finished().await.id, ProbeId(2));
         gone(&pid).await;

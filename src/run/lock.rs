@@ -164,9 +164,7 @@ impl Lock {
 fn try_path(path: &Path, us: &str) -> io::Result<Tried> {
     loop {
         let file = open(path)?;
-        // The watch before the try: a release between the two is then not missed.
-        let bell = watch(path);
-        let tried = flock(file)?;
+        let (tried, bell) = lock_or_watch(file, || watch(path))?;
         if !is_at(opened(&tried), path) {
             continue;
         }
@@ -192,8 +190,26 @@ fn open(path: &Path) -> io::Result<File> {
     Directory::ours(directory)?.private_file(name)
 }
 
+/// The lock, or the file if another holds it.
+type Attempt = Result<Flock<File>, File>;
+
+/// Watches only what is held by another: closing an inotify descriptor takes the kernel milliseconds.
+fn lock_or_watch<B>(
+    file: File,
+    watch: impl FnOnce() -> Option<B>,
+) -> io::Result<(Attempt, Option<B>)> {
+    match flock(file)? {
+        Ok(lock) => Ok((Ok(lock), None)),
+        Err(file) => {
+            // The watch before the second try: a release between the two is then not missed.
+            let bell = watch();
+            Ok((flock(file)?, bell))
+        }
+    }
+}
+
 /// The file back if another holds the lock.
-fn flock(file: File) -> io::Result<Result<Flock<File>, File>> {
+fn flock(file: File) -> io::Result<Attempt> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Ok(lock)),
         Err((file, Errno::EWOULDBLOCK)) => Ok(Err(file)),
@@ -201,7 +217,7 @@ fn flock(file: File) -> io::Result<Result<Flock<File>, File>> {
     }
 }
 
-fn opened(tried: &Result<Flock<File>, File>) -> &File {
+fn opened(tried: &Attempt) -> &File {
     match tried {
         Ok(lock) => lock,
         Err(file) => file,
@@ -301,6 +317,28 @@ mod tests {
         assert!(futures::poll!(&mut patient).is_pending());
         drop(held);
         assert!(soon(patient).await.is_ok());
+    }
+
+    #[test]
+    fn a_free_lock_is_taken_without_a_watch() {
+        let file = tempfile::tempfile().unwrap();
+        let (tried, _) = lock_or_watch(file, || -> Option<()> { panic!("watched") }).unwrap();
+        assert!(tried.is_ok());
+    }
+
+    #[test]
+    fn a_held_lock_is_watched_before_it_is_tried_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let opened = || open(file.path()).unwrap();
+        let held = flock(opened()).unwrap().unwrap();
+        let (tried, watched) = lock_or_watch(opened(), || Some("watched")).unwrap();
+        assert!(tried.is_err() && watched.is_some());
+        let release = || {
+            drop(held);
+            Some("watched")
+        };
+        let (tried, _) = lock_or_watch(opened(), release).unwrap();
+        assert!(tried.is_ok(), "released while the watch was set");
     }
 
     #[tokio::test]

@@ -39,13 +39,16 @@ pub(crate) const fn backoff() -> Backoff {
 /// `power_changed` is notified when the kernel says that the power supply has changed.
 pub async fn watch(address: BusAddress, events: mpsc::Sender<Event>, power_changed: Arc<Notify>) {
     let mut outlet = Outlet::new(events);
-    let mut road = Road {
-        address,
-        backoff: backoff(),
-        power_changed,
-        been_there: false,
-    };
-    while road.visit(&mut outlet).await.is_ok() {}
+    let mut road = Road::to(address, power_changed);
+    while road.visit(&mut outlet).await.is_ok() && road.rest(&outlet).await.is_ok() {}
+}
+
+/// [`watch`] for one look: a bus that is not there, or goes away, is not waited for.
+pub async fn look(address: BusAddress, events: mpsc::Sender<Event>) {
+    // An error says that nobody listens any more.
+    let _ = Road::to(address, Arc::default())
+        .visit(&mut Outlet::new(events))
+        .await;
 }
 
 /// The way to the bus.
@@ -57,7 +60,16 @@ struct Road {
 }
 
 impl Road {
-    /// Follows the services while the bus is there; returns when it is time to look for it again.
+    const fn to(address: BusAddress, power_changed: Arc<Notify>) -> Self {
+        Self {
+            address,
+            backoff: backoff(),
+            power_changed,
+            been_there: false,
+        }
+    }
+
+    /// Follows the services while the bus is there, and says what is to be said of them then.
     async fn visit(&mut self, outlet: &mut Outlet) -> Result<(), Unheard> {
         let report = match self.address.connect().await {
             Ok(connection) => {
@@ -70,7 +82,11 @@ impl Road {
                 Report::Unknown(error.to_string())
             }
         };
-        outlet.report_all(&report).await?;
+        outlet.report_all(&report).await
+    }
+
+    /// Returns when it is time to look for the bus again.
+    async fn rest(&mut self, outlet: &Outlet) -> Result<(), Unheard> {
         let retry = clock::now().monotonic.after(self.backoff.next());
         while self.wait(retry, outlet).await? {}
         Ok(())

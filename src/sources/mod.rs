@@ -73,6 +73,20 @@ pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
     }
 }
 
+/// [`start`] for one look: no file is watched, as the kernel takes milliseconds to drop such a watch.
+pub fn look(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
+    let (tell, events) = mpsc::channel(ROOM);
+    let mut tasks = JoinSet::new();
+    // There is room for one event.
+    let _ = tell.try_send(Event::PowerSupply(power_supply::read(root)));
+    tasks.spawn(kernel::look(addresses, tell.clone()));
+    tasks.spawn(bus::look(BusAddress::system(), tell));
+    Sources {
+        events,
+        _tasks: tasks,
+    }
+}
+
 /// Tells what the kernel says of the power, and at each change of it has logind asked again, which does not tell of
 /// changes itself.
 async fn power(root: PathBuf, events: mpsc::Sender<Event>, changed: Arc<Notify>) {

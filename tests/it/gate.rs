@@ -3,6 +3,7 @@
 mod buses;
 mod crowd;
 mod manners;
+mod one_look;
 mod refusals;
 mod resume;
 mod status;

@@ -84,6 +84,15 @@ pub async fn watch_with(
     }
 }
 
+/// [`watch()`] for one look: resolv.conf is read, and not watched.
+pub async fn look(addresses: watch::Receiver<Vec<IpAddr>>, events: mpsc::Sender<Event>) {
+    let (settings, never) = (Settings::default(), Notify::new());
+    tokio::select! {
+        () = follow(&settings, addresses, &never, &events) => {}
+        () = events.closed() => {}
+    }
+}
+
 // resolv.conf is the gate's bell, and ours: while no address is known, its name servers are asked for.
 async fn ring(path: &Path, rewritten: &Notify, events: &mpsc::Sender<Event>) {
     let mut conf = ResolvConf::watch(path);
