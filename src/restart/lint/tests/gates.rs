@@ -203,7 +203,7 @@ fn ug019_what_the_gate_comes_too_late_for() {
             before(gated.clone(), "-/usr/bin/git pull"),
             condition(gated.clone(), "/usr/bin/needs-upgrade"),
             changed(gated.clone(), |service| {
-                service.exec_start.insert(0, line("/usr/bin/git pull"))
+                service.exec_start.insert(0, line("/usr/bin/git pull"));
             }),
         ],
         &[
@@ -216,7 +216,7 @@ fn ug019_what_the_gate_comes_too_late_for() {
             ),
             before(job(), "/usr/bin/git pull"),
             changed(gated.clone(), |service| {
-                service.exec_start.push(line("/usr/bin/git push"))
+                service.exec_start.push(line("/usr/bin/git push"));
             }),
         ],
     );
