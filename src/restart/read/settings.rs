@@ -8,8 +8,8 @@ use super::keys;
 use super::timers::TimerSettings;
 use super::unit_text::{Assignment, Text};
 use super::values::{
-    add_exit_status, boolean, is_output, is_unit_name, kind, restart, restart_mode, specifiers,
-    time_span, timeout, unsigned,
+    add_exit_status, boolean, is_output, is_unit_name, kind, notify_access, restart, restart_mode,
+    specifiers, time_span, timeout, unsigned,
 };
 use crate::restart::exec_line;
 use crate::restart::surroundings::Surroundings;
@@ -202,10 +202,7 @@ impl Settings {
             "SuccessExitStatus" => statuses(&mut service.success, value),
             "RestartPreventExitStatus" => statuses(&mut service.prevent, value),
             "RestartForceExitStatus" => statuses(&mut service.force, value),
-            "NotifyAccess" => {
-                service.may_notify = matches!(value, "main" | "exec" | "all");
-                service.may_notify || value == "none"
-            }
+            "NotifyAccess" => set(&mut service.may_notify, notify_access(value)),
             "RemainAfterExit" => set(&mut service.remain_after_exit, boolean(value)),
             _ => self.assign_execution(key, value),
         }
