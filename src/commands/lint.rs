@@ -152,9 +152,14 @@ impl Report {
             templates: all.templates,
         });
         let judged = all.units.into_iter().map(|unit| self.judge(unit));
-        self.judged = judged
-            .filter(|judged| !judged.findings.is_empty())
-            .collect();
+        let (found, clean): (Vec<_>, Vec<_>) =
+            judged.partition(|judged| !judged.findings.is_empty());
+        self.judged = found;
+        for Judged { unit, .. } in clean {
+            if let Load::Refused(why) = unit.load {
+                tracing::warn!("systemd refuses {}: {why}", unit.name);
+            }
+        }
         Ok(())
     }
 
@@ -198,10 +203,10 @@ impl Report {
         if let Some(flag) = self.scope.flag() {
             let commands = findings
                 .iter_mut()
-                .filter_map(|found| found.said.command.as_mut());
-            commands.for_each(|command| {
+                .flat_map(|found| &mut found.said.command);
+            for command in commands {
                 *command = command.replace("drop-in ", &format!("drop-in {flag} "));
-            });
+            }
         }
         Judged {
             findings,

@@ -200,23 +200,22 @@ pub(super) fn before_the_gate(case: &Case<'_>) -> Vec<Said> {
     let mut ungated: Vec<_> = words::lines(case.service).collect();
     let gate = ungated.iter().position(|(_, exec)| words::is_gate(exec));
     ungated.truncate(gate.unwrap_or(0));
-    let is_in_start = case
-        .calls
-        .first()
-        .is_some_and(|call| call.phase == Phase::Start);
+    let first = case.calls.first();
+    let is_last =
+        first.is_some_and(|call| call.phase == Phase::Start) && case.companion().is_none();
     let exposed = ungated
         .into_iter()
-        .filter(|(phase, exec)| is_in_start && needs_gate(*phase, exec));
+        .filter(|(_, exec)| is_last && needs_gate(exec));
     exposed
         .map(|(phase, exec)| case.wants_gate(runs_ungated(phase, exec)))
         .collect()
 }
 
-/// Whether the line is more than a wait, and does not evidently keep to this machine.
-fn needs_gate(phase: Phase, exec: &Exec) -> bool {
+/// Whether the line does not wait itself, and does not evidently keep to this machine.
+fn needs_gate(exec: &Exec) -> bool {
     let commands = words::commands(exec);
     let mut programs = commands.iter().map(|words| words::program(&words[0]));
-    !waits::waits(phase, exec) && programs.any(|name| !is_local(name))
+    !waits::holds_back(exec) && programs.any(|name| !is_local(name))
 }
 
 fn runs_ungated(phase: Phase, exec: &Exec) -> String {

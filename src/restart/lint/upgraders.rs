@@ -110,6 +110,9 @@ const UPGRADERS: &[Upgrader] = &[
     ("swupd", &["update"]),
     ("xbps-install", &["-S", "-u", "--sync", "--update"]),
     ("yay", &["-Sy", "-Su"]),
+    ("eix-sync", &[]),
+    ("pamac", &["checkupdates", "update", "upgrade"]),
+    ("yum-cron", &[]),
     // Whole images.
     ("bootc", &["upgrade", "update", "switch"]),
     ("mender", &["check-update", "install"]),
@@ -121,7 +124,9 @@ const UPGRADERS: &[Upgrader] = &[
     ("ujust", &["update"]),
     ("uupd", &[]),
     ("ublue-update", &[]),
+    ("updatectl", &["update"]),
     // Firmware, applications, containers.
+    ("fwupdtool", &["refresh", "update", "upgrade"]),
     ("brew", &["update", "upgrade"]),
     ("distrobox", &["upgrade"]),
     ("distrobox-upgrade", &[]),
@@ -150,6 +155,12 @@ const UPGRADERS: &[Upgrader] = &[
     ("pipx", &["upgrade", "upgrade-all"]),
     ("rustup", &["update", "self update"]),
     ("uv", &["tool upgrade", "self update"]),
+    ("pip", &["-U", "--upgrade"]),
+    ("pip3", &["-U", "--upgrade"]),
+    ("composer", &["global update", "self-update"]),
+    ("conda", &["update", "upgrade"]),
+    ("mamba", &["update", "upgrade"]),
+    ("tlmgr", &["update"]),
     // Data that is out of date the next day, and configuration that is kept in a repository.
     ("freshclam", &[]),
     ("geoipupdate", &[]),
@@ -188,6 +199,8 @@ pub(super) fn upgrades(exec: &Exec) -> bool {
         Some(phrases.is_empty() || phrases.iter().any(|phrase| says(&words[1..], phrase)))
     });
     known.any(|upgrades| upgrades)
+        // Of pacman there are many wrappers, and all have its options.
+        || commands.iter().any(|words| says(&words[1..], "-Syu"))
         || is_called_upgrade(program(&exec.path))
         || commands
             .iter()
@@ -246,6 +259,8 @@ mod tests {
             "/usr/bin/apk --no-cache upgrade",
             "/usr/bin/zypper --non-interactive dup",
             "/bin/sh -c 'cd /etc/nixos; git pull --ff-only'",
+            "/usr/bin/trizen -Syyu --noconfirm",
+            "/opt/venv/bin/pip install -U yt-dlp",
         ] {
             assert!(upgrades(&exec(line)), "{line}");
         }

@@ -10,15 +10,18 @@ use crate::commandline;
 use crate::restart::policy::Phase;
 use crate::restart::unit::Exec;
 
+/// Whether this command line goes on only when there is a network, as far as it knows.
+pub(super) fn holds_back(exec: &Exec) -> bool {
+    loops(&text(exec)).iter().any(Loop::is_wait)
+        || commands(exec).iter().any(|words| is_waiter(words))
+}
+
 /// Whether this command line waits for a network, or asks for one, before the unit's work begins.
 pub(super) fn waits(phase: Phase, exec: &Exec) -> bool {
-    if loops(&text(exec)).iter().any(Loop::is_wait) {
+    if holds_back(exec) {
         return true;
     }
     let commands = commands(exec);
-    if commands.iter().any(|words| is_waiter(words)) {
-        return true;
-    }
     let before_work = match (phase, commands.len()) {
         // What is asked after the work, or is the work, holds nothing back.
         (Phase::Start, count) => &commands[..count.saturating_sub(1)],

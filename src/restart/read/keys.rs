@@ -229,6 +229,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::restart::exec_line;
 
     #[test]
     fn a_misspelt_or_misplaced_key_is_answered_with_what_is_meant() {
@@ -268,6 +269,30 @@ mod tests {
         let why = unknown_section("a.service", "service").unwrap();
         assert!(why.contains("[Service]"), "{why}");
         assert!(unknown_section("a.service", "Timer").is_some());
+    }
+
+    #[test]
+    fn a_comment_behind_a_value_is_named_as_one() {
+        let said = not_parsed("Restart", "on-failure  # try again");
+        assert!(said.contains("a comment needs a line of its own"), "{said}");
+        let said = not_parsed("Restart", "never");
+        assert_eq!(said, "failed to parse Restart= value \"never\", ignoring");
+    }
+
+    #[test]
+    fn a_comment_behind_a_command_line_is_handed_to_the_program_unless_that_is_a_script() {
+        let misread = |line| misread_command("ExecStart", &exec_line::parse(line));
+        let said = misread("/bin/a b # every day").unwrap();
+        assert!(said.contains("\"# every day\""), "{said}");
+        for line in [
+            "/bin/a b",
+            "/bin/a #b",
+            "/bin/sh -c 'a b' # every day",
+            "/bin/a \"b # c\"",
+        ] {
+            assert_eq!(misread(line), None, "{line}");
+        }
+        assert!(misread("-").is_some() && misread("\"/bin/a").is_some());
     }
 
     #[test]

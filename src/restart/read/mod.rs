@@ -31,7 +31,7 @@ pub enum Source {
     /// The systemd that runs, the system's or the user's.
     Systemd(Systemd),
     /// The unit files below a root directory.
-    Files(Files),
+    Files(Box<Files>),
 }
 
 /// Every service that there is.
@@ -66,7 +66,7 @@ impl Source {
             return Err(ReadError::NoRoot(root.to_owned()));
         }
         let files = Files::in_paths(root, UnitPaths::of(scope));
-        Ok(Self::Files(files))
+        Ok(Self::Files(Box::new(files)))
     }
 
     /// Whether the systemd that runs is asked.

@@ -8,8 +8,8 @@ use super::keys;
 use super::timers::TimerSettings;
 use super::unit_text::{Assignment, Text};
 use super::values::{
-    add_exit_status, boolean, is_output, is_unit_name, kind, restart, restart_mode, specifiers,
-    time_span, timeout, unsigned,
+    add_exit_status, boolean, is_output, is_unit_name, kind, notify_access, restart, restart_mode,
+    specifiers, time_span, timeout, unsigned,
 };
 use crate::restart::exec_line;
 use crate::restart::surroundings::Surroundings;
@@ -44,6 +44,8 @@ pub(super) struct Settings {
     default_timeout: Span,
     bus_name: bool,
     stops: bool,
+    /// `SuccessAction=`, which a service may consist of.
+    acts: bool,
 }
 
 impl Settings {
@@ -70,6 +72,7 @@ impl Settings {
             default_timeout: defaults.timeout_start,
             bus_name: false,
             stops: false,
+            acts: false,
         }
     }
 
@@ -117,6 +120,9 @@ impl Settings {
         } = assignment;
         if let Some(why) = keys::unknown_key(section, key) {
             return self.ignore(file, *line, why, None);
+        }
+        if key == "SuccessAction" {
+            self.acts = !matches!(value.as_str(), "" | "none");
         }
         let understood = match section.as_str() {
             "Unit" => self.assign_unit(key, value),
@@ -199,10 +205,7 @@ impl Settings {
             "SuccessExitStatus" => statuses(&mut service.success, value),
             "RestartPreventExitStatus" => statuses(&mut service.prevent, value),
             "RestartForceExitStatus" => statuses(&mut service.force, value),
-            "NotifyAccess" => {
-                service.may_notify = matches!(value, "main" | "exec" | "all");
-                service.may_notify || value == "none"
-            }
+            "NotifyAccess" => set(&mut service.may_notify, notify_access(value)),
             "RemainAfterExit" => set(&mut service.remain_after_exit, boolean(value)),
             _ => self.assign_execution(key, value),
         }
@@ -311,11 +314,11 @@ impl Settings {
         let oneshot = service.kind == Kind::Oneshot;
         let restarts_good = matches!(service.restart, Restart::Always | Restart::OnSuccess);
         let why = match service.exec_start.len() {
-            0 if !self.stops && !oneshot => "it has no ExecStart=",
-            0 if !self.stops && !service.remain_after_exit => {
-                "it has neither ExecStart= nor ExecStop="
+            0 if !self.stops && !self.acts => "it has neither ExecStart= nor ExecStop=",
+            0 if !oneshot => "it has no ExecStart=, and is not of Type=oneshot",
+            0 if !service.remain_after_exit && !self.acts => {
+                "it has no ExecStart=, and no RemainAfterExit=yes"
             }
-            0 if !oneshot && !service.remain_after_exit => "it has no ExecStart=",
             2.. if !oneshot => "it has more than one ExecStart=, which is for Type=oneshot only",
             _ if oneshot && restarts_good => {
                 "Restart=always and on-success are not for Type=oneshot"

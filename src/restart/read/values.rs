@@ -91,6 +91,15 @@ pub(super) fn kind(value: &str) -> Option<Kind> {
     })
 }
 
+/// `NotifyAccess=`: whether anyone may notify.
+pub(super) fn notify_access(value: &str) -> Option<bool> {
+    match value {
+        "none" => Some(false),
+        "main" | "exec" | "all" => Some(true),
+        _ => None,
+    }
+}
+
 /// `Restart=`.
 pub(super) fn restart(value: &str) -> Option<Restart> {
     Some(match value {

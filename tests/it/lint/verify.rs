@@ -175,3 +175,22 @@ fn what_breaks_a_file_for_systemd_breaks_it_for_us() {
         assert!(!loaded && matches!(read.load, Load::Refused(_)), "{bad:?}");
     }
 }
+
+#[test]
+#[ignore = "needs systemd-analyze"]
+fn a_service_without_a_command_is_refused_as_systemd_refuses_it() {
+    for text in [
+        "[Service]\nExecStop=/bin/true\n",
+        "[Service]\nExecStop=/bin/true\nRemainAfterExit=yes\n",
+        "[Service]\nType=simple\nExecStop=/bin/true\nRemainAfterExit=yes\n",
+        "[Service]\nType=oneshot\nRemainAfterExit=yes\n",
+        "[Service]\nType=oneshot\n[Unit]\nSuccessAction=exit\n",
+        "[Service]\nType=simple\n[Unit]\nSuccessAction=exit\n",
+        "[Service]\n[Unit]\nSuccessAction=none\n",
+    ] {
+        let root = written("a.service", text.as_bytes());
+        let (_, loaded) = systemd(&root.path().join("etc/systemd/system"), "a.service");
+        let read = Files::below(root.path()).unit("a.service").unit;
+        assert_eq!(read.load == Load::Loaded, loaded, "{text}: {:?}", read.load);
+    }
+}

@@ -201,6 +201,11 @@ fn ug019_what_the_gate_comes_too_late_for() {
                 "/nix/store/x-unit-script-u-pre-start/bin/u-pre-start",
             ),
             before(gated.clone(), "-/usr/bin/git pull"),
+            before(
+                gated.clone(),
+                "/usr/bin/curl -fo /run/list https://example.org",
+            ),
+            before(gated.clone(), "/bin/ping -c1 example.org"),
             condition(gated.clone(), "/usr/bin/needs-upgrade"),
             changed(gated.clone(), |service| {
                 service.exec_start.insert(0, line("/usr/bin/git pull"));
@@ -209,6 +214,12 @@ fn ug019_what_the_gate_comes_too_late_for() {
         &[
             gated.clone(),
             before(gated.clone(), "/bin/mkdir -p /var/lib/u"),
+            before(gated.clone(), "/lib/systemd/systemd-networkd-wait-online"),
+            {
+                let mut behind = before(gated.clone(), "/usr/bin/git pull");
+                behind.requires.push("upgrade-gate@u.service".to_owned());
+                behind
+            },
             condition(gated.clone(), "/usr/bin/test -e /etc/u"),
             before(
                 before(job(), "upgrade-gate wait-online"),
