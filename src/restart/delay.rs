@@ -72,10 +72,25 @@ impl Growth {
             return self.longest;
         }
         let ratio = self.longest.as_secs_f64() / first.as_secs_f64();
-        let exponent = f64::from(restart - 1) / f64::from(self.steps);
-        let micros = first.as_micros() as f64 * ratio.powf(exponent);
+        let micros = first.as_micros() as f64 * power(ratio, restart - 1, self.steps);
         Duration::from_micros(micros as u64).clamp(first, self.longest)
     }
+}
+
+/// `base` (at least 1) to the power of `numerator / denominator`: std's `powf` would make every start load libm.
+fn power(base: f64, numerator: u32, denominator: u32) -> f64 {
+    let whole = |power: u32| i32::try_from(power).unwrap_or(i32::MAX);
+    let (mut low, mut root) = (1.0, base);
+    // Enough halvings for all 53 bits, from above: exact roots stay exact.
+    for _ in 0..100 {
+        let middle = f64::midpoint(low, root);
+        if middle.powi(whole(denominator)) < base {
+            low = middle;
+        } else {
+            root = middle;
+        }
+    }
+    root.powi(whole(numerator))
 }
 
 #[cfg(test)]
@@ -133,6 +148,21 @@ mod tests {
             assert!(close, "{:?} instead of {expected:?}", first(delays));
             assert_eq!(delays.settled_from(), steps + 1);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_power_is_what_libm_says(base in 1.0..1e9_f64, numerator in 0..1000_u32, more in 1..1000_u32) {
+            let exact = base.powf(f64::from(numerator) / f64::from(numerator + more));
+            let ours = power(base, numerator, numerator + more);
+            prop_assert!((ours / exact - 1.0).abs() < 1e-9, "{ours} instead of {exact}");
+        }
+    }
+
+    #[test]
+    fn an_exact_root_stays_exact() {
+        assert_eq!(power(1024.0, 3, 5), 64.0);
+        assert_eq!(power(1.0, 7, u32::MAX), 1.0);
     }
 
     #[test]

@@ -222,6 +222,18 @@ in_a_namespace! {
         assert_eq!(ground, Ground::NoAddress);
     }
 
+    async fn a_way_through_a_link_without_an_address_has_another_links_ground() {
+        online().await;
+        ip("link add eth1 type veth peer name far1
+            link set far1 up
+            link set eth1 up
+            route add 203.0.113.7/32 dev eth1");
+        reached("203.0.113.7").await;
+        let seen = way_out(&[TARGET]).await;
+        assert_eq!(seen.hops[&TARGET].as_ref().unwrap().interface, "eth1");
+        assert_eq!(seen.ground, Ground::Addressed);
+    }
+
     async fn routes_that_lead_nowhere_are_no_way() {
         online().await;
         for kind in ["unreachable", "prohibit", "blackhole", "throw"] {

@@ -93,9 +93,10 @@ pub(super) fn route_to(address: IpAddr, through: Option<u32>) -> Vec<u8> {
     body
 }
 
-/// The body of `RTM_GETLINK`: all links, without their counters.
-pub(super) fn all_links() -> Vec<u8> {
+/// The body of `RTM_GETLINK`: this link or, in a dump with index 0, all; without counters where the kernel can.
+pub(super) fn link_at(index: u32) -> Vec<u8> {
     let mut body = vec![0; 16];
+    body[4..8].copy_from_slice(&index.to_ne_bytes());
     push_attribute(
         &mut body,
         IFLA_EXT_MASK,
@@ -104,9 +105,11 @@ pub(super) fn all_links() -> Vec<u8> {
     body
 }
 
-/// The body of `RTM_GETADDR`: all addresses of both families.
-pub(super) fn all_addresses() -> Vec<u8> {
-    vec![0; 8]
+/// The body of `RTM_GETADDR`: a link's addresses of both families, or with index 0 all. Before Linux 4.20 always all.
+pub(super) fn addresses_at(index: u32) -> Vec<u8> {
+    let mut body = vec![0; 8];
+    body[4..8].copy_from_slice(&index.to_ne_bytes());
+    body
 }
 
 // Every value of ours is a multiple of four bytes long, so nothing is to be padded.

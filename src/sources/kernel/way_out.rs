@@ -1,6 +1,6 @@
 //! Computes the way out and the ground from the kernel's answers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Result;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 
 use super::message::{
-    Link, RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, Route,
-    all_addresses, all_links, link, route, route_to, usable_address,
+    Link, Message, RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE,
+    Route, addresses_at, link, link_at, route, route_to, usable_address,
 };
 use super::queries::{Answer, Queries};
 use crate::gate::event::{Ground, Hop, WayOut};
@@ -49,17 +49,46 @@ pub(super) async fn read(
         let found = ask(queries, address, scope.as_deref()).await?;
         routes.push((address, found));
     }
-    let links = links(queries).await?;
-    let with_address = queries
-        .all(RTM_GETADDR, &all_addresses(), |message| {
-            usable_address(message.payload).filter(|_| message.kind == RTM_NEWADDR)
-        })
-        .await?;
+    let (links, ground) = match on_the_way(queries, &routes).await? {
+        // One link with an address is ground enough: containers have links by the hundred.
+        (links, Ground::Addressed) => (links, Ground::Addressed),
+        _ => everywhere(queries).await?,
+    };
     Ok(WayOut {
         hops: hops(routes, &links),
         known: !addresses.is_empty(),
-        ground: ground(&links, &with_address),
+        ground,
     })
+}
+
+/// The links that the routes lead through, and the ground that they are.
+async fn on_the_way(
+    queries: &mut Queries,
+    routes: &[(IpAddr, Option<Route>)],
+) -> Result<(Links, Ground)> {
+    let mut links = Links::new();
+    let mut with_address = Vec::new();
+    let ways = routes.iter().filter_map(|(_, route)| *route);
+    let interfaces: BTreeSet<u32> = ways.map(|route| route.interface).collect();
+    for index in interfaces {
+        links.extend(link_of(queries, index).await?);
+        with_address.extend(usable_addresses(queries, index).await?);
+    }
+    let ground = ground(&links, &with_address);
+    Ok((links, ground))
+}
+
+/// All links, and the ground that they are.
+async fn everywhere(queries: &mut Queries) -> Result<(Links, Ground)> {
+    let links = queries
+        .all(RTM_GETLINK, &link_at(0), |message| {
+            link(message.payload).filter(|_| message.kind == RTM_NEWLINK)
+        })
+        .await?;
+    let links = links.into_iter().map(|link| (link.index, link)).collect();
+    let with_address = usable_addresses(queries, 0).await?;
+    let ground = ground(&links, &with_address);
+    Ok((links, ground))
 }
 
 // Every destination with the interface its scope names.
@@ -116,13 +145,26 @@ fn cannot_be_asked(address: IpAddr, errno: Errno) -> bool {
 
 type Links = HashMap<u32, Link>;
 
-async fn links(queries: &mut Queries) -> Result<Links> {
-    let links = queries
-        .all(RTM_GETLINK, &all_links(), |message| {
-            link(message.payload).filter(|_| message.kind == RTM_NEWLINK)
-        })
-        .await?;
-    Ok(links.into_iter().map(|link| (link.index, link)).collect())
+/// None if it has gone meanwhile.
+async fn link_of(queries: &mut Queries, index: u32) -> Result<Option<(u32, Link)>> {
+    let mut found = None;
+    let take = |message: Message| {
+        found = link(message.payload).filter(|_| message.kind == RTM_NEWLINK);
+    };
+    queries.one(RTM_GETLINK, &link_at(index), take).await?;
+    Ok(found.map(|link| (link.index, link)))
+}
+
+/// The indices of links, once for each usable address.
+async fn usable_addresses(queries: &mut Queries, index: u32) -> Result<Vec<u32>> {
+    let read =
+        |message: Message| usable_address(message.payload).filter(|_| message.kind == RTM_NEWADDR);
+    let found = queries.all(RTM_GETADDR, &addresses_at(index), read).await;
+    match found {
+        // The link has gone meanwhile.
+        Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => Ok(Vec::new()),
+        found => found,
+    }
 }
 
 // The same address may be asked for in several scopes: a way is a way.
