@@ -129,7 +129,7 @@ impl Reader<'_> {
     }
 
     fn escaped(&mut self) {
-        // An escaped end of line is no character at all.
+        // An escaped end of line counts for nothing.
         if let Some(c) = self.rest.next().filter(|c| *c != '\n') {
             self.push(c);
         }

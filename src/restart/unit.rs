@@ -266,6 +266,13 @@ pub struct Prefixes {
     pub via_shell: bool,
 }
 
+impl Prefixes {
+    /// Whether the command is one that any process can run as systemd would, but for `-`.
+    pub fn is_plain(self) -> bool {
+        self.privileges == Privileges::Unit && !self.via_shell
+    }
+}
+
 /// With which privileges a command line runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Privileges {

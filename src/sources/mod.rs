@@ -7,7 +7,6 @@ mod logind;
 mod netlink;
 mod network_manager;
 mod networkd;
-mod power;
 pub mod power_supply;
 mod resolv_conf;
 pub mod suspend_count;
@@ -15,13 +14,13 @@ pub mod uevent;
 mod upower;
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use self::bus::{BusAddress, Sysfs};
+use self::bus::BusAddress;
 use self::uevent::PowerBell;
 use crate::gate::event::Event;
 
@@ -64,26 +63,26 @@ pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
     let (tell, events) = mpsc::channel(ROOM);
     let mut tasks = JoinSet::new();
     let bell = Arc::new(Notify::new());
-    let supplies = root.to_owned();
-    let sysfs = Sysfs {
-        read: move || power_supply::read(&supplies),
-        bell: Arc::clone(&bell),
-    };
     tasks.spawn(kernel::watch(addresses, tell.clone()));
     tasks.spawn(clock_step::watch(tell.clone()));
-    tasks.spawn(ring(bell));
-    tasks.spawn(bus::watch(BusAddress::system(), tell, sysfs));
+    tasks.spawn(power(root.to_owned(), tell.clone(), Arc::clone(&bell)));
+    tasks.spawn(bus::watch(BusAddress::system(), tell, bell));
     Sources {
         events,
         _tasks: tasks,
     }
 }
 
-/// Rings when a power supply changes.
-async fn ring(bell: Arc<Notify>) {
+/// Tells what the kernel says of the power, and at each change of it has logind asked again, which does not tell of
+/// changes itself.
+async fn power(root: PathBuf, events: mpsc::Sender<Event>, changed: Arc<Notify>) {
     let mut supplies = PowerBell::listen();
     loop {
+        let power = power_supply::read(&root);
+        if events.send(Event::PowerSupply(power)).await.is_err() {
+            return;
+        }
         supplies.changed().await;
-        bell.notify_one();
+        changed.notify_one();
     }
 }

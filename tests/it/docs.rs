@@ -17,7 +17,7 @@ use upgrade_gate::gate::time::{Monotonic, Wall};
 use upgrade_gate::gate::verdict::{Evidence, Hold, Verdict};
 use upgrade_gate::report::journal::MESSAGE_IDS;
 use upgrade_gate::report::json::{Event, StatusLine};
-use upgrade_gate::report::status_file::Gate;
+use upgrade_gate::report::status_file::Living;
 use upgrade_gate::restart::lint::{Assumed, RULES};
 use upgrade_gate::restart::read::files::Files;
 use upgrade_gate::restart::read::scope::Scope;
@@ -160,7 +160,7 @@ fn summary() -> Value {
 }
 
 fn status() -> Value {
-    let line = StatusLine::line(&[Gate::default()], &[]);
+    let line = StatusLine::line(&[Living::default()], &[]);
     serde_json::from_str(&line).expect("json")
 }
 
@@ -199,6 +199,7 @@ fn actual() -> Fields {
         ("verdict.evidence", keys(&open()["evidence"])),
         ("attempt_started", own(&started)),
         ("attempt_ended", own(&ended)),
+        ("lost", own(&told(Event::Lost { lines: 1 }))),
         ("summary", own(&summary())),
         ("lint", keys(&lint())),
         ("lint.units", keys(&lint()["units"][0])),

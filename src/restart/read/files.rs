@@ -100,6 +100,7 @@ impl Files {
         let found = self.search.find(name);
         let mut settings = self.settings(&found);
         self.add_links(&found.name, &mut settings);
+        settings.surroundings.socket |= self.has_socket(&found.name);
         let (service, refused) = settings.service();
         let is_service = found.name.ends_with(".service");
         let refused = if is_service {
@@ -193,6 +194,19 @@ impl Files {
         add(&mut settings.wanted_by, self.search.wanted_by(name));
         add(&mut settings.wants, self.search.linked(name, "wants"));
         add(&mut settings.requires, self.search.linked(name, "requires"));
+    }
+
+    /// Whether there is a socket unit of its name, which starts it; of a template's instances it may be one for all.
+    fn has_socket(&self, name: &str) -> bool {
+        let Some(stem) = name.strip_suffix(".service") else {
+            return false;
+        };
+        let prefix = stem.split_once('@').map_or(stem, |(prefix, _)| prefix);
+        let sockets = [stem, prefix].map(|stem| format!("{stem}.socket"));
+        let found = sockets.iter().map(|socket| self.search.find(socket));
+        found
+            .into_iter()
+            .any(|found| matches!(found.fragment, Fragment::File(_)))
     }
 
     fn timers_of(&self, name: &str, wanted_by: &[String]) -> Vec<Timer> {

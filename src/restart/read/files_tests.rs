@@ -1,5 +1,8 @@
 //! Units from files, in a root of their own.
 
+#[path = "surroundings_tests.rs"]
+mod surroundings;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! The settings that concern us, and what else is written where they are meant: keys that systemd does not know. Pure.
 
-use crate::config::similar::distance;
 use crate::restart::exec_line::Parsed;
 use crate::restart::unit::Exec;
 use crate::restart::version::Version;
+use strsim::levenshtein as distance;
 
 /// What may stand in a section.
 struct Section {
@@ -19,6 +19,7 @@ const SECTIONS: &[Section] = &[
         name: "Unit",
         ours: &[
             "After",
+            "Before",
             "BindsTo",
             "OnFailure",
             "OnSuccess",
@@ -27,6 +28,7 @@ const SECTIONS: &[Section] = &[
             "StartLimitBurst",
             "StartLimitInterval",
             "StartLimitIntervalSec",
+            "SuccessAction",
             "Wants",
         ],
         others: &["BindTo", "StartLimitAction"],
@@ -36,14 +38,18 @@ const SECTIONS: &[Section] = &[
         ours: &[
             "BusName",
             "DynamicUser",
+            "Environment",
+            "EnvironmentFile",
             "ExecCondition",
             "ExecStart",
             "ExecStartPost",
             "ExecStartPre",
             "ExecStop",
+            "ExecStopPost",
             "IPAddressDeny",
             "NetworkNamespacePath",
             "NotifyAccess",
+            "PassEnvironment",
             "PrivateNetwork",
             "ProtectSystem",
             "RemainAfterExit",
@@ -59,6 +65,7 @@ const SECTIONS: &[Section] = &[
             "RootImage",
             "RuntimeDirectory",
             "RuntimeMaxSec",
+            "Sockets",
             "StandardOutput",
             // Where they were until systemd 229, and are still read.
             "StartLimitBurst",
@@ -69,6 +76,7 @@ const SECTIONS: &[Section] = &[
             "TimeoutStartSec",
             "Type",
             "User",
+            "WatchdogSec",
         ],
         others: &[
             "RestartKillSignal",
@@ -94,7 +102,7 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         name: "Install",
-        ours: &["RequiredBy", "WantedBy"],
+        ours: &["RequiredBy", "UpheldBy", "WantedBy"],
         others: &[],
     },
 ];

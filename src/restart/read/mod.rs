@@ -26,6 +26,7 @@ use crate::sources::bus::{BusAddress, ConnectError};
 
 /// Where units are read from.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Source {
     /// The systemd that runs, the system's or the user's.
     Systemd(Systemd),

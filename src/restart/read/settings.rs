@@ -44,8 +44,6 @@ pub(super) struct Settings {
     default_timeout: Span,
     bus_name: bool,
     stops: bool,
-    /// `SuccessAction=`, which a service may consist of.
-    acts: bool,
 }
 
 impl Settings {
@@ -72,7 +70,6 @@ impl Settings {
             default_timeout: defaults.timeout_start,
             bus_name: false,
             stops: false,
-            acts: false,
         }
     }
 
@@ -121,9 +118,6 @@ impl Settings {
         if let Some(why) = keys::unknown_key(section, key) {
             return self.ignore(file, *line, why, None);
         }
-        if key == "SuccessAction" {
-            self.acts = !matches!(value.as_str(), "" | "none");
-        }
         let understood = match section.as_str() {
             "Unit" => self.assign_unit(key, value),
             "Service" => self.assign_service(key, value, *line, file),
@@ -161,6 +155,8 @@ impl Settings {
             "After" => names(&mut self.after, value, &self.unit),
             "OnFailure" => names(&mut self.on_failure, value, &self.unit),
             "OnSuccess" => names(&mut self.on_success, value, &self.unit),
+            "SuccessAction" => self.surroundings.success_action = !matches!(value, "" | "none"),
+            "Before" => self.surroundings.before |= names_more_than_shutdown(value),
             _ => return self.assign_nixos(key, value),
         }
         true
@@ -176,7 +172,7 @@ impl Settings {
     }
 
     fn assign_install(&mut self, key: &str, value: &str) -> bool {
-        if matches!(key, "WantedBy" | "RequiredBy") {
+        if matches!(key, "WantedBy" | "RequiredBy" | "UpheldBy") {
             names(&mut self.wanted_by, value, &self.unit);
         }
         true
@@ -185,7 +181,8 @@ impl Settings {
     fn assign_service(&mut self, key: &str, value: &str, line: usize, file: &str) -> bool {
         let service = &mut self.service;
         match key {
-            "ExecCondition" | "ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecStop" => {
+            "ExecCondition" | "ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecStop"
+            | "ExecStopPost" => {
                 self.assign_exec(key, value, line, file);
                 true
             }
@@ -228,7 +225,10 @@ impl Settings {
             "RuntimeDirectory" => around.runtime_directory = !value.is_empty(),
             "StateDirectory" => around.state_directory = !value.is_empty(),
             "RestrictAddressFamilies" => around.families.assign(value),
+            "Sockets" => around.socket |= !value.is_empty(),
+            "WatchdogSec" => around.watchdog = timeout(value).flatten().is_some(),
             "IPAddressDeny" => around.addresses_denied = !value.is_empty(),
+            _ if around.environment.assign(key, value) => {}
             _ => return self.assign_nixos(key, value),
         }
         true
@@ -254,6 +254,11 @@ impl Settings {
             "ExecStart" => &mut service.exec_start,
             "ExecStop" => {
                 self.stops = !reset;
+                self.surroundings.stop = !reset;
+                return;
+            }
+            "ExecStopPost" => {
+                self.surroundings.stop_post = !reset;
                 return;
             }
             _ => {
@@ -301,11 +306,13 @@ impl Settings {
     /// What systemd checks when all of a service is read.
     fn verify(&self, service: &Service) -> Option<String> {
         let oneshot = service.kind == Kind::Oneshot;
+        // A service may consist of it.
+        let acts = self.surroundings.success_action;
         let restarts_good = matches!(service.restart, Restart::Always | Restart::OnSuccess);
         let why = match service.exec_start.len() {
-            0 if !self.stops && !self.acts => "it has neither ExecStart= nor ExecStop=",
+            0 if !self.stops && !acts => "it has neither ExecStart= nor ExecStop=",
             0 if !oneshot => "it has no ExecStart=, and is not of Type=oneshot",
-            0 if !service.remain_after_exit && !self.acts => {
+            0 if !service.remain_after_exit && !acts => {
                 "it has no ExecStart=, and no RemainAfterExit=yes"
             }
             2.. if !oneshot => "it has more than one ExecStart=, which is for Type=oneshot only",
@@ -335,6 +342,11 @@ fn names(list: &mut Vec<String>, value: &str, unit: &str) {
             list.push(name);
         }
     }
+}
+
+fn names_more_than_shutdown(value: &str) -> bool {
+    let mut names = value.split_whitespace();
+    names.any(|name| name != "shutdown.target")
 }
 
 /// What systemd leaves out of a list of units.

@@ -1,6 +1,5 @@
 //! What NixOS's switch-to-configuration reads in a unit's files and systemd does not tell.
 
-use std::fs;
 use std::path::Path;
 
 use crate::restart::read::{unit_text, values};
@@ -11,7 +10,7 @@ pub(super) fn of(root: &Path, unit: &Unit) -> Switch {
     let mut switch = Switch::default();
     for path in unit.fragment.iter().chain(&unit.drop_ins) {
         // What cannot be read has been read by systemd, and is what it is by default.
-        let text = fs::read(super::below(root, path)).unwrap_or_default();
+        let text = super::text(root, path);
         assign(&mut switch, &text);
     }
     switch
@@ -30,6 +29,8 @@ fn assign(switch: &mut Switch, text: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::restart::sample;
 
