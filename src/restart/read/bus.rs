@@ -20,6 +20,7 @@ use zbus::{Connection, Message, OwnedObjectPath, fdo};
 use self::properties::Properties;
 use super::{All, ReadError, is_template};
 use crate::dbus::systemd1::{Systemd1ManagerProxy, unit_path};
+use crate::files;
 use crate::restart::unit::{Timer, Unit, is_of_boot};
 use crate::restart::version::Version;
 use crate::sources::bus::BusAddress;
@@ -188,9 +189,11 @@ fn is_startable(state: &str) -> bool {
     !matches!(state, "masked" | "masked-runtime" | "alias" | "bad")
 }
 
-/// Where a path is below the root.
-fn below(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
+/// The text of a file that systemd has read; nothing, if it is gone or is more than a unit file can be.
+fn text(root: &Path, path: &Path) -> Vec<u8> {
+    const LONGEST: u64 = 4 << 20;
+    let below = root.join(path.strip_prefix("/").unwrap_or(path));
+    files::read(&below, LONGEST).unwrap_or_default()
 }
 
 fn failed(what: &str, error: &impl ToString) -> ReadError {

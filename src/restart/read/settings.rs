@@ -44,8 +44,6 @@ pub(super) struct Settings {
     default_timeout: Span,
     bus_name: bool,
     stops: bool,
-    /// `SuccessAction=`, which a service may consist of.
-    acts: bool,
 }
 
 impl Settings {
@@ -72,7 +70,6 @@ impl Settings {
             default_timeout: defaults.timeout_start,
             bus_name: false,
             stops: false,
-            acts: false,
         }
     }
 
@@ -120,9 +117,6 @@ impl Settings {
         } = assignment;
         if let Some(why) = keys::unknown_key(section, key) {
             return self.ignore(file, *line, why, None);
-        }
-        if key == "SuccessAction" {
-            self.acts = !matches!(value.as_str(), "" | "none");
         }
         let understood = match section.as_str() {
             "Unit" => self.assign_unit(key, value),
@@ -312,11 +306,13 @@ impl Settings {
     /// What systemd checks when all of a service is read.
     fn verify(&self, service: &Service) -> Option<String> {
         let oneshot = service.kind == Kind::Oneshot;
+        // A service may consist of it.
+        let acts = self.surroundings.success_action;
         let restarts_good = matches!(service.restart, Restart::Always | Restart::OnSuccess);
         let why = match service.exec_start.len() {
-            0 if !self.stops && !self.acts => "it has neither ExecStart= nor ExecStop=",
+            0 if !self.stops && !acts => "it has neither ExecStart= nor ExecStop=",
             0 if !oneshot => "it has no ExecStart=, and is not of Type=oneshot",
-            0 if !service.remain_after_exit && !self.acts => {
+            0 if !service.remain_after_exit && !acts => {
                 "it has no ExecStart=, and no RemainAfterExit=yes"
             }
             2.. if !oneshot => "it has more than one ExecStart=, which is for Type=oneshot only",

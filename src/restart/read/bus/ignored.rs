@@ -1,6 +1,5 @@
 //! What systemd has left out of a unit's files, which it does not tell.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::restart::read::defaults::Defaults;
@@ -20,8 +19,7 @@ pub(super) fn of(
         .into_iter()
         .chain(drop_ins.iter().map(PathBuf::as_path));
     for path in files {
-        // What cannot be read has been read by systemd.
-        let text = fs::read(super::below(root, path)).unwrap_or_default();
+        let text = super::text(root, path);
         let is_drop_in = Some(path) != fragment;
         settings.follow(
             &unit_text::parse(&text),

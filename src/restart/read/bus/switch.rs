@@ -2,19 +2,15 @@
 
 use std::path::Path;
 
-use crate::files;
 use crate::restart::read::{unit_text, values};
 use crate::restart::unit::{Switch, Unit};
-
-/// No unit file is longer; a mistake may be.
-const LONGEST: u64 = 4 << 20;
 
 /// As the files that systemd has read the unit from have it; a later assignment wins.
 pub(super) fn of(root: &Path, unit: &Unit) -> Switch {
     let mut switch = Switch::default();
     for path in unit.fragment.iter().chain(&unit.drop_ins) {
         // What cannot be read has been read by systemd, and is what it is by default.
-        let text = files::read(&super::below(root, path), LONGEST).unwrap_or_default();
+        let text = super::text(root, path);
         assign(&mut switch, &text);
     }
     switch
