@@ -129,6 +129,7 @@ in
         ];
         # it is not root's, so that /run/upgrade-gate is not for it
         RuntimeDirectory = mkDefault "upgrade-gate/fwupd-refresh";
+        StateDirectory = mkDefault "upgrade-gate/fwupd-refresh";
       };
     })
   ];

@@ -29,10 +29,10 @@ let
     inherit profile;
   };
 
-  # An ExecStart= line behind `upgrade-gate run`: systemd.service(5)'s prefixes stay in front, and the argv[0] that `@` gives is
-  # handed on.
+  # A command behind `upgrade-gate run`, and what comes before it in each attempt: systemd.service(5)'s prefixes stay in front,
+  # and the argv[0] that `@` gives is handed on.
   wrap =
-    profile: line:
+    profile: pre: line:
     let
       parts = builtins.match "[ \t]*([-@:+!|]*)(.*)" (toString line);
       prefixes = builtins.elemAt parts 0;
@@ -44,12 +44,47 @@ let
           "--argv0 ${builtins.elemAt named 1} -- ${builtins.elemAt named 0}${builtins.elemAt named 2}"
         else
           "-- ${command}";
+      before = map (line: " ${quoted "--exec-start-pre=${toString line}"}") pre;
     in
-    "${builtins.replaceStrings [ "@" ] [ "" ] prefixes}${program} run --profile ${profile} ${lib.trim inherited}";
+    "${builtins.replaceStrings [ "@" ] [ "" ] prefixes}${program} run --profile ${profile}"
+    + builtins.concatStringsSep "" before
+    + " ${lib.trim inherited}";
+
+  # one word of a command line
+  quoted = text: "\"${builtins.replaceStrings [ "\\" "\"" ] [ "\\\\" "\\\"" ] text}\"";
+
+  # `/bin/a ; /bin/b` is two commands; in quotes a semicolon is nothing special
+  separate =
+    line:
+    let
+      word = ''(([^ \t"'\\]|\\.|"([^"\\]|\\.)*"|'([^'\\]|\\.)*')+)'';
+      words = map builtins.head (builtins.filter builtins.isList (builtins.split word (toString line)));
+      step =
+        { done, current }:
+        word:
+        if word == ";" then
+          {
+            done = done ++ [ current ];
+            current = [ ];
+          }
+        else
+          {
+            inherit done;
+            current = current ++ [ word ];
+          };
+      all = builtins.foldl' step {
+        done = [ ];
+        current = [ ];
+      } words;
+      lines = map (builtins.concatStringsSep " ") (all.done ++ [ all.current ]);
+    in
+    if builtins.elem ";" words then builtins.filter isCommand lines else [ line ];
 
   # NixOS and packages reset a list with an empty line
   isCommand = line: toString line != "";
-  commands = service: builtins.filter isCommand (lib.toList (service.ExecStart or [ ]));
+  linesOf = service: setting: lib.toList (service.${setting} or [ ]);
+  commandsOf = service: setting: builtins.filter isCommand (linesOf service setting);
+  commands = service: lib.concatLists (map separate (commandsOf service "ExecStart"));
 
   # types of services that last, and say themselves when they have started
   lasting = [
@@ -59,28 +94,93 @@ let
     "notify-reload"
   ];
 
+  # whether ExecStartPre= can be moved behind the gate of the only command, and mean the same
+  canMove =
+    service:
+    let
+      pre = commandsOf service "ExecStartPre";
+      plain = line: builtins.match "[ \t]*[-@:]*[^-@:+!| \t][^$%]*" (toString line) != null;
+      asTheUnit = line: builtins.match "[ \t]*[-+!|@:]*[-+!|].*" (toString line) == null;
+    in
+    pre == [ ]
+    || (
+      builtins.all plain pre
+      && builtins.length (commands service) == 1
+      && builtins.all asTheUnit (commands service)
+      && !service ? SuccessExitStatus
+    );
+
   # [Service] in mode run, from all that others have defined. Not by definitions: those could not see what they wrap.
   ran =
-    profile: service:
+    name: profile: service:
     let
       several = builtins.length (commands service) > 1;
-      wrapped = map (line: if isCommand line then wrap profile line else "") (lib.toList service.ExecStart);
+      # what follows the commands must not be run before they end
+      follows = commandsOf service "ExecStartPost" != [ ];
+      oneshot = several || follows;
+      pre = commandsOf service "ExecStartPre";
+      wrapped = lib.concatLists (
+        map (line: if isCommand line then map (wrap profile pre) (separate line) else [ "" ]) (
+          linesOf service "ExecStart"
+        )
+      );
+      # besides the unit's own, none of which is the gate's
+      directory = "upgrade-gate/${if lib.hasSuffix "@" name then "%N" else name}";
       settings = {
         # a oneshot that waits keeps the boot "starting", and counts as failed when it is stopped
-        Type = if several then "oneshot" else "exec";
+        Type = if oneshot then "oneshot" else "exec";
         ExecStart = if builtins.length wrapped == 1 then builtins.head wrapped else wrapped;
         NotifyAccess = service.NotifyAccess or "main";
+        # a oneshot has none
+        TimeoutStartSec = if oneshot then "infinity" else service.TimeoutStartSec or "infinity";
+        # "not now" is no failure, unless something follows that must not be run after it
         SuccessExitStatus =
           lib.toList (service.SuccessExitStatus or [ ])
-          ++ [ "75" ]
-          ++ lib.optional several "SIGTERM";
+          ++ [ (if oneshot then "SIGTERM" else "75") ];
       }
-      // lib.optionalAttrs several { TimeoutStartSec = "infinity"; };
+      // lib.optionalAttrs (pre != [ ]) {
+        ExecStartPre = builtins.filter (line: !isCommand line) (linesOf service "ExecStartPre");
+      }
+      # it would count the waiting, too; a oneshot has none
+      // lib.optionalAttrs (service ? RuntimeMaxSec) { RuntimeMaxSec = "infinity"; }
+      // lib.optionalAttrs (hasUser service) {
+        RuntimeDirectory = linesOf service "RuntimeDirectory" ++ [ directory ];
+        StateDirectory = linesOf service "StateDirectory" ++ [ directory ];
+      };
     in
-    if commands service == [ ] || builtins.elem (service.Type or "exec") lasting then
-      service
-    else
-      service // settings;
+    if commands service == [ ] || unfit service != [ ] then service else service // settings;
+
+  hasUser =
+    service:
+    !builtins.elem (service.User or "root") [
+      "root"
+      "0"
+    ]
+    || isOn (service.DynamicUser or false);
+  isOn = value: builtins.elem (toString value) [ "1" "yes" "true" "on" ];
+
+  # Settings of a service that mode run does not fit: it is a daemon, or something would be run before the gate is open, or
+  # would take "not now" for done.
+  unfit =
+    service:
+    let
+      type = service.Type or "exec";
+      restart = service.Restart or "no";
+      has = setting: commandsOf service setting != [ ];
+    in
+    lib.optional (builtins.elem type lasting) "Type=${type}"
+    ++ lib.optional (builtins.elem restart [ "always" "on-success" ]) "Restart=${restart}"
+    ++ lib.optional (isOn (service.RemainAfterExit or false)) "RemainAfterExit="
+    ++ lib.optional (has "ExecStartPost" && type != "oneshot") "ExecStartPost= without Type=oneshot"
+    ++ lib.optional (!canMove service) "ExecStartPre= that cannot be moved behind the gate"
+    ++ map (setting: "${setting}=") (
+      builtins.filter has [
+        "ExecCondition"
+        "ExecStop"
+        "ExecStopPost"
+        "WatchdogSec"
+      ]
+    );
 
   withoutNetworkOnline = builtins.filter (unit: unit != "network-online.target");
 
@@ -95,7 +195,7 @@ let
     {
       options = {
         serviceConfig = mkOption {
-          apply = service: if mode == "run" then ran gate.profile service else service;
+          apply = service: if mode == "run" then ran name gate.profile service else service;
         };
         wants = mkOption { apply = units: if waits then withoutNetworkOnline units else units; };
         after = mkOption { apply = units: if waits then withoutNetworkOnline units else units; };
@@ -145,10 +245,6 @@ let
         ${option} has the mode "run", but no command of ${name}.service is known here. Choose the mode "companion", or
         give the command: systemd.services.${name}.serviceConfig.ExecStart = [ "" "COMMAND" ];
       '')
-      (demand (mode == "run" -> !builtins.elem (service.Type or "exec") lasting) ''
-        ${option} has the mode "run", which is for commands that end, but ${name}.service has
-        Type=${service.Type or ""}. Choose the mode "companion".
-      '')
       (demand (mode == "companion" -> profile == name) ''
         ${option} has the mode "companion", and upgrade-gate@${name}.service always asks for the profile ${name}.
         Configure services.upgrade-gate.profiles.${name} instead of choosing the profile ${profile}.
@@ -157,6 +253,20 @@ let
         ${option} has the mode "companion", which a template cannot have. Choose another mode.
       '')
     ];
+
+  # what a unit in mode run is not: wrapped it would not have the settings that are looked at, and so it is not
+  fits =
+    name: unit:
+    let
+      wrong =
+        unfit unit.serviceConfig
+        ++ lib.optional (unit.onSuccess or [ ] != [ ] || unit.unitConfig ? OnSuccess) "OnSuccess="
+        ++ lib.optional (unit.unitConfig ? SuccessAction) "SuccessAction=";
+    in
+    demand (wrong == [ ]) ''
+      ${name}.service cannot be gated in the mode "run", which is for commands that end: it has
+      ${builtins.concatStringsSep ", " wrong}. Choose services.upgrade-gate.units.${name}.mode = "companion";
+    '';
 
   # gated by an option of its own, and again by hand
   onlyOnce =
@@ -180,6 +290,9 @@ in
       (onlyOnce cfg.fwupdRefresh "fwupd-refresh")
     ]
     ++ lib.concatLists (lib.mapAttrsToList assertionsOf cfg.units)
+    ++ lib.mapAttrsToList fits (
+      lib.filterAttrs (name: _: gated.${name}.mode or null == "run") config.systemd.services
+    )
   );
 
   # a name that no file knows is taken for a misspelt one

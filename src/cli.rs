@@ -13,9 +13,11 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 
 pub use self::man::write as write_man;
 use crate::config::span::{self, Span};
-use crate::exit::Exit;
 use crate::gate::reason::Reason;
 use crate::restart::drop_in::Mode;
+use crate::restart::read::scope::Scope;
+use crate::run::pre::Pre;
+use crate::secret;
 
 /// Lets an unattended upgrade start only when it can succeed, and sees it through.
 #[derive(Debug, Parser)]
@@ -76,6 +78,17 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether its codes are those of `ExecCondition=`.
+    pub fn is_exec_condition(&self) -> bool {
+        match self {
+            Self::WaitOnline(wait) => wait.question.exec_condition,
+            Self::Check(question) => question.exec_condition,
+            _ => false,
+        }
+    }
+}
+
 /// What one gate asks for, as the command line has it; it beats the files.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct GateArgs {
@@ -130,6 +143,9 @@ pub struct Run {
     /// What the command is to find as its own name, `argv[0]`, in place of its path
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub argv0: Option<OsString>,
+    /// A command line, as systemd reads it, to run before COMMAND in each attempt; repeatable
+    #[arg(long, value_name = "COMMANDLINE", long_help = texts::EXEC_START_PRE, allow_hyphen_values = true)]
+    pub exec_start_pre: Vec<Pre>,
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -159,29 +175,57 @@ pub struct Status {
 pub struct DropIn {
     /// The service; `.service` may be left out
     pub unit: String,
-    /// How it is gated
-    #[arg(long, default_value = "run", value_parser = mode_parser())]
-    pub mode: Mode,
-    /// The profile; by default it is named after the service
+    /// How it is gated; by default run for a command that ends, and companion for all others
+    #[arg(long, value_parser = mode_parser())]
+    pub mode: Option<Mode>,
+    /// The profile; by default it is named after the service, or after the template
     #[arg(short, long, value_name = "PROFILE")]
     pub profile: Option<String>,
-    /// Write it below /etc/systemd/system
+    /// Write it below /etc/systemd/system; with --user, below ~/.config/systemd/user
     #[arg(long, conflicts_with = "remove")]
     pub write: bool,
     /// Remove what --write has written
     #[arg(long)]
     pub remove: bool,
+    /// Whose service it is.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Whose units are meant; the system's by default.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeArgs {
+    /// Units of your own user manager, not of the system
+    #[arg(long)]
+    pub user: bool,
+    /// Units of every user's manager, not of the system
+    #[arg(long, conflicts_with = "user")]
+    pub global: bool,
+}
+
+impl ScopeArgs {
+    /// The scope they ask for.
+    pub fn scope(self) -> Scope {
+        match (self.user, self.global) {
+            (true, _) => Scope::User,
+            (false, true) => Scope::Global,
+            (false, false) => Scope::System,
+        }
+    }
 }
 
 /// `lint`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Lint {
-    /// The services to look at; `.service` may be left out
+    /// The services to look at, `.service` may be left out; or unit files, such as `./my.service`
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
     /// Look at every service that is loaded or has a unit file
     #[arg(long, conflicts_with = "units")]
     pub all: bool,
+    /// Whose services they are.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
     /// How long there is no network, for what would become of the unit meanwhile
     #[arg(long, value_name = "SPAN", default_value = "30min", value_parser = parse_finite)]
     pub outage: Duration,
@@ -221,29 +265,26 @@ const WAIT_ONLINE_FLAG: &str = "--wait-online";
 /// Parses the whole command line, the program's own name first.
 ///
 /// # Errors
-/// Everything that is not a command to carry out: wrong arguments, but also `--help` and `--version`. See [`refuse`].
+/// Everything that is not a command to carry out: wrong arguments, but also `--help` and `--version`.
 pub fn parse(argv: &[OsString]) -> Result<Cli, clap::Error> {
     let matches = command().try_get_matches_from(respelt(argv))?;
     Cli::from_arg_matches(&matches)
 }
 
-/// Prints why the arguments are not a command, and says what to exit with.
-///
-/// Whoever asked for `--exec-condition` must not read any other code as "skip the unit", so the flag is
-/// looked for in the raw arguments, which did not parse. A misspelt one counts as well.
-pub fn refuse(error: &clap::Error, argv: &[OsString]) -> u8 {
-    // A closed standard output or error leaves nobody to tell.
-    let _ = error.print();
-    let exit = if error.use_stderr() {
-        Exit::Usage
-    } else {
-        Exit::Ok
-    };
-    if asks_exec_condition(argv) {
-        Exit::Fault.with_exec_condition()
-    } else {
-        exit.code()
-    }
+/// What clap says, which quotes the argument that it does not understand.
+pub fn complaint(error: &clap::Error, argv: &[OsString]) -> String {
+    let words = argv.iter().filter_map(|word| word.to_str());
+    let values = words.flat_map(|word| [Some(word), word.split_once('=').map(|(_, value)| value)]);
+    let text = error.render().to_string();
+    let shown = values.flatten().fold(text, |text, word| {
+        let shown = secret::url(word);
+        if shown == word {
+            text
+        } else {
+            text.replace(word, &shown)
+        }
+    });
+    secret::text(&shown)
 }
 
 /// Writes the completions for `shell`.
@@ -285,11 +326,13 @@ fn wait_online_flag() -> clap::Arg {
         .help("The same as the command wait-online, with the same options")
 }
 
-/// With `--wait-online` among our own arguments, the same command line with `wait-online` as the command.
+/// With `--wait-online` among our own arguments, the same command line with `wait-online` as the command. A name given by
+/// `--argv0` may be that word, too.
 fn respelt(argv: &[OsString]) -> Vec<OsString> {
     let mut words = argv.to_vec();
-    let found = own(argv).iter().position(|word| word == WAIT_ONLINE_FLAG);
-    if let Some(at) = found {
+    let mut pairs = own(argv).windows(2);
+    let found = pairs.position(|pair| pair[1] == WAIT_ONLINE_FLAG && pair[0] != "--argv0");
+    if let Some(at) = found.map(|at| at + 1) {
         words.remove(at);
         words.insert(1.min(words.len()), OsString::from("wait-online"));
     }
@@ -302,10 +345,14 @@ fn own(argv: &[OsString]) -> &[OsString] {
     &argv[..end.unwrap_or(argv.len())]
 }
 
-fn asks_exec_condition(argv: &[OsString]) -> bool {
-    own(argv)
-        .iter()
-        .any(|word| word.to_string_lossy().starts_with("--exec"))
+/// Whether arguments that do not parse ask for `--exec-condition`: then no other code may be read as "skip the unit". A
+/// misspelt one counts as well.
+pub fn asks_exec_condition(argv: &[OsString]) -> bool {
+    own(argv).iter().any(|word| {
+        let word = word.to_string_lossy();
+        // `--exec-start-pre` of `run` is another.
+        word.starts_with("--exec") && !word.starts_with("--exec-s")
+    })
 }
 
 fn mode_parser() -> impl TypedValueParser<Value = Mode> {

@@ -1,11 +1,14 @@
 //! Where state is kept: decided from the effective user and the environment, both handed in.
 
-use std::ffi::OsString;
-use std::fs::DirBuilder;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+use crate::files::Directory;
 
 const NAME: &str = "upgrade-gate";
 
@@ -23,19 +26,20 @@ pub struct Dirs {
 pub enum Unusable {
     /// The environment names none.
     #[error(
-        "there is no {kind} directory for this user; set {variables} or add {kind_setting}=upgrade-gate to the unit",
-        kind = kind.word(), variables = kind.variables(), kind_setting = kind.setting()
+        "no {kind} directory for this user's gates; set {variables}, or {advice}",
+        kind = kind.word(), variables = kind.variables(), advice = kind.advice()
     )]
     Nowhere {
         /// Which of the two.
         kind: Kind,
     },
-    /// It cannot be created.
+    /// It cannot be created, or is not this user's.
     #[error(
-        "cannot create the {kind} directory {path}: {source}; add {kind_setting}=upgrade-gate to the unit or make it writable",
-        kind = kind.word(), path = path.display(), kind_setting = kind.setting()
+        "cannot use the {kind} directory {path}: {source}; make it this user's and writable{advice}",
+        kind = kind.word(), path = path.display(),
+        advice = if geteuid().is_root() { String::new() } else { format!(", or {}", kind.advice()) }
     )]
-    Create {
+    Use {
         /// Which of the two.
         kind: Kind,
         /// The directory.
@@ -69,6 +73,11 @@ impl Kind {
         }
     }
 
+    /// Only a user other than root has its state there.
+    fn advice(self) -> String {
+        format!("add {}=upgrade-gate/UNIT to the unit", self.setting())
+    }
+
     const fn setting(self) -> &'static str {
         match self {
             Self::Runtime => "RuntimeDirectory",
@@ -80,26 +89,31 @@ impl Kind {
 impl Dirs {
     /// Where a process of this user and environment keeps its state.
     ///
-    /// The unit's own directory comes before the default under $HOME: with `DynamicUser=` that is `/`.
+    /// The unit's directory comes before the default under $HOME: with `DynamicUser=` that is `/`. What a gated service
+    /// has for itself is not ours to write to.
     pub fn new(is_root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         if is_root {
             return Self::of_root_below(Path::new("/"));
         }
-        let absolute = |name: &str| {
-            variable(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let of_unit = |name: &str| variable(name).and_then(|list| first_absolute(&list));
+        let base = |name: &str| absolute(variable(name)?);
         let below = |base: PathBuf| base.join(NAME);
+        let lists = ["RUNTIME_DIRECTORY", "STATE_DIRECTORY"].map(|name| listed(variable(name)));
+        let [runtime, state] = lists
+            .each_ref()
+            .map(|list| list.iter().find(|dir| is_ours(dir)));
+        let free = |dir: &PathBuf| !is_within_service(&lists, dir);
         Self {
-            runtime: absolute("XDG_RUNTIME_DIR")
+            runtime: base("XDG_RUNTIME_DIR")
                 .map(below)
-                .or_else(|| of_unit("RUNTIME_DIRECTORY")),
-            state: absolute("XDG_STATE_HOME")
-                .map(below)
-                .or_else(|| of_unit("STATE_DIRECTORY"))
-                .or_else(|| absolute("HOME").map(|home| below(home.join(".local/state")))),
+                .filter(free)
+                .or(runtime.cloned()),
+            state: (base("XDG_STATE_HOME").map(below).filter(free))
+                .or(state.cloned())
+                .or_else(|| {
+                    base("HOME")
+                        .map(|home| below(home.join(".local/state")))
+                        .filter(free)
+                }),
         }
     }
 
@@ -108,9 +122,7 @@ impl Dirs {
         if root != Path::new("/") {
             return Self::of_root_below(root);
         }
-        Self::new(nix::unistd::geteuid().is_root(), |name| {
-            std::env::var_os(name)
-        })
+        Self::new(geteuid().is_root(), |name| std::env::var_os(name))
     }
 
     /// The runtime directory, created if need be.
@@ -131,14 +143,28 @@ impl Dirs {
     }
 }
 
-/// Creates a directory and its parents with mode 0755, less the umask; one that exists is left as it is.
-pub fn create(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path)
-}
+/// What of a file name's 255 bytes is kept before a hash takes the place of the rest; a suffix must fit, too.
+const KEPT: usize = 200;
 
 /// A file name that no two names share: bytes beyond `[A-Za-z0-9_.-]`, and a leading dot, become `\xNN`
-/// as in systemd.unit(5).
+/// as in systemd.unit(5), and the end of a very long one a hash.
 pub fn file_name(name: &str) -> String {
+    let mut escaped = escaped(name);
+    if escaped.len() > KEPT {
+        escaped.truncate(KEPT);
+        // Writing to a String does not fail.
+        let _ = write!(escaped, "-{:016x}", hash(name));
+    }
+    escaped
+}
+
+/// FNV-1a: the same in every version of the program.
+fn hash(name: &str) -> u64 {
+    let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
+fn escaped(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for (position, byte) in name.bytes().enumerate() {
         let plain = byte.is_ascii_alphanumeric()
@@ -159,18 +185,38 @@ fn hexadecimal(digit: u8) -> char {
 
 fn usable(kind: Kind, path: Option<&Path>) -> Result<&Path, Unusable> {
     let path = path.ok_or(Unusable::Nowhere { kind })?;
-    create(path).map_err(|source| Unusable::Create {
-        kind,
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(path)
+    match Directory::ours(path) {
+        Ok(_) => Ok(path),
+        Err(source) => Err(Unusable::Use {
+            kind,
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn absolute(path: OsString) -> Option<PathBuf> {
+    Some(PathBuf::from(path)).filter(|path| path.is_absolute())
 }
 
 /// systemd.exec(5): several directories are separated by colons.
-fn first_absolute(list: &OsString) -> Option<PathBuf> {
-    let first = list.as_bytes().split(|byte| *byte == b':').next()?;
-    Some(PathBuf::from(OsString::from_vec(first.to_owned()))).filter(|path| path.is_absolute())
+fn listed(list: Option<OsString>) -> Vec<PathBuf> {
+    let list = list.unwrap_or_default();
+    env::split_paths(&list)
+        .filter(|path| path.is_absolute())
+        .collect()
+}
+
+/// `upgrade-gate`, or one below it, as our drop-ins have it.
+fn is_ours(dir: &Path) -> bool {
+    let starts_so = |name: &OsStr| name.as_encoded_bytes().starts_with(NAME.as_bytes());
+    dir.file_name().is_some_and(starts_so) || dir.iter().any(|part| part == NAME)
+}
+
+/// Whether a service has this place, or one above it, for itself: its `$HOME` may be its `StateDirectory=`.
+fn is_within_service(lists: &[Vec<PathBuf>], dir: &Path) -> bool {
+    let mut services = lists.iter().flatten().filter(|listed| !is_ours(listed));
+    services.any(|listed| dir.starts_with(listed))
 }
 
 #[cfg(test)]
@@ -224,14 +270,31 @@ mod tests {
     }
 
     #[test]
-    fn a_dynamic_user_has_the_first_of_the_units_own_directories() {
+    fn of_a_unit_s_directories_only_one_of_ours_is_used() {
+        let of = |runtime: &str, state: &str| {
+            let lists = [("RUNTIME_DIRECTORY", runtime), ("STATE_DIRECTORY", state)];
+            let dirs = user(&[&[("HOME", "/")], &lists[..]].concat());
+            (dirs.runtime, dirs.state)
+        };
+        let state = "/var/lib/private/upgrade-gate/a";
+        assert_eq!(
+            of("/run/a:/run/upgrade-gate/a", state),
+            (at("/run/upgrade-gate/a"), at(state))
+        );
+        assert_eq!(of("/run/upgrade-gate-a", "").0, at("/run/upgrade-gate-a"));
+        let root = at("/.local/state/upgrade-gate");
+        assert_eq!(of("/run/a", "/var/lib/a"), (None, root));
+    }
+
+    #[test]
+    fn a_home_or_runtime_directory_that_is_the_gated_service_s_own_is_not_written_to() {
         let dirs = user(&[
-            ("HOME", "/"),
-            ("RUNTIME_DIRECTORY", "/run/a:/run/b"),
+            ("HOME", "/var/lib/a"),
             ("STATE_DIRECTORY", "/var/lib/a"),
+            ("XDG_RUNTIME_DIR", "/run/a/x"),
+            ("RUNTIME_DIRECTORY", "/run/a"),
         ]);
-        assert_eq!(dirs.runtime, at("/run/a"));
-        assert_eq!(dirs.state, at("/var/lib/a"));
+        assert_eq!(dirs, Dirs::default());
     }
 
     #[test]
@@ -249,7 +312,10 @@ mod tests {
     fn no_place_at_all_is_said_with_what_to_do() {
         let message = Dirs::default().usable_state().unwrap_err().to_string();
         assert!(message.contains("$XDG_STATE_HOME or $HOME"), "{message}");
-        assert!(message.contains("StateDirectory=upgrade-gate"), "{message}");
+        assert!(
+            message.contains("add StateDirectory=upgrade-gate/UNIT to the unit"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -271,6 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_somebody_else_can_replace_is_not_used_over_a_link() {
+        let base = tempfile::tempdir().unwrap();
+        let victim = base.path().join("victim");
+        std::fs::create_dir(&victim).unwrap();
+        std::os::unix::fs::symlink(&victim, base.path().join("upgrade-gate")).unwrap();
+        std::fs::set_permissions(base.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
+        let dirs = user(&[("XDG_RUNTIME_DIR", base.path().to_str().unwrap())]);
+        let message = dirs.usable_runtime().unwrap_err().to_string();
+        assert!(message.contains("it is a symbolic link"), "{message}");
+    }
+
+    #[test]
     fn ordinary_profile_names_are_file_names_as_they_are() {
         assert_eq!(file_name("nixos-upgrade_2.x"), "nixos-upgrade_2.x");
     }
@@ -279,6 +357,14 @@ mod tests {
     fn odd_profile_names_cannot_leave_the_directory() {
         assert_eq!(file_name("../a b"), "\\x2e.\\x2fa\\x20b");
         assert_eq!(file_name("ü\\"), "\\xc3\\xbc\\x5c");
+    }
+
+    #[test]
+    fn the_longest_name_of_a_unit_is_a_file_name_with_a_suffix() {
+        let long = "bk@srv\\x2ddata".repeat(18);
+        let (one, other) = (file_name(&(long.clone() + "a")), file_name(&(long + "b")));
+        assert!(one.len() < 240, "{one}");
+        assert_ne!(one, other);
     }
 
     proptest::proptest! {

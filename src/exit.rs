@@ -109,6 +109,14 @@ impl Exit {
         }
     }
 
+    /// Whether nothing was decided, or done: its reason is an error, which is always said.
+    pub fn is_fault(self) -> bool {
+        matches!(
+            self,
+            Self::Usage | Self::Unavailable | Self::Fault | Self::Config
+        )
+    }
+
     /// The code for `ExecCondition=`, where 1 to 254 skip the unit in silence and 255 fails it (systemd.service(5)).
     pub fn with_exec_condition(self) -> u8 {
         match self {

@@ -17,10 +17,19 @@ impl<T: AsFd> AsRawFd for Fd<T> {
 }
 
 /// Hands a descriptor to tokio's reactor, for reading. Needs a tokio runtime with I/O.
+pub(crate) fn readable<T: AsFd>(owner: T) -> io::Result<AsyncFd<Fd<T>>> {
+    registered(owner, Interest::READABLE)
+}
+
+/// The same, for writing.
+pub(crate) fn writable<T: AsFd>(owner: T) -> io::Result<AsyncFd<Fd<T>>> {
+    registered(owner, Interest::WRITABLE)
+}
+
 #[allow(
     deprecated,
     reason = "tokio's other way is unsafe, for owners whose descriptor may change; these keep theirs until they are dropped"
 )]
-pub(crate) fn readable<T: AsFd>(owner: T) -> io::Result<AsyncFd<Fd<T>>> {
-    AsyncFd::with_interest(Fd(owner), Interest::READABLE)
+fn registered<T: AsFd>(owner: T, interest: Interest) -> io::Result<AsyncFd<Fd<T>>> {
+    AsyncFd::with_interest(Fd(owner), interest)
 }

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod commandline;
 pub mod commands;
 pub mod config;
 pub mod dbus;
@@ -9,10 +10,14 @@ pub mod dirs;
 pub mod engine;
 pub mod exit;
 mod fd;
+mod files;
 pub mod gate;
+mod limits;
+mod ourselves;
 pub mod probe;
 pub mod report;
 pub mod restart;
 pub mod run;
+pub mod secret;
 pub mod sources;
 pub mod watch;

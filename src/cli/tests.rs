@@ -116,6 +116,7 @@ fn exec_condition_is_seen_in_arguments_that_do_not_parse() {
         ("--exec-condition", true),
         ("check --nonsense", false),
         ("run -- true --exec-condition", false),
+        ("run --exec-start-pre=/bin/a --nonsense -- true", false),
     ];
     for (line, asked) in cases {
         assert_eq!(asks_exec_condition(&argv(line)), asked, "{line}");
@@ -140,5 +141,25 @@ fn the_man_page_has_every_reason_and_every_code() {
     }
     for row in crate::exit::TABLE {
         assert!(page.contains(row.meaning), "{}", row.code);
+    }
+}
+
+#[test]
+fn what_clap_quotes_is_quoted_without_secrets() {
+    for argument in [
+        "https://me:secret@host/",
+        "--timeout=https://me:secret@host",
+        "--timeout=https://se cret:sec'ret@host",
+        "--sexy=me:secret@host",
+        "me:secret@host",
+    ] {
+        let argv = ["upgrade-gate", "check", argument].map(OsString::from);
+        let error = parse(&argv).unwrap_err();
+        let said = complaint(&error, &argv);
+        assert!(
+            !said.contains("secret") && !said.contains("sec'ret"),
+            "{said}"
+        );
+        assert!(said.contains("host") || said.contains("--sexy"), "{said}");
     }
 }

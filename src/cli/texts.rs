@@ -42,6 +42,8 @@ Examples:
       upgrade-gate run --profile nixos-upgrade -- nixos-rebuild switch --upgrade
   As the command of a unit, with Type=exec and SuccessExitStatus=75:
       ExecStart=upgrade-gate run --profile fwupd-refresh -- fwupdmgr refresh
+  What the unit had as ExecStartPre= waits for the gate, too:
+      ExecStart=upgrade-gate run --exec-start-pre='/bin/mount /backup' -- /usr/bin/backup
   Only on mains power anyway, but not for this once:
       upgrade-gate run --allow on_battery,recent -- nixos-rebuild boot";
 
@@ -52,7 +54,9 @@ Examples:
   Look on:
       upgrade-gate status --follow
   For a bar or a monitor:
-      upgrade-gate status --json --follow";
+      upgrade-gate status --json --follow
+
+A gate that is not root's is shown with its user: what it says of itself is that user's word.";
 
 pub(super) const LINT: &str = "\
 Examples:
@@ -62,26 +66,36 @@ Examples:
       upgrade-gate lint nixos-upgrade --outage 8h --attempt 30s
   Everything on this machine; exits with 1 if there are findings:
       upgrade-gate lint --all
+  The services of your own user manager:
+      upgrade-gate lint --user --all
   Without systemd, from the unit files below a directory:
       upgrade-gate lint --all --root /mnt
+  A file of a repository, with its drop-ins and timers; exits with 1 if there are findings, as CI needs it:
+      upgrade-gate lint ./units/my.service
 
 The rules UG001, UG002, … are explained one by one in docs/lint.md.
-Units are read from systemd; with --root DIR, from the files below DIR.";
+Units are read from systemd; with --root DIR or --global, from the files below DIR, or /.";
 
 pub(super) const DROP_IN: &str = "\
 Modes:
   run        each command of ExecStart= is run by `upgrade-gate run`, which waits, and runs it again if a suspend
-             or the network interrupted it; for commands that end
+             or the network interrupted it; for commands that end. ExecStartPre= is run behind the gate, too
   companion  upgrade-gate@PROFILE.service waits, and holds the profile's locks; for daemons, and any other service
   pre        `upgrade-gate wait-online` comes first of all ExecStartPre=
   condition  the service is skipped, without failing, while the gate is held
+Without --mode it is run, or companion where something of the service would run before its gate is open, or take
+\"not now\" (75) for done. The drop-in says why.
 
 Examples:
   Look at it:
       upgrade-gate drop-in fwupd-refresh
-  Have it, and be rid of it again; it is upgrade-gate.conf in /etc/systemd/system/fwupd-refresh.service.d:
+  Install, remove; it is upgrade-gate.conf in /etc/systemd/system/fwupd-refresh.service.d:
       upgrade-gate drop-in fwupd-refresh --write && systemctl daemon-reload
       upgrade-gate drop-in fwupd-refresh --remove && systemctl daemon-reload
+  All instances of a template, each with a profile of its own:
+      upgrade-gate drop-in backup@ --profile %p-%i
+  A service of your own systemd:
+      upgrade-gate drop-in --user backup --write && systemctl --user daemon-reload
   For a system that does not run, from its files:
       upgrade-gate --root /mnt drop-in fwupd-refresh --mode companion
   On NixOS the module writes it: services.upgrade-gate.units.";
@@ -132,6 +146,12 @@ pub(super) const ALLOW: &str =
 
 pub(super) const EXEC_CONDITION: &str =
     "Exit as ExecCondition= needs it: 0 open, 1 not now, 255 for everything else";
+
+pub(super) const EXEC_START_PRE: &str = "\
+A command line, as systemd reads it, to run before COMMAND in each attempt; repeatable
+
+For what a unit had as ExecStartPre=. It may have words, quotes and escapes; of the prefixes only - (a failure is ignored) \
+is supported, and variables and specifiers are not substituted. The first one that fails ends the attempt with its exit code, as COMMAND itself would.";
 
 pub(super) const STAY: &str = "Once open, say READY=1, hold the profile's inhibitor locks, and end at sleep or when the way out changes";
 

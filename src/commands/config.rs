@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::prepare;
+use super::{prepare, printed};
 use crate::cli::Config;
 use crate::config::effective::Setting;
 use crate::config::places::Places;
@@ -14,20 +14,20 @@ use crate::config::profile::Profile;
 use crate::config::{self, Chosen, Loaded, Overrides};
 use crate::exit::Exit;
 
-/// Shows the profile in force, or all that is wrong with the configuration.
-pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> io::Result<Exit> {
+/// Shows the profile in force, or says all that is wrong with the configuration.
+pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> Exit {
     let loaded = match config::load(&Places::below(root)) {
         Ok(loaded) => loaded,
-        Err(errors) => return refuse(&errors, args.json, out).map(|()| Exit::Config),
+        Err(errors) => return refuse(&errors, args.json, out),
     };
     match loaded.profile(args.profile.as_deref(), &Overrides::default()) {
         Ok(chosen) => {
             let auto = resolved(&chosen.profile, root);
-            show(&loaded, &chosen, &auto, args.json, out).map(|()| Exit::Ok)
+            printed(&show(&loaded, &chosen, &auto, args.json, out))
         }
         Err(error) => {
             tracing::error!("{error}");
-            Ok(Exit::Usage)
+            Exit::Usage
         }
     }
 }
@@ -67,19 +67,23 @@ pub fn show(
     Ok(())
 }
 
-/// Names everything that is wrong.
-pub fn refuse(errors: &Errors, json: bool, out: &mut impl Write) -> io::Result<()> {
-    if json {
-        writeln!(out, "{}", json!(errors))?;
-        return Ok(());
-    }
+/// Says everything that is wrong; programs find it on standard output, too.
+fn refuse(errors: &Errors, json: bool, out: &mut impl Write) -> Exit {
     for warning in &errors.warnings {
-        writeln!(out, "warning: {warning}")?;
+        tracing::warn!("{warning}");
     }
     for error in &errors.errors {
-        writeln!(out, "error: {error}")?;
+        tracing::error!("{error}");
     }
-    Ok(())
+    let written = if json {
+        writeln!(out, "{}", json!(errors))
+    } else {
+        Ok(())
+    };
+    match printed(&written) {
+        Exit::Ok => Exit::Config,
+        fault => fault,
+    }
 }
 
 fn warnings(loaded: &Loaded, chosen: &Chosen) -> impl Iterator<Item = String> {
@@ -96,6 +100,9 @@ fn write_toml(
 ) -> io::Result<()> {
     for file in &loaded.files {
         writeln!(out, "# read {}", one_line(&file.to_string_lossy()))?;
+    }
+    for replaced in &loaded.replaced {
+        writeln!(out, "# {}", one_line(&replaced.to_string()))?;
     }
     if loaded.files.is_empty() {
         writeln!(out, "# no configuration file")?;
@@ -146,6 +153,7 @@ fn write_json(
     let answer = json!({
         "profile": chosen.profile.name,
         "files": loaded.files.iter().map(|file| file.to_string_lossy()).collect::<Vec<_>>(),
+        "replaced": loaded.replaced,
         "warnings": warnings(loaded, chosen).collect::<Vec<_>>(),
         "settings": chosen.settings,
         "auto": auto,

@@ -3,19 +3,22 @@
 //! It is made from the unit's files, and not from what systemd has loaded: they are what systemd reads with it.
 
 mod file;
+mod names;
+mod program;
+mod script;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use self::file::DropInFile;
+use self::file::{DropInFile, Unwritable};
 use super::prepare::Refusal;
 use super::printed;
 use crate::cli::DropIn;
 use crate::exit::Exit;
-use crate::restart::drop_in::{self, Mode, Wish};
+use crate::restart::drop_in::{self, DropIns, Mode, Wish};
 use crate::restart::exec_line::Specifiers;
 use crate::restart::read::files::{Files, Read};
-use crate::restart::read::service_name;
+use crate::restart::read::scope::{Scope, UnitPaths};
 use crate::restart::unit::{Load, Unit};
 use crate::restart::version::Version;
 
@@ -35,67 +38,143 @@ pub(super) fn drop_in(args: &DropIn, root: &Path, out: &mut impl Write) -> Exit 
     }
 }
 
-fn make(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<()>, Refusal> {
-    let files = Files::below(root);
-    let name = name(args)?;
-    let file = DropInFile::of(&files, &files.unit(&name).unit.name);
-    // Ours is about to be replaced, so that the unit is looked at as if it were not there.
-    let ours = file.is_ours().map_err(|why| unavailable(&why))?;
-    let files = if ours {
-        files.without(file.path())
-    } else {
-        files
-    };
-    let read = files.unit(&name);
-    let text = text(args, root, &files, &read).map_err(|why| unavailable(&why))?;
-    warn(&read, args, &files);
-    if !args.write {
-        return Ok(out.write_all(text.as_bytes()));
+/// Where the unit is looked for, and its drop-ins are.
+struct Place {
+    files: Files,
+    /// Where `UNIT.d` is.
+    own: PathBuf,
+    /// The unit's own name.
+    unit: String,
+    file: DropInFile,
+}
+
+impl Place {
+    fn of(args: &DropIn, root: &Path) -> Result<Self, Refusal> {
+        let wanted = names::unit(&args.unit)?;
+        let paths = UnitPaths::of(args.scope.scope());
+        let own = paths.own.clone();
+        let own = own.ok_or_else(|| {
+            unavailable(&"cannot tell where your units are: set $HOME or $XDG_CONFIG_HOME")
+        })?;
+        let files = Files::in_paths(root, paths);
+        let unit = files.unit(&wanted).unit.name;
+        let file = DropInFile::of(&files, &own, &unit);
+        Ok(Self {
+            files,
+            own,
+            unit,
+            file,
+        })
     }
-    file.write(&text).map_err(|why| unavailable(&why))?;
-    warn_of_later(&read.unit, &file);
-    Ok(said(out, "wrote", &file))
+
+    /// The file of a companion's drop-in.
+    fn of_companion(&self, name: &str) -> DropInFile {
+        DropInFile::of_companion(&self.files, &self.own, name, &self.unit)
+    }
+
+    /// That of the companion which the unit has required so far, if it is ours.
+    fn earlier_companion(&self) -> Option<DropInFile> {
+        let file = self.of_companion(&self.file.companion()?);
+        file.is_ours().ok()?.then_some(file)
+    }
+}
+
+fn make(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<()>, Refusal> {
+    let mut place = Place::of(args, root)?;
+    // Ours is about to be replaced, so that the unit is looked at as if it were not there.
+    if place.file.is_ours().map_err(|why| unavailable(&why))? {
+        place.files = place.files.without(place.file.path());
+    }
+    let read = place.files.unit(&place.unit);
+    let made = made(args, root, &place.files, &read)?;
+    warn(&read, &made, &place.files);
+    if !args.write {
+        return Ok(print(&made, &place, out));
+    }
+    let written = write(&made, &place).map_err(|why| unavailable(&why))?;
+    warn_of_later(&read.unit, &place.file);
+    if let Some(why) = &made.why {
+        tracing::info!("mode companion, and not run: {why}");
+    }
+    Ok(said(out, "wrote", &written, args.scope.scope()))
+}
+
+fn print(made: &DropIns, place: &Place, out: &mut impl Write) -> io::Result<()> {
+    out.write_all(made.own.as_bytes())?;
+    if let Some((name, text)) = &made.companion {
+        let file = place.of_companion(name);
+        writeln!(out, "\n# {}", file.path().display())?;
+        out.write_all(text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Writes both; the paths of what was written.
+fn write(made: &DropIns, place: &Place) -> Result<Vec<PathBuf>, Unwritable> {
+    let earlier = place.earlier_companion();
+    let mut written = Vec::new();
+    if let Some((name, text)) = &made.companion {
+        let file = place.of_companion(name);
+        file.write(text)?;
+        written.push(file.path().to_owned());
+    }
+    place.file.write(&made.own)?;
+    if let Some(earlier) = earlier.filter(|file| !written.iter().any(|path| path == file.path())) {
+        earlier.remove()?;
+    }
+    written.insert(0, place.file.path().to_owned());
+    Ok(written)
 }
 
 fn remove(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<()>, Refusal> {
-    let files = Files::below(root);
-    let name = name(args)?;
-    let file = DropInFile::of(&files, &files.unit(&name).unit.name);
-    file.remove().map_err(|why| unavailable(&why))?;
-    Ok(said(out, "removed", &file))
+    let place = Place::of(args, root)?;
+    let companion = place.earlier_companion();
+    let files = std::iter::once(&place.file).chain(&companion);
+    let mut removed = Vec::new();
+    for file in files {
+        file.remove().map_err(|why| unavailable(&why))?;
+        removed.push(file.path().to_owned());
+    }
+    Ok(said(out, "removed", &removed, args.scope.scope()))
 }
 
-fn said(out: &mut impl Write, what: &str, file: &DropInFile) -> io::Result<()> {
-    writeln!(out, "{what} {}", file.path().display())?;
-    writeln!(out, "systemd reads it anew at: systemctl daemon-reload")
+fn said(out: &mut impl Write, what: &str, paths: &[PathBuf], scope: Scope) -> io::Result<()> {
+    for path in paths {
+        writeln!(out, "{what} {}", path.display())?;
+    }
+    let (command, whose) = match scope {
+        Scope::System => ("systemctl daemon-reload", ""),
+        Scope::User => ("systemctl --user daemon-reload", ""),
+        Scope::Global => ("systemctl --user daemon-reload", ", as each user"),
+    };
+    writeln!(out, "run \"{command}\" to apply{whose}")
 }
 
-fn text(
-    args: &DropIn,
-    root: &Path,
-    files: &Files,
-    read: &Read,
-) -> Result<String, drop_in::Refusal> {
-    let stem = read.unit.name.trim_end_matches(".service");
-    drop_in::text(&Wish {
+fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIns, Refusal> {
+    let scope = args.scope.scope();
+    let program = program::path(root, scope).map_err(|why| unavailable(&why))?;
+    let service = read.unit.service.as_ref();
+    let gated_script = service.and_then(|service| script::gated(files, service));
+    let wish = Wish {
         unit: &read.unit,
         surroundings: &read.surroundings,
         specifiers: Specifiers::Written,
-        version: files.version().unwrap_or(Version::OLDEST),
-        mode: args.mode,
-        profile: args.profile.as_deref().unwrap_or(stem),
-        program: &program(root).to_string_lossy(),
-    })
+        scope,
+        version: version(files),
+        mode: args.mode.unwrap_or(Mode::Run),
+        profile: &names::profile(args.profile.as_deref(), &read.unit.name)?,
+        program: &program.to_string_lossy(),
+        gated_script: gated_script.as_deref(),
+    };
+    let made = match args.mode {
+        Some(_) => drop_in::in_mode(&wish),
+        None => drop_in::chosen(&wish),
+    };
+    made.map_err(|why| unavailable(&why))
 }
 
-fn name(args: &DropIn) -> Result<String, Refusal> {
-    let name = service_name(&args.unit);
-    let name = name.map_err(|error| Refusal::new(Exit::Usage, &error))?;
-    if name.contains('/') {
-        let why = format!("{name} is no name of a unit: it has a slash");
-        return Err(Refusal::new(Exit::Usage, &why));
-    }
-    Ok(name.into_owned())
+fn version(files: &Files) -> Version {
+    files.version().unwrap_or(Version::OLDEST)
 }
 
 fn unavailable(why: &impl ToString) -> Refusal {
@@ -103,12 +182,20 @@ fn unavailable(why: &impl ToString) -> Refusal {
 }
 
 /// What systemd leaves out of the unit, and whether there is a companion to require.
-fn warn(read: &Read, args: &DropIn, files: &Files) {
-    for warning in &read.warnings {
+fn warn(read: &Read, made: &DropIns, files: &Files) {
+    let version = version(files);
+    let ignored = read.unit.ignored.iter();
+    let known = ignored.filter(|ignored| !ignored.by(version));
+    let known: Vec<_> = known.map(ToString::to_string).collect();
+    let warnings = read.warnings.iter();
+    for warning in warnings.filter(|warning| !known.contains(warning)) {
         tracing::warn!("{warning}");
     }
     let companion = || files.unit("upgrade-gate@x.service").unit.load;
-    if args.mode == Mode::Companion && companion() == Load::NotFound {
+    if let Some(untold) = &made.untold {
+        tracing::warn!("{untold}");
+    }
+    if made.mode == Mode::Companion && companion() == Load::NotFound {
         tracing::warn!(
             "upgrade-gate@.service is not installed: without it {} cannot be started; it is among upgrade-gate's units",
             read.unit.name
@@ -127,24 +214,4 @@ fn warn_of_later(unit: &Unit, file: &DropInFile) {
             unit.name
         );
     }
-}
-
-/// Where distributions have the program, by names that stay when it is replaced by a newer one.
-const PLACES: &[&str] = &[
-    "/usr/bin/upgrade-gate",
-    "/run/current-system/sw/bin/upgrade-gate",
-    "/usr/local/bin/upgrade-gate",
-];
-
-/// The path of this program, as a unit should have it; of another system's, the usual one.
-fn program(root: &Path) -> PathBuf {
-    let usual = PathBuf::from(PLACES[0]);
-    if root != Path::new("/") {
-        return usual;
-    }
-    let own = std::env::current_exe().and_then(|path| path.canonicalize());
-    let Ok(own) = own else { return usual };
-    let places = PLACES.iter().map(PathBuf::from);
-    let mut same = places.filter(|place| place.canonicalize().is_ok_and(|path| path == own));
-    same.next().unwrap_or(own)
 }

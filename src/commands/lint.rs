@@ -11,7 +11,9 @@ use super::printed;
 use crate::cli::Lint;
 use crate::exit::Exit;
 use crate::restart::lint::{self, Assumed, Fate, Finding};
-use crate::restart::read::{ReadError, Source, service_name};
+use crate::restart::read::files::version_below;
+use crate::restart::read::scope::Scope;
+use crate::restart::read::{ReadError, Source, service_name, unit_in_file};
 use crate::restart::unit::{Load, Unit};
 use crate::restart::version::Version;
 
@@ -31,6 +33,8 @@ pub struct Judged {
 pub struct Report {
     /// The systemd that is judged by.
     pub version: Version,
+    /// Whose services they are.
+    pub scope: Scope,
     /// What is assumed of the outage.
     pub assumed: Assumed,
     /// The services: with `--all`, only those with findings.
@@ -56,28 +60,85 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
             "lint what? name a service, as in upgrade-gate lint fwupd-refresh, or give --all",
         ));
     }
-    let source = Source::open(root).await.map_err(|error| refusal(&error))?;
-    let version = source.version().await.map_err(|error| refusal(&error))?;
+    let place = Place { root, args };
+    let source = place.source().await?;
+    let version = place.version(source.as_ref()).await?;
     let mut report = Report {
         version: version.unwrap_or_else(unknown_version),
+        scope: args.scope.scope(),
         assumed: Assumed {
             outage: args.outage,
             attempt: args.attempt,
+            of_user: args.scope.scope() != Scope::System,
         },
         judged: Vec::new(),
         looked: None,
     };
-    let unread = if args.all {
-        report.look_at_all(&source).await?;
-        None
-    } else {
-        report.look_at(&source, &args.units).await
+    let unread = match &source {
+        Some(source) if args.all => {
+            report.look_at_all(source).await?;
+            None
+        }
+        source => report.look_at(source.as_ref(), &place).await,
     };
     let mut out = io::stdout().lock();
     Ok(match printed(&report.print(args.json, &mut out)) {
         Exit::Ok => unread.unwrap_or(report.exit()),
         fault => fault,
     })
+}
+
+/// Where the units are that are asked for.
+struct Place<'a> {
+    root: Option<&'a Path>,
+    args: &'a Lint,
+}
+
+impl Place<'_> {
+    /// Where units are looked up by name; nowhere, if files alone are asked for.
+    async fn source(&self) -> Result<Option<Source>, Refusal> {
+        let files_only = !self.args.all && self.args.units.iter().all(|word| is_path(word));
+        if files_only {
+            return Ok(None);
+        }
+        let source = Source::open(self.root, self.args.scope.scope()).await;
+        source.map(Some).map_err(|error| refusal(&error))
+    }
+
+    async fn version(&self, source: Option<&Source>) -> Result<Option<Version>, Refusal> {
+        match source {
+            Some(source) => source.version().await.map_err(|error| refusal(&error)),
+            None => Ok(version_below(self.root.unwrap_or(Path::new("/")))),
+        }
+    }
+
+    /// Why there is nothing to say of a unit.
+    fn unstartable(&self, judged: &Judged, running: bool) -> Option<String> {
+        let Judged { unit, findings, .. } = judged;
+        let name = &unit.name;
+        let flag = self.args.scope.scope().flag();
+        let user = flag.map(|flag| format!(" {flag}")).unwrap_or_default();
+        match &unit.load {
+            Load::NotFound if running => Some(format!(
+                "there is no unit {name}; systemctl{user} list-unit-files '*.service' lists those there are"
+            )),
+            Load::NotFound => Some(format!(
+                "there is no unit {name}; a file is named by its path: ./{name}"
+            )),
+            Load::Masked => Some(format!(
+                "{name} is masked, so that nothing starts it; to undo that: systemctl{user} unmask {name}"
+            )),
+            Load::Refused(why) if findings.is_empty() => Some(format!(
+                "systemd refuses {name}: {why}; fix its file, and run \"systemctl{user} daemon-reload\" to apply"
+            )),
+            Load::Loaded | Load::Refused(_) => None,
+        }
+    }
+}
+
+/// `./my.service`: no unit's name has a slash.
+fn is_path(word: &str) -> bool {
+    word.contains('/')
 }
 
 impl Report {
@@ -91,17 +152,22 @@ impl Report {
             templates: all.templates,
         });
         let judged = all.units.into_iter().map(|unit| self.judge(unit));
-        self.judged = judged
-            .filter(|judged| !judged.findings.is_empty())
-            .collect();
+        let (found, clean): (Vec<_>, Vec<_>) =
+            judged.partition(|judged| !judged.findings.is_empty());
+        self.judged = found;
+        for Judged { unit, .. } in clean {
+            if let Load::Refused(why) = unit.load {
+                tracing::warn!("systemd refuses {}: {why}", unit.name);
+            }
+        }
         Ok(())
     }
 
     /// What to exit with, if one of them cannot be looked at; the others are.
-    async fn look_at(&mut self, source: &Source, words: &[String]) -> Option<Exit> {
+    async fn look_at(&mut self, source: Option<&Source>, place: &Place<'_>) -> Option<Exit> {
         let mut unread = None;
-        for word in words {
-            match self.read(source, word).await {
+        for word in &place.args.units {
+            match self.read(source, word, place).await {
                 Ok(judged) => self.judged.push(judged),
                 Err(refusal) => {
                     tracing::error!("{refusal}");
@@ -112,13 +178,20 @@ impl Report {
         unread
     }
 
-    async fn read(&self, source: &Source, word: &str) -> Result<Judged, Refusal> {
-        let unit = match service_name(word) {
-            Ok(name) => source.unit(&name).await,
-            Err(error) => Err(error),
+    async fn read(
+        &self,
+        source: Option<&Source>,
+        word: &str,
+        place: &Place<'_>,
+    ) -> Result<Judged, Refusal> {
+        let source = source.filter(|_| !is_path(word));
+        let unit = match (source, service_name(word)) {
+            (None, _) => unit_in_file(Path::new(word)),
+            (Some(source), Ok(name)) => source.unit(&name).await,
+            (Some(_), Err(error)) => Err(error),
         };
         let judged = self.judge(unit.map_err(|error| refusal(&error))?);
-        match unstartable(&judged) {
+        match place.unstartable(&judged, source.is_some_and(Source::is_running)) {
             Some(why) => Err(Refusal::new(Exit::Unavailable, &why)),
             None => Ok(judged),
         }
@@ -126,8 +199,17 @@ impl Report {
 
     /// What is to be said of a unit.
     pub fn judge(&self, unit: Unit) -> Judged {
+        let mut findings = lint::findings(&unit, self.version, self.assumed);
+        if let Some(flag) = self.scope.flag() {
+            let commands = findings
+                .iter_mut()
+                .flat_map(|found| &mut found.said.command);
+            for command in commands {
+                *command = command.replace("drop-in ", &format!("drop-in {flag} "));
+            }
+        }
         Judged {
-            findings: lint::findings(&unit, self.version, self.assumed),
+            findings,
             fate: lint::fate(&unit, self.version, self.assumed),
             unit,
         }
@@ -147,29 +229,11 @@ impl Report {
     }
 }
 
-/// Why there is nothing to say of a unit.
-fn unstartable(Judged { unit, findings, .. }: &Judged) -> Option<String> {
-    let name = &unit.name;
-    match &unit.load {
-        Load::Loaded => None,
-        Load::NotFound => Some(format!(
-            "there is no unit {name}; systemctl list-unit-files '*.service' lists those there are"
-        )),
-        Load::Masked => Some(format!(
-            "{name} is masked, so that nothing starts it; systemctl unmask {name} undoes that"
-        )),
-        Load::Refused(_) if !findings.is_empty() => None,
-        Load::Refused(why) => Some(format!(
-            "systemd refuses {name}: {why}; mend its file, and call systemctl daemon-reload"
-        )),
-    }
-}
-
 /// Debian 13's, and in what matters here that of the years around it.
 const LIKELY: Version = Version(257);
 
 fn unknown_version() -> Version {
-    tracing::warn!("no file tells which systemd this is; judged as by {LIKELY}");
+    tracing::warn!("no file tells the version of systemd, assuming {LIKELY}");
     LIKELY
 }
 
@@ -178,9 +242,13 @@ fn refusal(error: &ReadError) -> Refusal {
         ReadError::NoRoot(_)
         | ReadError::Name { .. }
         | ReadError::Template(_)
-        | ReadError::NoService(_) => Exit::Usage,
+        | ReadError::NoService(_)
+        | ReadError::NoServiceFile(_) => Exit::Usage,
         ReadError::Unknown { .. } => Exit::Fault,
-        ReadError::Bus(_) | ReadError::NoSystemd(_) | ReadError::Failed { .. } => Exit::Unavailable,
+        ReadError::Bus(_)
+        | ReadError::NoFile(_)
+        | ReadError::NoSystemd { .. }
+        | ReadError::Failed { .. } => Exit::Unavailable,
     };
     Refusal::new(exit, error)
 }

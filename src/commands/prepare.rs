@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::cli::GateArgs;
+use crate::cli::{GateArgs, Question};
 use crate::clock;
 use crate::config::auto::{self, Derived};
 use crate::config::places::Places;
@@ -13,9 +13,10 @@ use crate::config::target::{Entry, Target, Wanted};
 use crate::config::watch::Watch;
 use crate::config::{self, Loaded, Overrides};
 use crate::exit::Exit;
-use crate::gate::policy::Policy;
+use crate::gate::policy::{Policy, Reach};
 use crate::probe::protocol::Request;
 use crate::report::journal::Log;
+use crate::secret;
 
 /// What all commands are told alike.
 #[derive(Clone, Debug)]
@@ -49,11 +50,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with that exit code, for that reason.
+    /// A refusal with that exit code, for that reason, which may quote what others wrote.
     pub(super) fn new(exit: Exit, why: &(impl ToString + ?Sized)) -> Self {
         Self {
             exit,
-            text: why.to_string(),
+            text: secret::text(&why.to_string()),
         }
     }
 }
@@ -72,7 +73,26 @@ pub(super) fn prepare(
     command: &[OsString],
     root: &Path,
 ) -> Result<Prepared, Refusal> {
-    prepare_loaded(&load(root)?, args, command, root)
+    prepare_loaded(&load(root)?, args, command, root, Underived::Refused)
+}
+
+/// Prepares the gate of a question. With `--exec-condition` a unit must not fail because `auto` derives nothing.
+pub(super) fn prepare_question(question: &Question, root: &Path) -> Result<Prepared, Refusal> {
+    let underived = if question.exec_condition {
+        Underived::Guessed
+    } else {
+        Underived::Refused
+    };
+    prepare_loaded(&load(root)?, &question.gate, &[], root, underived)
+}
+
+/// What becomes of a gate that has nothing to decide from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Underived {
+    /// Exit 69.
+    Refused,
+    /// As with `allow_guess`, with a warning.
+    Guessed,
 }
 
 /// Prepares the gate that `watch` follows, and says what else its table asks for.
@@ -83,7 +103,7 @@ pub(super) fn prepare_watch(root: &Path) -> Result<(Prepared, Watch), Refusal> {
         profile: Some(watch.profile.clone()),
         ..GateArgs::default()
     };
-    let prepared = prepare_loaded(&loaded, &args, &[], root)?;
+    let prepared = prepare_loaded(&loaded, &args, &[], root, Underived::Refused)?;
     Ok((prepared, watch))
 }
 
@@ -96,6 +116,7 @@ fn prepare_loaded(
     args: &GateArgs,
     command: &[OsString],
     root: &Path,
+    underived: Underived,
 ) -> Result<Prepared, Refusal> {
     let overrides = Overrides {
         targets: entries(&args.targets)?,
@@ -112,17 +133,19 @@ fn prepare_loaded(
     let derived = derive(&profile, command, root);
     warn(&derived.warnings);
     let wanted = wanted(&profile.targets, &derived.groups);
-    let guess = wanted.groups.is_empty();
-    if guess && !profile.allow_guess {
-        return Err(Refusal::new(
-            Exit::Unavailable,
-            &nothing_to_probe(&profile, &derived),
-        ));
+    let reach = reach(&wanted, &derived);
+    if reach == Reach::Anywhere && !profile.allow_guess {
+        let why = nothing_to_probe(&profile, &derived);
+        match underived {
+            Underived::Refused => return Err(Refusal::new(Exit::Unavailable, &why)),
+            Underived::Guessed => tracing::warn!("{why}; until then a route to anywhere will do"),
+        }
     }
     Ok(Prepared {
-        policy: policy(args, &profile, guess),
+        policy: policy(args, &profile, reach),
         request: Request {
             wanted,
+            proxies: derived.proxies,
             ssl_cert_file: derived.ssl_cert_file,
         },
         profile,
@@ -164,13 +187,25 @@ fn wanted(entries: &[Entry], derived: &[Vec<Target>]) -> Wanted {
     }
 }
 
-fn policy(args: &GateArgs, profile: &Profile, guess: bool) -> Policy {
+/// Without a target nothing can be probed, and nothing has to be if all is on this machine.
+fn reach(wanted: &Wanted, derived: &Derived) -> Reach {
+    if !wanted.groups.is_empty() {
+        return Reach::Targets;
+    }
+    if !derived.is_local() {
+        return Reach::Anywhere;
+    }
+    tracing::info!("no network is needed: {}", derived.notes.join("; "));
+    Reach::Nothing
+}
+
+fn policy(args: &GateArgs, profile: &Profile, reach: Reach) -> Policy {
     Policy {
         settle: profile.settle,
         hold_metered: profile.hold_metered,
         power: profile.power,
         waived: args.allow.iter().copied().collect(),
-        guess,
+        reach,
         timeout: args.timeout.and_then(Span::finite),
         once: false,
         seed: seed(),

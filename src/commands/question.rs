@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::prepare::{Prepared, Refusal, Setting, made, prepare};
+use super::prepare::{Prepared, Refusal, Setting, made, prepare_question};
 use super::stay;
 use crate::cli::{Question, WaitOnline};
 use crate::clock;
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(15);
 /// Waits until the gate opens; with `--stay` until what it has opened on proves nothing any more.
 pub(super) async fn wait_online(args: &WaitOnline, setting: &Setting) -> Result<Exit, Refusal> {
     let question = &args.question;
-    let prepared = prepare(&question.gate, &[], &setting.root)?;
+    let prepared = prepare_question(question, &setting.root)?;
     let mut reporter = reporter(Kind::WaitOnline, &prepared, question.gate.json, setting);
     let mut engine = Engine::start(prepared.policy, prepared.request, setting.root.clone());
     let began = clock::now().monotonic;
@@ -58,7 +58,7 @@ impl End {
 
 /// Takes one look, and prints the verdict.
 pub(super) async fn check(question: &Question, setting: &Setting) -> Result<Exit, Refusal> {
-    let prepared = prepare(&question.gate, &[], &setting.root)?;
+    let prepared = prepare_question(question, &setting.root)?;
     let mut reporter = reporter(Kind::Check, &prepared, question.gate.json, setting);
     let timeout = prepared
         .policy

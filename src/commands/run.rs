@@ -21,6 +21,7 @@ pub(super) async fn run(run: Run, setting: &Setting) -> Result<Exit, Refusal> {
     let plan = Plan {
         command: run.command,
         argv0: run.argv0,
+        exec_start_pre: run.exec_start_pre,
         request: prepared.request.clone(),
         runtime: made(dirs.usable_runtime()),
         state: made(dirs.usable_state()),

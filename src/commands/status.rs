@@ -1,12 +1,16 @@
 //! `status`: what every gate on the machine waits for, since when, and why.
 
+mod rooms;
+
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{InitFlags, Inotify};
 
 use crate::cli::Status;
 use crate::clock;
@@ -15,48 +19,26 @@ use crate::gate::time::{Monotonic, Wall};
 use crate::report::json::StatusLine;
 use crate::report::sentence::one_line;
 use crate::report::span::format_span;
-use crate::report::status_file::{Found, Gate, read_all};
-
-/// The directories in which gates leave their files: root's, those of units with a `RuntimeDirectory=` below it (which is
-/// how services of other users have one that all can read), and the user's own.
-fn gates_dirs(root: &Path, own: &Dirs) -> Vec<PathBuf> {
-    let system = root.join("run/upgrade-gate");
-    let mut dirs = vec![system.clone()];
-    dirs.extend(own.runtime.clone().filter(|own| *own != system));
-    dirs.extend(below(&system));
-    dirs.into_iter().map(|dir| dir.join("gates")).collect()
-}
-
-fn below(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut dirs: Vec<_> = entries.map(|entry| entry.path()).collect();
-    dirs.retain(|path| path.is_dir() && !path.ends_with("gates"));
-    dirs.sort();
-    dirs
-}
+use crate::report::status_file::{Found, Gate, Living, read_all};
 
 /// Prints the machine's gates; with `--follow` again at every change, until `out` is closed.
 ///
 /// # Errors
 /// `out` cannot be written to, or the kernel refuses to watch for changes.
 pub fn status(args: &Status, root: &Path, own: &Dirs, out: &mut dyn Write) -> io::Result<()> {
-    let dirs = || gates_dirs(root, own);
     if args.follow {
-        follow(args.json, dirs, out)
+        follow(args.json, root, own, out)
     } else {
-        print(args.json, &read_all(&dirs()), out)
+        print(args.json, &read_all(&rooms::open(root, own, None)?), out)
     }
 }
 
-/// Watches first, and then reads, so that no change falls between. A directory that comes into being is watched
-/// from the next look on, to which its parent has rung.
-fn follow(json: bool, dirs: impl Fn() -> Vec<PathBuf>, out: &mut dyn Write) -> io::Result<()> {
+/// A directory that comes into being is watched from the next look on, to which its parent has rung.
+fn follow(json: bool, root: &Path, own: &Dirs, out: &mut dyn Write) -> io::Result<()> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC)?;
     let mut printed = None;
     loop {
-        let dirs = dirs();
-        dirs.iter().try_for_each(|dir| watch(&inotify, dir))?;
-        let found = read_all(&dirs);
+        let found = read_all(&rooms::open(root, own, Some(&inotify))?);
         if printed.as_ref() != Some(&found) {
             print(json, &found, out)?;
             printed = Some(found);
@@ -65,37 +47,34 @@ fn follow(json: bool, dirs: impl Fn() -> Vec<PathBuf>, out: &mut dyn Write) -> i
     }
 }
 
-/// The directory and the two above it, from above: one that comes into being later rings at the one above.
-fn watch(inotify: &Inotify, dir: &Path) -> io::Result<()> {
-    let above = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-    // A gate that is killed closes its file, and says nothing else.
-    let gone = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_CLOSE_WRITE;
-    let mut path: Vec<_> = dir.ancestors().take(3).collect();
-    path.reverse();
-    for ancestor in path {
-        let events = if ancestor == dir { above | gone } else { above };
-        match inotify.add_watch(ancestor, events | AddWatchFlags::IN_ONLYDIR) {
-            Ok(_) | Err(Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
-}
-
 /// How long after a bell is read: many changes become one, and the kernel tells that a dying gate's file is
 /// closed just before it lets go of the lock.
 const GATHERING: Duration = Duration::from_millis(50);
 
 fn rung(inotify: &Inotify) -> io::Result<()> {
     loop {
-        match inotify.read_events() {
-            Ok(_) => break,
+        match read_unless_unread(inotify) {
             Err(Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
+            result => break result?,
         }
     }
     thread::sleep(GATHERING);
     Ok(())
+}
+
+/// Ends with EPIPE as soon as nobody reads standard output any longer, and not at the next change only.
+fn read_unless_unread(inotify: &Inotify) -> Result<(), Errno> {
+    let stdout = io::stdout();
+    let mut polled = [
+        PollFd::new(inotify.as_fd(), PollFlags::POLLIN),
+        // POLLERR and POLLHUP come unasked.
+        PollFd::new(stdout.as_fd(), PollFlags::empty()),
+    ];
+    poll(&mut polled, PollTimeout::NONE)?;
+    if polled[1].any() == Some(true) {
+        return Err(Errno::EPIPE);
+    }
+    inotify.read_events().map(drop)
 }
 
 fn print(json: bool, found: &Found, out: &mut dyn Write) -> io::Result<()> {
@@ -118,7 +97,7 @@ fn table(found: &Found, wall: Wall, now: Monotonic) -> String {
         lines.push("no gate is waiting".to_owned());
     } else {
         let head = ["GATE", "PROFILE", "REASON", "SINCE", "WHY"].map(str::to_owned);
-        let gates = found.gates.iter().map(|gate| cells(gate, wall, now));
+        let gates = found.gates.iter().map(|living| cells(living, wall, now));
         lines.extend(aligned(
             &std::iter::once(head).chain(gates).collect::<Vec<_>>(),
         ));
@@ -128,19 +107,31 @@ fn table(found: &Found, wall: Wall, now: Monotonic) -> String {
 
 type Cells = [String; 5];
 
-fn cells(gate: &Gate, wall: Wall, now: Monotonic) -> Cells {
-    let name = gate
-        .unit
-        .clone()
-        .unwrap_or_else(|| format!("{} (PID {})", gate.command, gate.pid));
+fn cells(living: &Living, wall: Wall, now: Monotonic) -> Cells {
+    let gate = &living.gate;
     [
-        name,
+        name(living),
         gate.profile.clone(),
         label(gate),
         since(gate, wall),
         why(gate, now),
     ]
     .map(|cell| one_line(&cell))
+}
+
+/// The unit, or the command and its process; and whose it is, if not root's.
+fn name(living: &Living) -> String {
+    let Gate {
+        unit, command, pid, ..
+    } = &living.gate;
+    let pid = unit.is_none().then(|| format!("PID {pid}"));
+    let user = (living.owner != "root").then(|| format!("user {}", living.owner));
+    let marks: Vec<_> = pid.into_iter().chain(user).collect();
+    let name = unit.as_ref().unwrap_or(command);
+    if marks.is_empty() {
+        return name.clone();
+    }
+    format!("{name} ({})", marks.join(", "))
 }
 
 fn label(gate: &Gate) -> String {
@@ -211,6 +202,11 @@ mod tests {
     }
 
     fn shown(gates: Vec<Gate>, warnings: &[&str]) -> String {
+        let of_root = |gate| Living {
+            gate,
+            owner: "root".to_owned(),
+        };
+        let gates = gates.into_iter().map(of_root).collect();
         let warnings = warnings.iter().map(|text| (*text).to_owned()).collect();
         table(&Found { gates, warnings }, WALL, NOW)
     }
@@ -235,6 +231,20 @@ mod tests {
              run (PID 42)           nixos-upgrade  dns      12s    cache.nixos.org does not resolve; also metered (next look in 4s)\n\
              nixos-upgrade.service  nixos-upgrade  running  12s    attempt 2 is running\n"
         );
+    }
+
+    #[test]
+    fn a_gate_that_is_not_root_s_says_whose_it_is() {
+        let named = |unit: Option<&str>, owner: &str| {
+            let unit = unit.map(str::to_owned);
+            name(&Living {
+                gate: Gate { unit, ..gate() },
+                owner: owner.to_owned(),
+            })
+        };
+        assert_eq!(named(None, "root"), "run (PID 42)");
+        assert_eq!(named(None, "alice"), "run (PID 42, user alice)");
+        assert_eq!(named(Some("a.service"), "977"), "a.service (user 977)");
     }
 
     #[test]
@@ -272,40 +282,5 @@ mod tests {
             ..gate()
         };
         assert!(shown(vec![later], &[]).contains("  0      cache.nixos.org"));
-    }
-
-    #[test]
-    fn the_users_directory_is_read_too_and_roots_only_once() {
-        let own = |dir: &str| Dirs {
-            runtime: Some(PathBuf::from(dir)),
-            state: None,
-        };
-        let dirs = |root: &str, dir: &str| gates_dirs(Path::new(root), &own(dir));
-        let paths = |dirs: &[&str]| dirs.iter().map(PathBuf::from).collect::<Vec<_>>();
-        assert_eq!(
-            dirs("/none", "/run/user/1/upgrade-gate"),
-            paths(&[
-                "/none/run/upgrade-gate/gates",
-                "/run/user/1/upgrade-gate/gates"
-            ])
-        );
-        assert_eq!(
-            dirs("/none", "/none/run/upgrade-gate"),
-            paths(&["/none/run/upgrade-gate/gates"])
-        );
-    }
-
-    #[test]
-    fn the_directories_of_units_below_roots_are_read_too() {
-        let root = tempfile::tempdir().unwrap();
-        let system = root.path().join("run/upgrade-gate");
-        for dir in ["gates", "fwupd-refresh"] {
-            std::fs::create_dir_all(system.join(dir)).unwrap();
-        }
-        std::fs::write(system.join("nixos-upgrade.lock"), "").unwrap();
-        assert_eq!(
-            gates_dirs(root.path(), &Dirs::default()),
-            [system.join("gates"), system.join("fwupd-refresh/gates")]
-        );
     }
 }

@@ -8,6 +8,7 @@ use crate::cli::Watch;
 use crate::dirs::Dirs;
 use crate::engine::Engine;
 use crate::exit::Exit;
+use crate::files;
 use crate::report::Kind;
 use crate::run::signals::{Ignored, Signals};
 use crate::watch::link::Link;
@@ -46,7 +47,11 @@ fn load(args: &Watch, setting: &Setting) -> Result<Fresh, Refusal> {
     })
 }
 
+/// It has 33 bytes.
+const MACHINE_ID: u64 = 64;
+
 /// machine-id(5). Without one all machines without one have the same delays.
 fn machine_id(root: &Path) -> String {
-    std::fs::read_to_string(root.join("etc/machine-id")).unwrap_or_default()
+    let id = files::read(&root.join("etc/machine-id"), MACHINE_ID).unwrap_or_default();
+    String::from_utf8_lossy(&id).into_owned()
 }

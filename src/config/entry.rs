@@ -109,10 +109,10 @@ pub(super) fn show(entry: &Entry) -> Value {
 fn show_target(target: &Target) -> Value {
     match target {
         Target::Http {
-            url,
             expect: Some(expect),
+            ..
         } => Value::Table(toml::Table::from_iter([
-            ("url".to_owned(), Value::from(url.as_str())),
+            ("url".to_owned(), Value::from(target.to_string())),
             ("expect".to_owned(), Value::from(expect.as_str())),
         ])),
         other => Value::from(other.to_string()),

@@ -1,24 +1,31 @@
 //! One file's text → validated values by profile and key, or everything that is wrong with it.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, KEYS};
+use super::key::{Change, Key};
+use super::keys::KEYS;
 use super::problem::{Problem, dotted, line_of, one_line};
-use super::profile;
-use super::read::{Node, Read, Wrong, kind_of};
+use super::profile::{self, Profile};
+use super::read::{Node, Wrong, kind_of};
 use super::similar;
-use super::watch;
+use super::watch::{self, Watch};
 
 /// One value, and where it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Assignment<C> {
+pub(super) struct Assignment<S> {
     pub(super) key: &'static str,
-    pub(super) change: C,
+    pub(super) change: Change<S>,
     /// Counted from 1.
     pub(super) line: usize,
+}
+
+impl<S> fmt::Debug for Assignment<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.key, self.line)
+    }
 }
 
 /// What one file says. A file with a fault is not used at all.
@@ -27,8 +34,8 @@ pub(super) struct Contents {
     /// Every profile that has a table, even an empty one.
     pub(super) profiles: Vec<String>,
     /// The values of profiles, by name.
-    pub(super) of_profiles: Vec<(String, Assignment<keys::Change>)>,
-    pub(super) of_watch: Vec<Assignment<watch::Change>>,
+    pub(super) of_profiles: Vec<(String, Assignment<Profile>)>,
+    pub(super) of_watch: Vec<Assignment<Watch>>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -47,7 +54,9 @@ pub(super) fn parse(file: &Path, text: &str) -> Contents {
     if errors.is_empty() {
         reader.root(root.get_ref());
     }
-    reader.contents.problems.sort_by_key(|problem| problem.line);
+    let problems = &mut reader.contents.problems;
+    problems.iter_mut().for_each(Problem::hide_secrets);
+    problems.sort_by_key(|problem| problem.line);
     reader.contents
 }
 
@@ -136,10 +145,9 @@ impl Reader<'_> {
         let here = Table {
             path: &[PROFILE, profile],
             what: "a profile",
-            known: KEYS.iter().map(|key| key.name).collect(),
+            keys: KEYS,
         };
-        let find = |name: &str| keys::find(name).map(|key| (key.name, key.read));
-        let assignments = self.table(&here, table, find);
+        let assignments = self.table(&here, table);
         let named = assignments.into_iter().map(|one| (profile.to_owned(), one));
         self.contents.of_profiles.extend(named);
     }
@@ -148,63 +156,63 @@ impl Reader<'_> {
         let here = Table {
             path: &[WATCH],
             what: "the watch",
-            known: watch::KEYS.iter().map(|key| key.name).collect(),
+            keys: watch::KEYS,
         };
-        let find = |name: &str| watch::find(name).map(|key| (key.name, key.read));
-        let assignments = self.table(&here, table, find);
+        let assignments = self.table(&here, table);
         self.contents.of_watch.extend(assignments);
     }
 
-    /// Reads one table by the keys that `find` knows.
-    fn table<C>(
-        &mut self,
-        here: &Table<'_>,
-        table: &DeTable<'_>,
-        find: impl Fn(&str) -> Option<(&'static str, fn(&Node<'_>) -> Read<C>)>,
-    ) -> Vec<Assignment<C>> {
+    /// Reads one table by its keys.
+    fn table<S>(&mut self, here: &Table<'_, S>, table: &DeTable<'_>) -> Vec<Assignment<S>> {
         let mut assignments = Vec::new();
         for (name, value) in table {
-            let Some((key, read)) = find(name.get_ref()) else {
+            let Some(key) = here.keys.iter().find(|key| key.name == name.get_ref()) else {
                 self.unknown(here, name.get_ref(), name.span());
                 continue;
             };
             let line = self.line(name.span().start);
-            match read(value) {
-                Ok(change) => assignments.push(Assignment { key, change, line }),
-                Err(wrong) => self.wrong(here, key, wrong),
+            let key_name = key.name;
+            match (key.read)(value) {
+                Ok(change) => assignments.push(Assignment {
+                    key: key_name,
+                    change,
+                    line,
+                }),
+                Err(wrong) => self.wrong(here.path, key_name, wrong),
             }
         }
         assignments
     }
 
-    fn wrong(&mut self, table: &Table<'_>, key: &str, wrong: Vec<Wrong>) {
+    fn wrong(&mut self, path: &[&str], key: &str, wrong: Vec<Wrong>) {
         for Wrong {
             at,
             key: inner,
             message,
         } in wrong
         {
-            let mut here = table.path.to_vec();
+            let mut here = path.to_vec();
             here.push(key);
             here.extend(inner.as_deref());
             self.complain(at.start, Some(dotted(&here)), message);
         }
     }
 
-    fn unknown(&mut self, table: &Table<'_>, name: &str, at: Range<usize>) {
+    fn unknown<S>(&mut self, table: &Table<'_, S>, name: &str, at: Range<usize>) {
         let mut here = table.path.to_vec();
         here.push(name);
-        let otherwise = format!("{} has {}", table.what, table.known.join(", "));
-        let hint = suggest(name, &table.known, &otherwise);
+        let known: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+        let otherwise = format!("{} has {}", table.what, known.join(", "));
+        let hint = suggest(name, &known, &otherwise);
         self.complain(at.start, Some(dotted(&here)), hint);
     }
 }
 
 /// A table that is being read, for the messages.
-struct Table<'t> {
+struct Table<'t, S: 'static> {
     path: &'t [&'t str],
     what: &'static str,
-    known: Vec<&'static str>,
+    keys: &'static [Key<S>],
 }
 
 const WATCH: &str = "watch";

@@ -7,20 +7,22 @@ pub mod auto;
 pub mod effective;
 mod entry;
 mod file;
+pub mod key;
 pub mod keys;
 pub mod places;
 pub mod problem;
 pub mod profile;
 mod read;
-mod similar;
+pub(crate) mod similar;
 pub mod span;
 pub mod target;
 pub mod watch;
 
 use effective::{Origin, Setting};
 use file::Assignment;
+use key::Key;
 use keys::KEYS;
-use places::Places;
+use places::{Places, Replaced};
 use problem::{Errors, Problem};
 use profile::{BUILT_IN, DEFAULT, InvalidName, Profile};
 use target::Entry;
@@ -31,11 +33,13 @@ use watch::Watch;
 pub struct Loaded {
     /// The files that were read, in the order in which later ones win.
     pub files: Vec<PathBuf>,
+    /// The files that others of the same name replace.
+    pub replaced: Vec<Replaced>,
     /// What does not prevent loading.
     pub warnings: Vec<Problem>,
     profiles: BTreeSet<String>,
-    of_profiles: Vec<(PathBuf, String, Assignment<keys::Change>)>,
-    of_watch: Vec<(PathBuf, Assignment<watch::Change>)>,
+    of_profiles: Vec<(PathBuf, String, Assignment<Profile>)>,
+    of_watch: Vec<(PathBuf, Assignment<Watch>)>,
 }
 
 /// What the command line says instead of the files.
@@ -61,6 +65,7 @@ pub fn load(places: &Places) -> Result<Loaded, Errors> {
     let found = places::find(places);
     let mut errors = found.errors;
     let mut loaded = Loaded {
+        replaced: found.replaced,
         warnings: found.warnings,
         ..Loaded::default()
     };
@@ -106,7 +111,7 @@ impl Loaded {
         let mut origins = BTreeMap::new();
         for (file, of, written) in &self.of_profiles {
             if of == name {
-                written.change.clone().apply(&mut profile);
+                (written.change)(&mut profile);
                 origins.insert(written.key, origin(file, written.line));
             }
         }
@@ -121,17 +126,15 @@ impl Loaded {
         })
     }
 
-    /// A name that nothing knows means the defaults, as for a unit that needs no more. One that is nearly known
-    /// was meant to be another.
     /// The settings of the watch as the files have them, and where each comes from.
     pub fn watch(&self) -> (Watch, Vec<Setting>) {
         let mut watch = Watch::default();
         let mut origins = BTreeMap::new();
         for (file, written) in &self.of_watch {
-            written.change.clone().apply(&mut watch);
+            (written.change)(&mut watch);
             origins.insert(written.key, origin(file, written.line));
         }
-        let setting = |key: &watch::Key| Setting {
+        let setting = |key: &Key<Watch>| Setting {
             key: key.name,
             value: key.show(&watch),
             origin: origins.remove(key.name).unwrap_or(Origin::Default),
@@ -140,7 +143,8 @@ impl Loaded {
         (watch, settings)
     }
 
-    /// A name that no file and nothing built in knows silently means the defaults.
+    /// A name that no file and nothing built in knows silently means the defaults, as for a unit that needs no more;
+    /// one that is nearly known was meant to be another.
     fn misspelt(&self, name: &str) -> Option<String> {
         let in_files = self.profiles.iter().map(String::as_str);
         let known: Vec<&str> = in_files.chain(BUILT_IN.iter().copied()).collect();
@@ -159,7 +163,7 @@ fn origin(file: &Path, line: usize) -> Origin {
 fn settings(profile: &Profile, origins: &mut BTreeMap<&str, Origin>) -> Vec<Setting> {
     let defaults = Profile::defaults(&profile.name);
     let built_in = Profile::built_in(&profile.name);
-    let unwritten = |key: &keys::Key| match key.show(&built_in) {
+    let unwritten = |key: &Key<Profile>| match key.show(&built_in) {
         value if value == key.show(&defaults) => Origin::Default,
         _ => Origin::BuiltIn,
     };

@@ -1,16 +1,22 @@
 //! Which files make up the configuration: where they are looked for, and which one masks which.
 //!
 //! As with systemd (systemd-system.conf(5)): a file is known by its name, and of several with one name only that in
-//! the most important directory is read, so that an empty one or a link to /dev/null there masks the others. The
+//! the most important directory (/etc, then /run, then /usr/lib) is read, so that an empty one or a link to /dev/null there masks the others. The
 //! main file comes first, the drop-ins follow in the order of their names, whatever directory they lie in.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::problem::{Problem, line_of};
+use nix::unistd::geteuid;
+use serde::Serialize;
+
+use super::problem::{Problem, line_of, lossy};
+use crate::files;
 
 /// The directories that are searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +26,11 @@ pub struct Places {
 }
 
 impl Places {
-    /// `/usr/lib`, `/etc` and `/run` below `root`, which is `/` unless one looks into another system or tests.
+    /// `/usr/lib`, `/run` and `/etc` below `root`, which is `/` unless one looks into another system or tests.
     pub fn below(root: &Path) -> Self {
         let directory = |parent: &str| root.join(parent).join("upgrade-gate");
         Self {
-            directories: ["usr/lib", "etc", "run"].map(directory).into(),
+            directories: ["usr/lib", "run", "etc"].map(directory).into(),
         }
     }
 }
@@ -32,10 +38,14 @@ impl Places {
 const MAIN: &str = "upgrade-gate.toml";
 const DROP_INS: &str = "upgrade-gate.d";
 
+/// No configuration is longer; a mistake may be.
+const LONGEST: u64 = 1 << 20;
+
 /// The files to read, in the order in which later ones win.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) files: Vec<PathBuf>,
+    pub(super) replaced: Vec<Replaced>,
     pub(super) errors: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
 }
@@ -44,7 +54,8 @@ pub(super) struct Found {
 pub(super) fn find(places: &Places) -> Found {
     let mut found = Found::default();
     let mut drop_ins = BTreeMap::new();
-    for directory in &places.directories {
+    let directories = found.trusted(&places.directories);
+    for directory in &directories {
         let folder = directory.join(DROP_INS);
         match list(&folder) {
             Ok(paths) => paths
@@ -53,25 +64,57 @@ pub(super) fn find(places: &Places) -> Found {
             Err(error) => found.errors.push(unreadable(&folder, &error)),
         }
     }
-    let mains = places
-        .directories
-        .iter()
-        .rev()
+    let mains = directories
+        .into_iter()
         .map(|directory| directory.join(MAIN));
-    found.files = mains
-        .into_iter()
-        .find(|path| is_there(path))
-        .into_iter()
-        .collect();
+    let main = mains.filter(|path| is_there(path)).reduce(|file, by| {
+        found.replaced.push(Replaced {
+            file,
+            by: by.clone(),
+        });
+        by
+    });
+    found.files = main.into_iter().collect();
     found.files.extend(drop_ins.into_values());
     found
 }
 
+/// A file that is not read, and the one of the same name in a more important directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replaced {
+    /// What is not read.
+    #[serde(serialize_with = "lossy")]
+    pub file: PathBuf,
+    /// What is read in its place.
+    #[serde(serialize_with = "lossy")]
+    pub by: PathBuf,
+}
+
+impl fmt::Display for Replaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} replaces {}", self.by.display(), self.file.display())
+    }
+}
+
 impl Found {
+    fn trusted(&mut self, directories: &[PathBuf]) -> Vec<PathBuf> {
+        let mut trusted = directories.to_vec();
+        trusted.retain(|directory| {
+            let stranger = stranger(directory);
+            self.warnings.extend(stranger.iter().map(|user| {
+                Problem::of_file(directory, format!("is ignored: it belongs to {user}"))
+            }));
+            stranger.is_none()
+        });
+        trusted
+    }
+
     fn sort(&mut self, path: PathBuf, drop_ins: &mut BTreeMap<OsString, PathBuf>) {
         match path.file_name() {
             Some(name) if is_drop_in(name) => {
-                drop_ins.insert(name.to_owned(), path);
+                let before = drop_ins.insert(name.to_owned(), path.clone());
+                let replaced = before.map(|file| Replaced { file, by: path });
+                self.replaced.extend(replaced);
             }
             _ => {
                 let message = "is ignored: its name does not end in .toml, or begins with a dot";
@@ -79,6 +122,17 @@ impl Found {
             }
         }
     }
+}
+
+/// Who has been given `/run/upgrade-gate`, which the `RuntimeDirectory=upgrade-gate` of a service does: what a lesser user can
+/// write is not root's configuration.
+fn stranger(directory: &Path) -> Option<String> {
+    directory
+        .parent()
+        .filter(|parent| parent.ends_with("run"))?;
+    let owner = fs::metadata(directory).ok()?.uid();
+    let trusted = [0, geteuid().as_raw()].contains(&owner);
+    (!trusted).then(|| files::user_name(owner))
 }
 
 /// Hidden files are an editor's, whatever they end in.
@@ -124,7 +178,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Problem> {
             format!("must be a file, and is {what}"),
         ));
     }
-    let bytes = fs::read(&real).map_err(|error| unreadable(path, &error))?;
+    let bytes = files::read(&real, LONGEST).map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let line = line_of(error.as_bytes(), error.utf8_error().valid_up_to());
         let problem = Problem::of_file(path, "is not UTF-8 text");

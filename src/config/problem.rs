@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
+use crate::secret;
+
 /// One fault, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -28,6 +30,14 @@ impl Problem {
             key: None,
             message: message.into(),
         }
+    }
+}
+
+impl Problem {
+    /// A key or a value that is quoted may be a URL with a login.
+    pub(super) fn hide_secrets(&mut self) {
+        self.message = secret::text(&self.message);
+        self.key = self.key.take().map(|key| secret::text(&key));
     }
 }
 

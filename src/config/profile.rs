@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::target::Entry;
 use crate::gate::policy::{Policy, PowerPolicy};
+use crate::secret;
 
 /// What an upgrade asks for before it runs, and how it is run. Every default is usable without any file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,21 +111,23 @@ impl Profile {
     }
 }
 
-/// A name that cannot be a profile's: it names files too.
+/// A name that cannot be a profile's: it names files too. It is as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them"
+    "{0:?} cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them"
 )]
 pub struct InvalidName(String);
 
-/// Whether this may be the name of a profile; it becomes part of file names.
+/// The longest name of a unit, systemd.unit(5).
+const LONGEST: usize = 255;
+
+/// Whether this may be the name of a profile: what names a unit may, for units are profiles without a file.
 pub fn check_name(name: &str) -> Result<(), InvalidName> {
-    let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@:+".contains(c);
-    if starts && name.len() <= 64 && name.chars().all(allowed) {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@:+\\".contains(c);
+    if !name.is_empty() && name.len() <= LONGEST && name.chars().all(allowed) {
         Ok(())
     } else {
-        Err(InvalidName(name.to_owned()))
+        Err(InvalidName(secret::url(name)))
     }
 }
 

@@ -2,25 +2,11 @@
 
 /// The nearest of `known`, if it is near enough to be meant: a typing error or two.
 pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let measured = known.iter().map(|known| (distance(word, known), *known));
+    let measured = known
+        .iter()
+        .map(|known| (strsim::levenshtein(word, known), *known));
     let (distance, nearest) = measured.min()?;
     (distance <= (nearest.len() / 3).max(1)).then_some(nearest)
-}
-
-/// Levenshtein's distance, in characters.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (index, letter) in from.chars().enumerate() {
-        let mut diagonal = index;
-        row[0] = index + 1;
-        for (column, other) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

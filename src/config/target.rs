@@ -6,11 +6,13 @@ use std::str::FromStr;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use crate::secret;
+
 /// One thing the upgrade needs to reach, and how it is told that it was.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Target {
-    /// `nix-cache:URL`: `GET URL/nix-cache-info` begins with `StoreDir:`.
+    /// `nix-cache:URL`: `GET URL/nix-cache-info` has the line `StoreDir: /nix/store`.
     NixCache {
         /// The cache's URL, `http` or `https`, without `/nix-cache-info`.
         url: String,
@@ -61,28 +63,60 @@ pub struct Wanted {
     pub groups: Vec<Vec<Target>>,
 }
 
-impl fmt::Display for Target {
-    /// As it is written in a configuration.
+/// How a target is asked that is not asked as the environment says.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// Through no proxy.
+    Direct,
+    /// Through the proxy with this URL, whose login is sent but never shown.
+    Proxy(String),
+}
+
+impl fmt::Debug for Via {
+    /// Without the login.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NixCache { url } => write!(f, "nix-cache:{url}"),
-            Self::Https { url } | Self::Http { url, .. } => f.write_str(url),
+            Self::Direct => f.write_str("Direct"),
+            Self::Proxy(url) => f.debug_tuple("Proxy").field(&secret::url(url)).finish(),
+        }
+    }
+}
+
+impl Target {
+    /// The origin of its URL, `https://host:port` as far as it is written, if it has one.
+    pub fn origin(&self) -> Option<String> {
+        match self {
+            Self::NixCache { url } | Self::Https { url } | Self::Http { url, .. } => {
+                Some(Url::parse(url).ok()?.origin().ascii_serialization())
+            }
+            Self::Ssh { .. } | Self::Tcp { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    /// As it is written in a configuration, but for what is secret in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NixCache { url } => write!(f, "nix-cache:{}", secret::url(url)),
+            Self::Https { url } | Self::Http { url, .. } => f.write_str(&secret::url(url)),
             Self::Ssh { host, port } => write!(f, "ssh://{}:{port}", bracketed(host)),
             Self::Tcp { host, port } => write!(f, "tcp://{}:{port}", bracketed(host)),
         }
     }
 }
 
-/// Why a string is no target.
+/// Why a string is no target. The string is as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// None of the spellings.
     #[error(
-        "{0:?} is no target; write nix-cache:URL, https://…, http://…, ssh://HOST or tcp://HOST:PORT"
+        "invalid target {0:?}; write nix-cache:URL, https://…, http://…, ssh://HOST or tcp://HOST:PORT"
     )]
     NoTarget(String),
     /// The spelling is known, the URL is wrong.
-    #[error("{written:?} is no target: {why}")]
+    #[error("invalid target {written:?}: {why}")]
     Url {
         /// As it was written.
         written: String,
@@ -96,9 +130,9 @@ impl FromStr for Target {
 
     fn from_str(written: &str) -> Result<Self, ParseError> {
         parse(written).map_err(|wrong| match wrong {
-            Wrong::Spelling => ParseError::NoTarget(written.to_owned()),
+            Wrong::Spelling => ParseError::NoTarget(secret::url(written)),
             Wrong::Url(why) => ParseError::Url {
-                written: written.to_owned(),
+                written: secret::url(written),
                 why,
             },
         })
@@ -151,22 +185,14 @@ fn web(written: &str) -> Result<Url, Wrong> {
     if !matches!(url.scheme(), "http" | "https") {
         return wrong("the URL must begin with https:// or http://");
     }
-    // What is written here shows up in messages and in a status file that all may read.
-    if !url.username().is_empty() || url.password().is_some() {
-        return wrong("leave out USER:PASSWORD@, a refusal proves the network as well");
-    }
     url.set_fragment(None);
     Ok(url)
 }
 
-/// A user is accepted and dropped: the banner comes before any login.
 fn host_and_port(written: &str) -> Result<(String, Option<u16>), Wrong> {
     let url = url(written)?;
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return wrong("leave out what follows the host and port");
-    }
-    if url.password().is_some() {
-        return wrong("leave out the password");
     }
     // The crate knows nothing of these schemes and leaves the host as it is: IDN and odd
     // spellings of addresses become what the resolver wants only in a web URL.
@@ -186,11 +212,18 @@ fn usable(port: Option<u16>) -> Result<Option<u16>, Wrong> {
     }
 }
 
+/// A login is accepted and dropped: a refusal proves the network as well, and the banner of ssh comes before any login.
 fn url(written: &str) -> Result<Url, Wrong> {
-    let url = Url::parse(written).map_err(|error| Wrong::Url(error.to_string()))?;
-    if url.host_str().unwrap_or_default().is_empty() {
-        return wrong("it names no host");
+    if secret::is_ambiguous(written) {
+        return wrong("its login has a /, ? or #; write %2F, %3F or %23, or leave the login out");
     }
+    let mut url = Url::parse(written).map_err(|error| Wrong::Url(error.to_string()))?;
+    if url.host_str().unwrap_or_default().is_empty() {
+        return wrong("it has no host");
+    }
+    // A URL that cannot have a login is left as it is.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
     usable(url.port())?;
     Ok(url)
 }
@@ -236,6 +269,13 @@ mod tests {
             ("https://müller.example/", "https://xn--mller-kva.example/"),
             ("http://host:8080/x", "http://host:8080/x"),
             ("ssh://git@host", "ssh://host:22"),
+            ("ssh://me:secret@host", "ssh://host:22"),
+            ("https://me:secret@host/", "https://host/"),
+            ("nix-cache:https://me@host", "nix-cache:https://host"),
+            (
+                "https://host/?access_token=secret",
+                "https://host/?access_token=…",
+            ),
             ("ssh://host:2222/", "ssh://host:2222"),
             ("ssh://[2001:db8::1]", "ssh://[2001:db8::1]:22"),
             ("ssh://müller.example", "ssh://xn--mller-kva.example:22"),
@@ -248,9 +288,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_refused_with_what_to_write() {
+    fn an_invalid_target_is_refused_with_what_to_write() {
         for (written, part) in [
-            ("ftp://x", "\"ftp://x\" is no target; write nix-cache:URL"),
+            ("ftp://x", "invalid target \"ftp://x\"; write nix-cache:URL"),
             ("auto", "write nix-cache:URL"),
             ("", "write nix-cache:URL"),
             ("cache.nixos.org", "write nix-cache:URL"),
@@ -258,10 +298,11 @@ mod tests {
             ("nix-cache:", "relative URL"),
             ("https://", "empty host"),
             ("https://a b/", "invalid"),
-            ("https://me:secret@host/", "leave out USER:PASSWORD@"),
+            ("https://me:se/c@ret@host/", "\"https://host/\""),
+            ("https://me:p@s/secret@host/", "its login has a /"),
+            ("me:secret@host", "invalid target \"…@host\""),
             ("ssh://", "no host"),
             ("ssh://host/path", "leave out what follows"),
-            ("ssh://me:secret@host", "leave out the password"),
             ("ssh://[fe80::1%eth0]", "invalid"),
             ("tcp://host", "no port"),
             ("tcp://host:0", "port 0"),
@@ -269,6 +310,7 @@ mod tests {
             ("https://host:0/", "port 0"),
         ] {
             assert!(written.parse::<Target>().is_err(), "{written} is no target");
+            assert!(!shown(written).contains("secret"), "{}", shown(written));
             assert!(
                 shown(written).contains(part),
                 "{written}: {}",
@@ -286,7 +328,7 @@ mod tests {
         #[test]
         fn what_is_shown_reads_as_the_same_target(
             scheme in prop_oneof!["nix-cache:https", "nix-cache:http", "https", "http", "ssh", "tcp"],
-            rest in "[a-z0-9\\[\\]:.@ü/%-]{1,20}",
+            rest in "(me:x@)?[a-z0-9\\[\\]:.ü/%-]{1,20}",
         ) {
             if let Ok(target) = format!("{scheme}://{rest}").parse::<Target>() {
                 prop_assert_eq!(target.to_string().parse::<Target>(), Ok(target));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use toml::Value;
 
+use super::key::{Key, set};
 use super::profile::{self, DEFAULT};
 use super::read::{self, Node, Read};
 use super::span::Span;
@@ -32,97 +33,59 @@ impl Default for Watch {
     }
 }
 
-/// One key of `[watch]`.
-pub struct Key {
-    /// As it is written.
-    pub name: &'static str,
-    /// What is written after it, for people.
-    pub kind: &'static str,
-    /// What it does, for people.
-    pub meaning: &'static str,
-    /// From TOML, validated.
-    pub(super) read: fn(&Node<'_>) -> Read<Change>,
-    show: fn(&Watch) -> Value,
-}
-
-impl Key {
-    /// The value it has, as TOML.
-    pub fn show(&self, watch: &Watch) -> Value {
-        (self.show)(watch)
-    }
-}
-
-/// One validated value, on its way into the settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Profile(String),
-    Rearm(Vec<String>),
-    RearmAtOnce(usize),
-    RearmSpread(Duration),
-}
-
-impl Change {
-    /// Puts the value in its place.
-    pub(super) fn apply(self, watch: &mut Watch) {
-        match self {
-            Self::Profile(value) => watch.profile = value,
-            Self::Rearm(value) => watch.rearm = value,
-            Self::RearmAtOnce(value) => watch.rearm_at_once = value,
-            Self::RearmSpread(value) => watch.rearm_spread = value,
-        }
-    }
-}
-
 /// Every key, in the order in which they are shown.
-pub const KEYS: &[Key] = &[
+pub const KEYS: &[Key<Watch>] = &[
     Key {
         name: "profile",
         kind: "name of a profile",
         meaning: "whose gate `upgrade-gate-online.target` follows",
-        read: name,
+        read: |node| set(name(node), |w, v| w.profile = v),
         show: |watch| Value::from(watch.profile.clone()),
     },
     Key {
         name: "rearm",
         kind: "list of unit names, or patterns of them",
         meaning: "units to start once more, when the gate opens, if they failed for want of the network",
-        read: rearm,
+        read: |node| set(rearm(node), |w, v| w.rearm = v),
         show: |watch| Value::from(watch.rearm.clone()),
     },
     Key {
         name: "rearm_at_once",
         kind: "whole number from 1 to 1000",
         meaning: "how many of these may be starting at the same time",
-        read: |node| read::integer(node, 1, 1000).map(|most| Change::RearmAtOnce(most as usize)),
+        read: |node| {
+            set(read::integer(node, 1, 1000), |w, v: u32| {
+                w.rearm_at_once = v as usize;
+            })
+        },
         show: |watch| Value::from(i64::try_from(watch.rearm_at_once).unwrap_or(i64::MAX)),
     },
     Key {
         name: "rearm_spread",
         kind: "time span up to 1h",
         meaning: "each of these waits for a part of this, its own on each machine, so that not all machines ask at once",
-        read: |node| read::span_up_to(node, LONGEST_SPREAD).map(Change::RearmSpread),
+        read: |node| {
+            set(read::span_up_to(node, LONGEST_SPREAD), |w, v| {
+                w.rearm_spread = v;
+            })
+        },
         show: |watch| Value::from(Span::Finite(watch.rearm_spread).to_string()),
     },
 ];
 
 const LONGEST_SPREAD: Duration = Duration::from_secs(3600);
 
-/// The key of this name.
-pub(super) fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
-}
-
-fn name(node: &Node<'_>) -> Read<Change> {
+fn name(node: &Node<'_>) -> Read<String> {
     let name = read::string(node)?;
     match profile::check_name(name) {
-        Ok(()) => Ok(Change::Profile(name.to_owned())),
+        Ok(()) => Ok(name.to_owned()),
         Err(error) => read::refuse(node, error.to_string()),
     }
 }
 
-fn rearm(node: &Node<'_>) -> Read<Change> {
+fn rearm(node: &Node<'_>) -> Read<Vec<String>> {
     let list = read::array(node, "a list of unit names")?;
-    read::each(list, pattern).map(Change::Rearm)
+    read::each(list, pattern)
 }
 
 /// What systemd lets stand in a unit's name (systemd.unit(5)), and in a pattern of names (glob(7)).

@@ -1,102 +1,122 @@
-//! How long to wait after a failed probe (R7).
+//! How long to leave alone what failed: between probes (R7), interrupted attempts, calls of a service that is broken.
 
 use std::time::Duration;
 
-use super::time::Monotonic;
-
-const FIRST: Duration = Duration::from_millis(500);
-/// In the first ten minutes of an epoch Wi-Fi, DHCP and portals are still being dealt with.
-const EARLY: Duration = Duration::from_secs(10 * 60);
-const EARLY_CAP: Duration = Duration::from_secs(30);
-const LATE_CAP: Duration = Duration::from_secs(5 * 60);
-
-/// Doubling delays with jitter, deterministic from a seed.
+/// Delays that double up to a longest one, each drawn from the upper half of its span, so that machines behind one
+/// router do not come back in the same second. The same seed gives the same delays.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
+    first: Duration,
+    longest: Duration,
     failures: u32,
-    since: Monotonic,
     random: u64,
 }
 
 impl Backoff {
-    pub(super) fn new(seed: u64, now: Monotonic) -> Self {
+    pub(crate) const fn new(first: Duration, longest: Duration, seed: u64) -> Self {
         Self {
+            first,
+            longest,
             failures: 0,
-            since: now,
             random: seed,
         }
     }
 
-    /// Starts anew: the next delay is the shortest.
-    pub(super) fn reset(&mut self, now: Monotonic) {
+    /// Something worked: the next delay is the shortest.
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
-        self.since = now;
     }
 
     /// The delay after one more failure: drawn from [d/2, d].
-    pub(super) fn next(&mut self, now: Monotonic) -> Duration {
-        let early = now.since(self.since) < EARLY;
-        let cap = if early { EARLY_CAP } else { LATE_CAP };
-        let delay = FIRST.saturating_mul(1 << self.failures.min(16)).min(cap);
-        self.failures = self.failures.saturating_add(1);
-        delay / 2 + (delay / 2).mul_f64(self.draw())
+    pub(crate) fn next(&mut self) -> Duration {
+        self.next_up_to(self.longest)
     }
 
-    /// The next number in [0, 1): splitmix64, which is enough to keep a hundred machines apart.
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "53 bits are what a fraction has room for"
-    )]
-    fn draw(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    /// The same, with another longest delay for this once.
+    pub(crate) fn next_up_to(&mut self, longest: Duration) -> Duration {
+        let doublings = self.failures.min(16);
+        let delay = self.first.saturating_mul(1 << doublings).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        self.random = mixed(self.random);
+        delay / 2 + (delay / 2).mul_f64(fraction(self.random))
     }
+}
+
+/// A step of splitmix64 (public domain): every input bit reaches every output bit.
+pub(crate) const fn mixed(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// In [0, 1): 32 bits are plenty for a jitter and convert without loss.
+fn fraction(bits: u64) -> f64 {
+    f64::from(u32::try_from(bits >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn delays(seed: u64, start: Duration, count: usize) -> Vec<Duration> {
-        let mut backoff = Backoff::new(seed, Monotonic::default());
-        (0..count).map(|_| backoff.next(Monotonic(start))).collect()
+    const FIRST: Duration = Duration::from_millis(500);
+    const LONGEST: Duration = Duration::from_secs(300);
+
+    fn backoff(seed: u64) -> Backoff {
+        Backoff::new(FIRST, LONGEST, seed)
     }
 
     #[test]
-    fn each_delay_is_drawn_from_the_upper_half_of_a_doubling_span_up_to_30_s() {
+    fn each_delay_is_drawn_from_the_upper_half_of_a_doubling_span() {
         for seed in 0..50 {
+            let mut backoff = backoff(seed);
             let mut span = FIRST;
-            for delay in delays(seed, Duration::ZERO, 12) {
+            for _ in 0..12 {
+                let delay = backoff.next();
                 assert!(
-                    delay >= span / 2 && delay <= span,
+                    span / 2 <= delay && delay <= span,
                     "seed {seed}: {delay:?} of {span:?}"
                 );
-                span = (span * 2).min(EARLY_CAP);
+                span = (span * 2).min(LONGEST);
             }
         }
     }
 
     #[test]
-    fn after_ten_minutes_the_delay_grows_to_five_minutes_and_no_further() {
-        let last = delays(7, EARLY, 40).pop().unwrap();
-        assert!(last >= LATE_CAP / 2 && last <= LATE_CAP, "{last:?}");
+    fn another_longest_delay_holds_for_this_once() {
+        let mut backoff = backoff(7);
+        for _ in 0..20 {
+            assert!(backoff.next_up_to(FIRST * 4) <= FIRST * 4);
+        }
+        assert!(backoff.next() >= LONGEST / 2);
     }
 
     #[test]
     fn two_seeds_do_not_march_in_step() {
-        assert_ne!(delays(1, Duration::ZERO, 5), delays(2, Duration::ZERO, 5));
+        let delays = |seed| {
+            let mut backoff = backoff(seed);
+            [backoff.next(), backoff.next(), backoff.next()]
+        };
+        assert_eq!(delays(1), delays(1));
+        assert_ne!(delays(1), delays(2));
     }
 
     #[test]
     fn a_reset_starts_with_the_shortest_delay() {
-        let mut backoff = Backoff::new(3, Monotonic::default());
+        let mut backoff = backoff(3);
         for _ in 0..9 {
-            backoff.next(Monotonic::default());
+            backoff.next();
         }
-        backoff.reset(Monotonic(Duration::from_secs(99)));
-        assert!(backoff.next(Monotonic(Duration::from_secs(99))) <= FIRST);
+        backoff.reset();
+        assert!(backoff.next() <= FIRST);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_delay_is_bounded(failures in 0..200u32, seed: u64) {
+            let mut backoff = Backoff { failures, ..backoff(seed) };
+            let delay = backoff.next();
+            proptest::prop_assert!(FIRST / 2 <= delay && delay <= LONGEST);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::Gate;
 use super::event::{Outcome, Report};
 use super::explain::explain;
-use super::policy::PowerPolicy;
+use super::policy::{PowerPolicy, Reach};
 use super::reason::Reason;
 use super::verdict::Hold;
 
@@ -62,8 +62,10 @@ impl Gate {
         if self.world.is_going_down() {
             return None;
         }
-        if self.policy.guess {
-            return self.guessed();
+        match self.policy.reach {
+            Reach::Targets => {}
+            Reach::Anywhere => return self.guessed(),
+            Reach::Nothing => return None,
         }
         let failure = match self.probing.outcome() {
             Some(Outcome::Reached(_)) => return None,
@@ -116,7 +118,7 @@ impl Gate {
         if self.policy.power == PowerPolicy::Any {
             return None;
         }
-        match &self.world.power {
+        match self.world.power() {
             Some(Report::Absent) | None => None,
             Some(Report::Known(power)) if !power.on_battery => None,
             Some(Report::Known(power)) => self.on_battery(power.percentage),

@@ -54,11 +54,9 @@ pub struct NetworkManager {
     pub metered: bool,
 }
 
-/// `org.freedesktop.network1.Manager`, for explanations only.
+/// `org.freedesktop.network1.Manager`, for explanations and as a hint; it never opens the gate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networkd {
-    /// `OnlineState`: `offline`, `partial`, `online`, or what it says.
-    pub online_state: String,
     /// `OperationalState`: `routable`, `degraded`, `no-carrier`, …
     pub operational_state: String,
 }
@@ -114,8 +112,6 @@ pub enum Bell {
     ResolvConf,
     /// The wall clock was set, or the machine resumed (`TFD_TIMER_CANCEL_ON_SET`).
     ClockStep,
-    /// A person or a program asks for it.
-    Asked,
 }
 
 /// Names one probe; the gate gives them out.
@@ -134,7 +130,7 @@ pub enum Outcome {
 /// Why a probe failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// One of `dns`, `unreachable`, `portal`, `proxy`, `tls`, `clock`, `unexpected_answer`.
+    /// One of `dns`, `no_route`, `unreachable`, `portal`, `proxy`, `tls`, `clock`, `unexpected_answer`.
     pub reason: Reason,
     /// The target, as it was written.
     pub target: String,
@@ -162,8 +158,12 @@ pub enum Event {
     Networkd(Report<Networkd>),
     /// The kernel was asked for the way out.
     WayOut(WayOut),
-    /// The power supply was read.
-    Power(Report<Power>),
+    /// UPower was read.
+    UPower(Report<Power>),
+    /// logind's `OnExternalPower` was read.
+    ExternalPower(Report<bool>),
+    /// `/sys/class/power_supply` was read.
+    PowerSupply(Report<Power>),
     /// Look again.
     Bell(Bell),
     /// A probe ended.

@@ -10,29 +10,43 @@ const CONNECTING: u32 = 40;
 /// `NM_STATE_ASLEEP`, renamed `NM_STATE_DISABLED` in 1.56: asleep, or switched off.
 const DISABLED: u32 = 10;
 
+/// networkd's `OperationalState` while a link has carrier and waits for its address (networkctl(1)).
+const CONFIGURING: [&str; 3] = ["carrier", "degraded", "degraded-carrier"];
+
 /// The hold after that failure, or before any probe has ended; `None` if nothing is known against it.
 pub(super) fn explain(failure: Option<&Failure>, world: &World) -> Option<Hold> {
     let manager = known(world.network_manager.as_ref());
-    let connecting = manager.is_some_and(|nm| nm.state == CONNECTING);
+    let no_route = failure.is_some_and(|f| f.reason == Reason::NoRoute);
     let about_the_way =
-        failure.is_none_or(|f| matches!(f.reason, Reason::Dns | Reason::Unreachable));
-    if connecting && about_the_way && (failure.is_some() || !world.has_way_out()) {
-        return Some(hold(
-            Reason::Connecting,
-            "NetworkManager is setting up a connection".into(),
-        ));
+        no_route || failure.is_none_or(|f| matches!(f.reason, Reason::Dns | Reason::Unreachable));
+    let cause = connecting(world, manager).filter(|_| about_the_way);
+    if let Some(cause) = cause.filter(|_| failure.is_some() || !world.has_way_out()) {
+        return Some(hold(Reason::Connecting, cause));
     }
-    if about_the_way && !world.has_way_out() {
+    // The probe may see it before the kernel's notice of the addresses it found.
+    if no_route || (about_the_way && !world.has_way_out()) {
         return Some(no_way_out(failure, world, manager));
     }
     failure.map(|failure| failed(failure, manager))
 }
 
+/// Who is setting up a connection, if it is known. networkd's word counts only while there is no route: its state is
+/// that of its best link, and another link may be the one that is used.
+fn connecting(world: &World, manager: Option<&NetworkManager>) -> Option<String> {
+    if manager.is_some_and(|nm| nm.state == CONNECTING) {
+        return Some("NetworkManager is setting up a connection".into());
+    }
+    let state = &known(world.networkd.as_ref())?.operational_state;
+    let configures = CONFIGURING.contains(&state.as_str()) && !world.has_way_out();
+    configures.then(|| {
+        format!("systemd-networkd is configuring the network (OperationalState is \"{state}\")")
+    })
+}
+
 fn no_way_out(failure: Option<&Failure>, world: &World, manager: Option<&NetworkManager>) -> Hold {
     let ground = world.way_out.as_ref().map(|way_out| way_out.ground);
     if ground == Some(Ground::Addressed) {
-        let target = failure.map_or("anywhere", |failure| failure.target.as_str());
-        return hold(Reason::NoRoute, format!("no route to {target}"));
+        return hold(Reason::NoRoute, unrouted(failure));
     }
     let what = match ground {
         Some(Ground::NoAddress) => "a link is up, but has no address",
@@ -45,6 +59,16 @@ fn no_way_out(failure: Option<&Failure>, world: &World, manager: Option<&Network
         ""
     };
     hold(Reason::NoNetwork, format!("{what}{why}"))
+}
+
+fn unrouted(failure: Option<&Failure>) -> String {
+    match failure {
+        Some(failure) if failure.reason == Reason::NoRoute => {
+            format!("{}: {}", failure.target, failure.detail)
+        }
+        Some(failure) => format!("no route to {}", failure.target),
+        None => "no route to anywhere".to_owned(),
+    }
 }
 
 fn failed(failure: &Failure, manager: Option<&NetworkManager>) -> Hold {

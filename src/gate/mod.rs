@@ -4,11 +4,12 @@
 //! table of events, and whole years of suspends can be simulated in a second.
 
 pub(crate) mod allowance;
-mod backoff;
+pub(crate) mod backoff;
 mod conditions;
 pub mod event;
 mod explain;
 pub mod policy;
+mod power;
 mod probing;
 pub mod reason;
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod world;
 use std::time::Duration;
 
 use event::{Event, ProbeId};
-use policy::Policy;
+use policy::{Policy, Reach};
 use probing::Probing;
 use time::{Monotonic, Now};
 use verdict::{Evidence, Hold, Loss, Verdict};
@@ -256,14 +257,18 @@ impl Gate {
         self.world.is_going_down() || known
     }
 
+    fn probes(&self) -> bool {
+        self.policy.reach == Reach::Targets
+    }
+
     fn has_looked(&self) -> bool {
-        let probed = self.policy.guess || self.probing.outcome().is_some();
+        let probed = !self.probes() || self.probing.outcome().is_some();
         self.world.is_going_down() || (probed && self.world.has_reported(&self.policy))
     }
 
     /// When the next probe begins if nothing happens before.
     fn probe_at(&self, now: Monotonic) -> Option<Monotonic> {
-        if self.policy.guess || self.world.is_going_down() || self.probing.is_running() {
+        if !self.probes() || self.world.is_going_down() || self.probing.is_running() {
             return None;
         }
         if self.probing.proof().is_none() {
@@ -287,13 +292,15 @@ impl Gate {
     }
 
     fn evidence(&self) -> Evidence {
+        let what = match self.policy.reach {
+            Reach::Targets => self.probing.proof().unwrap_or_default().to_owned(),
+            Reach::Anywhere => self.world.guess(),
+            Reach::Nothing => String::new(),
+        };
         Evidence {
             epoch: self.world.epoch,
-            what: self
-                .probing
-                .proof()
-                .map_or_else(|| self.world.guess(), str::to_owned),
-            guess: self.policy.guess,
+            what,
+            guess: self.policy.reach == Reach::Anywhere,
         }
     }
 }

@@ -17,6 +17,18 @@ pub enum PowerPolicy {
     BatteryAtLeast(u8),
 }
 
+/// What must be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// The targets.
+    #[default]
+    Targets,
+    /// There is no target, and a route to anywhere will do: a guess (`allow_guess`).
+    Anywhere,
+    /// Everything is on this machine.
+    Nothing,
+}
+
 /// The conditions of one gate, as its profile and the command line have them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -28,8 +40,8 @@ pub struct Policy {
     pub power: PowerPolicy,
     /// Soft reasons waived for this once.
     pub waived: BTreeSet<Reason>,
-    /// There is nothing to probe, and a way out to anywhere shall do (`allow_guess`).
-    pub guess: bool,
+    /// What must be reached.
+    pub reach: Reach,
     /// How long to wait, in awake time; `None` for ever (R9).
     pub timeout: Option<Duration>,
     /// One look: the verdict of the first probe, without waiting and without settling (`check`).
@@ -45,7 +57,7 @@ impl Default for Policy {
             hold_metered: true,
             power: PowerPolicy::Any,
             waived: BTreeSet::new(),
-            guess: false,
+            reach: Reach::Targets,
             timeout: None,
             once: false,
             seed: 0,

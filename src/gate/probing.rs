@@ -10,6 +10,12 @@ use super::time::Monotonic;
 /// How old a proof may be when the gate opens on it: a hold on `metered` can last for days, and the proof of
 /// last week is not one. Awake time.
 const PROOF_LASTS: Duration = Duration::from_secs(30);
+/// The delays after failed probes (R7).
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+const LONGEST_DELAY: Duration = Duration::from_secs(5 * 60);
+/// In the first ten minutes of an epoch Wi-Fi, DHCP and portals are still being dealt with.
+const EARLY: Duration = Duration::from_secs(10 * 60);
+const LONGEST_EARLY_DELAY: Duration = Duration::from_secs(30);
 /// Between probes that bells bring forward.
 const BELL_SPACING: Duration = Duration::from_millis(100);
 
@@ -17,6 +23,8 @@ const BELL_SPACING: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Probing {
     backoff: Backoff,
+    /// When the back-off began.
+    since: Monotonic,
     /// When the next one is due by the clock.
     due_at: Monotonic,
     /// It is due whether or not there is a way out: the first of an epoch, or a bell rang.
@@ -37,7 +45,8 @@ pub(super) struct Probing {
 impl Probing {
     pub(super) fn new(seed: u64, now: Monotonic) -> Self {
         Self {
-            backoff: Backoff::new(seed, now),
+            backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY, seed),
+            since: now,
             due_at: now,
             unconditional: true,
             running: None,
@@ -87,7 +96,8 @@ impl Probing {
         self.last = None;
         self.rang = false;
         self.doubted = false;
-        self.backoff.reset(now);
+        self.backoff.reset();
+        self.since = now;
         self.due_at = now;
         self.unconditional = true;
     }
@@ -116,7 +126,7 @@ impl Probing {
         self.running = None;
         self.doubted = false;
         if let Outcome::Failed(_) = outcome {
-            self.due_at = now.after(self.backoff.next(now));
+            self.due_at = now.after(self.delay(now));
             if std::mem::take(&mut self.rang) {
                 self.doubted = true;
                 self.bring_forward(now);
@@ -144,6 +154,15 @@ impl Probing {
         self.unconditional = false;
         self.rang = false;
         id
+    }
+
+    /// The delay after one more failure.
+    fn delay(&mut self, now: Monotonic) -> Duration {
+        if now.since(self.since) < EARLY {
+            self.backoff.next_up_to(LONGEST_EARLY_DELAY)
+        } else {
+            self.backoff.next()
+        }
     }
 
     fn bring_forward(&mut self, now: Monotonic) {

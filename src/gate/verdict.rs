@@ -30,7 +30,7 @@ pub struct Hold {
 pub struct Evidence {
     /// The epoch in which its gathering began.
     pub epoch: u64,
-    /// What answered, for people; for a guess, what it was guessed from.
+    /// What answered, for people; for a guess, what it was guessed from; empty if nothing has to be reached.
     pub what: String,
     /// Nothing was proven: there is merely a way out to somewhere.
     pub guess: bool,

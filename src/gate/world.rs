@@ -4,6 +4,7 @@ use super::event::{
     Event, Logind, NetworkManager, Networkd, Outcome, Power, ProbeId, Report, WayOut,
 };
 use super::policy::{Policy, PowerPolicy};
+use super::power::PowerSources;
 use super::time::Now;
 use super::verdict::Loss;
 
@@ -22,7 +23,7 @@ pub(super) struct World {
     pub(super) network_manager: Option<Report<NetworkManager>>,
     pub(super) networkd: Option<Report<Networkd>>,
     pub(super) way_out: Option<WayOut>,
-    pub(super) power: Option<Report<Power>>,
+    power: PowerSources,
     going: Logind,
     suspends: Option<u64>,
     last: Now,
@@ -73,7 +74,7 @@ impl World {
             network_manager: None,
             networkd: None,
             way_out: None,
-            power: None,
+            power: PowerSources::default(),
             going: Logind::default(),
             suspends: None,
             last: now,
@@ -110,13 +111,18 @@ impl World {
             }
             Event::SuspendCount(count) => self.learn_suspends(count),
             Event::NetworkManager(report) => self.learn_network_manager(report),
-            Event::Networkd(report) => {
-                self.networkd = Some(report);
+            Event::Networkd(report) => self.learn_networkd(report),
+            Event::WayOut(way_out) => self.learn_way_out(way_out),
+            Event::UPower(report) => {
+                self.power.upower = Some(report);
                 News::NONE
             }
-            Event::WayOut(way_out) => self.learn_way_out(way_out),
-            Event::Power(report) => {
-                self.power = Some(report);
+            Event::ExternalPower(report) => {
+                self.power.external = Some(report);
+                News::NONE
+            }
+            Event::PowerSupply(report) => {
+                self.power.kernel = Some(report);
                 News::NONE
             }
             Event::Bell(_) => News::bell_if(true),
@@ -186,6 +192,12 @@ impl World {
         News::bell_if(changed)
     }
 
+    fn learn_networkd(&mut self, report: Report<Networkd>) -> News {
+        let changed = self.networkd.as_ref().is_some_and(|seen| *seen != report);
+        self.networkd = Some(report);
+        News::bell_if(changed)
+    }
+
     fn learn_way_out(&mut self, way_out: WayOut) -> News {
         let Some(before) = self.way_out.replace(way_out) else {
             return News::NONE;
@@ -200,6 +212,11 @@ impl World {
             return News::epoch();
         }
         News::bell_if(now.ground > before.ground)
+    }
+
+    /// What is known of the power; `None` until those who speak for it have spoken.
+    pub(super) fn power(&self) -> Option<Report<Power>> {
+        self.power.power()
     }
 
     /// Asleep or on its way there, or to the end.
@@ -222,7 +239,7 @@ impl World {
 
     /// Whether every source that this policy asks has spoken.
     pub(super) fn has_reported(&self, policy: &Policy) -> bool {
-        let power = policy.power == PowerPolicy::Any || self.power.is_some();
+        let power = policy.power == PowerPolicy::Any || self.power().is_some();
         let metered = !policy.hold_metered || self.network_manager.is_some();
         self.logind.is_some() && self.way_out.is_some() && power && metered
     }

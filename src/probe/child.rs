@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::io::{self, Read, Write};
+use std::panic::Location;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::clock;
 use crate::config::target::Target;
 use crate::gate::reason::Reason;
 use crate::gate::time::Monotonic;
+use crate::limits;
+use crate::secret;
 
 /// How long the whole probe may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -33,11 +36,30 @@ pub fn main() -> ExitCode {
     let deadline = clock::now().monotonic.after(LIMIT);
     // Without it a child outlives a killed parent by its own limit at most.
     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+    answer_panics();
     let answer = read().map_or_else(refusal, |request| answer(&request, deadline));
     match write(&answer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(70),
     }
+}
+
+/// A panic is the answer as well: the gate is to name it, and standard error goes nowhere.
+fn answer_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, place);
+        let _ = write(&unknown(format!(
+            "a fault in upgrade-gate, please report it: the probe ended{place}"
+        )));
+    }));
+}
+
+/// ` at tokio-1.54.1/src/runtime/scheduler.rs:12`: without the folders of the machine that built it.
+fn place(location: &Location<'_>) -> String {
+    let folders: Vec<_> = location.file().split('/').collect();
+    let sources = folders.iter().rposition(|folder| *folder == "src");
+    let shown = &folders[sources.unwrap_or_default().saturating_sub(1)..];
+    format!(" at {}:{}", shown.join("/"), location.line())
 }
 
 /// Probes in the calling thread.
@@ -60,20 +82,30 @@ fn write(answer: &Answer) -> io::Result<()> {
 }
 
 fn refusal(why: impl std::fmt::Display) -> Answer {
-    let failed = Failed::unknown("", format!("the probe was not understood: {why}"));
+    unknown(format!("the probe was not understood: {why}"))
+}
+
+fn unknown(why: String) -> Answer {
     Answer {
         addresses: Vec::new(),
-        verdict: failed.into(),
+        verdict: Failed::unknown("", why).into(),
     }
 }
 
+/// Enough for the runtime, and for what one target takes.
+const DESCRIPTORS: (usize, usize) = (8, 4);
+
 fn answer(request: &Request, deadline: Monotonic) -> Answer {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let targets = request.wanted.groups.iter().flatten().count();
+    let runtime =
+        limits::spare_descriptors(DESCRIPTORS.0 + DESCRIPTORS.1 * targets).and_then(|()| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+        });
+    let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return refusal(error),
+        Err(error) => return unknown(format!("cannot probe: {}", limits::refusal(&error))),
     };
     let answer = runtime.block_on(probe(request, deadline));
     // A resolver that hangs is left behind; the process ends anyway.
@@ -87,6 +119,7 @@ async fn probe(request: &Request, deadline: Monotonic) -> Answer {
     let prober = Probing {
         web: Web {
             env: &env,
+            proxies: &request.proxies,
             tls: Tls::new(&env, request.ssl_cert_file.as_deref()),
             names: &names,
         },
@@ -149,7 +182,7 @@ impl From<Failed> for Verdict {
         Self::Failed {
             reason: failed.label.reason.label().to_owned(),
             target: failed.target,
-            detail: failed.detail,
+            detail: secret::text(&failed.detail),
             may_be_portal: failed.label.may_be_portal,
         }
     }
@@ -256,6 +289,13 @@ mod tests {
             Verdict::Reached(targets) => targets.join(", "),
             Verdict::Failed { reason, target, .. } => format!("{reason} {target}"),
         }
+    }
+
+    #[test]
+    fn a_panic_is_told_by_its_place_without_the_builders_folders() {
+        let place = place(Location::caller());
+        assert!(place.starts_with(" at "), "{place}");
+        assert!(place.contains("src/probe/child.rs:"), "{place}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One TCP connection to whichever address answers first (Happy Eyeballs, RFC 8305).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -17,6 +17,21 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Connects; the error is the first address's, or `TimedOut` after [`LIMIT`].
 pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     within(LIMIT, addresses).await
+}
+
+/// Whether the kernel has a route to any of `addresses`. Nothing is sent: connecting a UDP socket only looks it up.
+///
+/// A failed connection does not tell: a router or a neighbour that does not answer fails it in the same way.
+pub(super) fn is_routable(addresses: &[SocketAddr]) -> bool {
+    let has_route = |address: &SocketAddr| {
+        let anywhere: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((anywhere, 0));
+        socket.is_ok_and(|socket| socket.connect(address).is_ok())
+    };
+    addresses.iter().any(has_route)
 }
 
 async fn within(limit: Duration, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
@@ -80,6 +95,14 @@ mod tests {
         let mixed = ["[::1]:1", "1.1.1.1:1", "[::2]:1"].map(address);
         assert_eq!(alternating(&resolved), mixed);
         assert!(alternating(&[]).is_empty());
+    }
+
+    #[test]
+    fn one_address_with_a_route_is_enough() {
+        // Link-local, and no scope says of which link.
+        let nowhere = address("[fe80::1]:1");
+        assert!(!is_routable(&[nowhere]));
+        assert!(is_routable(&[nowhere, address("127.0.0.1:1")]));
     }
 
     #[tokio::test]

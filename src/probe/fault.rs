@@ -18,6 +18,8 @@ pub(super) struct Fault {
 pub(super) enum Kind {
     /// A name did not resolve, or not in time.
     Name,
+    /// The kernel has no route to it.
+    NoRoute,
     /// No connection came about, or nothing was said on it.
     Silence,
     /// The proxy could not be reached or refused.
@@ -30,7 +32,7 @@ pub(super) enum Kind {
     Portal,
     /// Somebody answered, but not as the target does.
     Answer,
-    /// We cannot even ask: the target or the environment is malformed.
+    /// We cannot even ask: the target or the environment is malformed, or the system lets us have no more.
     Malformed,
 }
 
@@ -45,6 +47,8 @@ pub(super) enum Doubt {
     Name,
     /// It is issued by somebody unknown.
     Issuer,
+    /// OpenSSL may accept it, and our TLS cannot.
+    Unsupported,
     /// Anything else: not TLS at all, an alert, a broken chain.
     Other,
 }
@@ -98,7 +102,10 @@ impl Kind {
     pub(super) const fn portals_do_this(self) -> bool {
         matches!(
             self,
-            Self::Silence | Self::Certificate(Doubt::Name | Doubt::Issuer | Doubt::Other)
+            Self::Silence
+                | Self::Certificate(
+                    Doubt::Name | Doubt::Issuer | Doubt::Unsupported | Doubt::Other
+                )
         )
     }
 }
@@ -120,6 +127,7 @@ pub(super) fn label(kind: Kind, around: &Circumstances) -> Label {
 fn plain_label(kind: Kind, around: &Circumstances) -> Reason {
     match kind {
         Kind::Name => Reason::Dns,
+        Kind::NoRoute => Reason::NoRoute,
         Kind::Silence => Reason::Unreachable,
         Kind::Proxy => Reason::Proxy,
         Kind::Certificate(Doubt::Expired | Doubt::NotYetValid) if around.wall < around.built => {
@@ -135,11 +143,12 @@ fn plain_label(kind: Kind, around: &Circumstances) -> Reason {
 /// How much a reason explains when several targets fail: 0 explains most.
 ///
 /// What concerns the whole network comes first, what concerns one host last: a portal also breaks
-/// names and certificates, a wrong clock every certificate, dead DNS every target.
+/// names and certificates, a wrong clock every certificate, a lost route the name servers too, dead DNS every target.
 pub(super) fn rank(reason: Reason) -> usize {
-    const ORDER: [Reason; 7] = [
+    const ORDER: [Reason; 8] = [
         Reason::Portal,
         Reason::Clock,
+        Reason::NoRoute,
         Reason::Proxy,
         Reason::Dns,
         Reason::Unreachable,
@@ -175,15 +184,17 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_label() {
-        use Doubt::{Expired, Issuer, NotYetValid, Other};
+        use Doubt::{Expired, Issuer, NotYetValid, Other, Unsupported};
         let table = [
             (Kind::Name, Reason::Dns, false),
+            (Kind::NoRoute, Reason::NoRoute, false),
             (Kind::Silence, Reason::Unreachable, true),
             (Kind::Proxy, Reason::Proxy, false),
             (Kind::Certificate(Expired), Reason::Tls, false),
             (Kind::Certificate(NotYetValid), Reason::Tls, false),
             (Kind::Certificate(Doubt::Name), Reason::Tls, true),
             (Kind::Certificate(Issuer), Reason::Tls, true),
+            (Kind::Certificate(Unsupported), Reason::Tls, true),
             (Kind::Certificate(Other), Reason::Tls, true),
             (Kind::Roots, Reason::Tls, false),
             (Kind::Portal, Reason::Portal, false),

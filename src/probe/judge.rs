@@ -1,16 +1,19 @@
 //! Whether an HTTP answer is the target's own. Pure: what was heard in, a verdict out.
 
+use super::body::Body;
 use super::fault::Kind;
 
 /// What was heard at the end of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     /// The HTTP status.
     pub(super) status: u16,
-    /// The body begins as asked for.
-    pub(super) begins: bool,
+    /// What the body is, as far as it was read.
+    pub(super) body: Body,
     /// Whose word it is.
     pub(super) speaker: Speaker,
+    /// The very server that was asked speaks, and not one to which it redirects.
+    pub(super) itself: bool,
     /// A redirect led, or leads, to another site.
     pub(super) elsewhere: bool,
 }
@@ -27,17 +30,19 @@ pub(super) enum Speaker {
     Proxy,
 }
 
-/// `nix-cache:`: 200 and the right body; over verified TLS also a private cache's 401 and 403.
-pub(super) fn nix_cache(heard: Heard) -> Result<(), Kind> {
+/// `nix-cache:`: 200 and the right body, whoever it comes from; over verified TLS also a private cache's own 401 and 403.
+///
+/// Another's refusal (a login page, a store behind a redirect) says nothing of the cache: curl takes no login there.
+pub(super) fn nix_cache(heard: &Heard) -> Result<(), Kind> {
     match heard.status {
-        200 if heard.begins => Ok(()),
-        401 | 403 if heard.speaker == Speaker::Verified => Ok(()),
+        200 if heard.body == Body::Expected => Ok(()),
+        401 | 403 if heard.itself && heard.speaker == Speaker::Verified => Ok(()),
         _ => Err(stranger(heard)),
     }
 }
 
 /// `https:`: any status below 500; that it came over verified TLS is a matter of the connection.
-pub(super) fn https(heard: Heard) -> Result<(), Kind> {
+pub(super) fn https(heard: &Heard) -> Result<(), Kind> {
     if heard.speaker == Speaker::Verified && heard.status < 500 {
         Ok(())
     } else {
@@ -46,10 +51,10 @@ pub(super) fn https(heard: Heard) -> Result<(), Kind> {
 }
 
 /// `http:`: 204, or a success whose body begins as expected.
-pub(super) fn http(heard: Heard) -> Result<(), Kind> {
+pub(super) fn http(heard: &Heard) -> Result<(), Kind> {
     match heard.status {
         204 => Ok(()),
-        200..300 if heard.begins => Ok(()),
+        200..300 if heard.body == Body::Expected => Ok(()),
         _ => Err(stranger(heard)),
     }
 }
@@ -57,7 +62,7 @@ pub(super) fn http(heard: Heard) -> Result<(), Kind> {
 /// Whether plain http to a host that is silent or doubtful over TLS is answered by a portal.
 ///
 /// Hosts send http to their own https, which is no sign of a portal.
-pub(super) fn portal_on_http(heard: Heard) -> bool {
+pub(super) fn portal_on_http(heard: &Heard) -> bool {
     stranger(heard) == Kind::Portal
 }
 
@@ -70,7 +75,7 @@ pub(super) fn same_site(one: &str, other: &str) -> bool {
     !one.is_empty() && !other.is_empty() && (below(one, other) || below(other, one))
 }
 
-fn stranger(heard: Heard) -> Kind {
+fn stranger(heard: &Heard) -> Kind {
     let verified = heard.speaker == Speaker::Verified;
     match heard.status {
         407 | 502..=504 if heard.speaker == Speaker::Proxy => Kind::Proxy,
@@ -78,7 +83,7 @@ fn stranger(heard: Heard) -> Kind {
         // RFC 6585: Network Authentication Required.
         511 => Kind::Portal,
         200..500 if heard.elsewhere => Kind::Portal,
-        200..300 if !heard.begins => Kind::Portal,
+        200..300 if heard.body == Body::Foreign => Kind::Portal,
         _ => Kind::Answer,
     }
 }
@@ -97,48 +102,75 @@ mod tests {
     fn verified(status: u16) -> Heard {
         Heard {
             speaker: Speaker::Verified,
+            itself: true,
             ..plain(status)
         }
     }
 
-    fn begins(heard: Heard) -> Heard {
-        Heard {
-            begins: true,
-            ..heard
-        }
+    fn expected(mut heard: Heard) -> Heard {
+        heard.body = Body::Expected;
+        heard
     }
 
     #[test]
     fn a_nix_cache_is_known_by_its_body_or_over_tls_by_its_refusal() {
-        assert_eq!(nix_cache(begins(plain(200))), Ok(()));
-        assert_eq!(nix_cache(begins(verified(200))), Ok(()));
-        assert_eq!(nix_cache(verified(401)), Ok(()));
-        assert_eq!(nix_cache(verified(403)), Ok(()));
-        assert_eq!(nix_cache(plain(401)), Err(Kind::Answer));
-        assert_eq!(nix_cache(plain(200)), Err(Kind::Portal));
-        assert_eq!(nix_cache(verified(200)), Err(Kind::Answer));
-        assert_eq!(nix_cache(verified(404)), Err(Kind::Answer));
-        assert_eq!(nix_cache(begins(plain(404))), Err(Kind::Answer));
+        assert_eq!(nix_cache(&expected(plain(200))), Ok(()));
+        assert_eq!(nix_cache(&expected(verified(200))), Ok(()));
+        assert_eq!(nix_cache(&verified(401)), Ok(()));
+        assert_eq!(nix_cache(&verified(403)), Ok(()));
+        assert_eq!(nix_cache(&plain(401)), Err(Kind::Answer));
+        assert_eq!(nix_cache(&plain(200)), Err(Kind::Portal));
+        assert_eq!(nix_cache(&verified(200)), Err(Kind::Answer));
+        assert_eq!(nix_cache(&verified(404)), Err(Kind::Answer));
+        assert_eq!(nix_cache(&expected(plain(404))), Err(Kind::Answer));
+    }
+
+    #[test]
+    fn a_refusal_counts_only_from_the_server_that_was_asked() {
+        for status in [401, 403] {
+            let of_another = Heard {
+                itself: false,
+                ..verified(status)
+            };
+            assert_eq!(nix_cache(&of_another), Err(Kind::Answer), "{status}");
+        }
+        let delivered = Heard {
+            itself: false,
+            elsewhere: true,
+            ..expected(verified(200))
+        };
+        assert_eq!(nix_cache(&delivered), Ok(()));
+    }
+
+    #[test]
+    fn a_cache_of_no_use_is_no_portal() {
+        for body in [
+            Body::OtherStore("/gnu/store".to_owned()),
+            Body::Unreadable("br".to_owned()),
+        ] {
+            let heard = Heard { body, ..plain(200) };
+            assert_eq!(nix_cache(&heard), Err(Kind::Answer));
+        }
     }
 
     #[test]
     fn an_https_target_answers_with_anything_but_a_server_error() {
         for status in [200, 204, 301, 401, 404, 499] {
-            assert_eq!(https(verified(status)), Ok(()), "{status}");
+            assert_eq!(https(&verified(status)), Ok(()), "{status}");
         }
-        assert_eq!(https(verified(500)), Err(Kind::Answer));
-        assert_eq!(https(verified(503)), Err(Kind::Answer));
-        assert!(https(plain(200)).is_err());
+        assert_eq!(https(&verified(500)), Err(Kind::Answer));
+        assert_eq!(https(&verified(503)), Err(Kind::Answer));
+        assert!(https(&plain(200)).is_err());
     }
 
     #[test]
     fn an_http_target_needs_204_or_its_body() {
-        assert_eq!(http(plain(204)), Ok(()));
-        assert_eq!(http(begins(plain(200))), Ok(()));
-        assert_eq!(http(plain(200)), Err(Kind::Portal));
-        assert_eq!(http(plain(511)), Err(Kind::Portal));
-        assert_eq!(http(plain(404)), Err(Kind::Answer));
-        assert_eq!(http(plain(302)), Err(Kind::Answer));
+        assert_eq!(http(&plain(204)), Ok(()));
+        assert_eq!(http(&expected(plain(200))), Ok(()));
+        assert_eq!(http(&plain(200)), Err(Kind::Portal));
+        assert_eq!(http(&plain(511)), Err(Kind::Portal));
+        assert_eq!(http(&plain(404)), Err(Kind::Answer));
+        assert_eq!(http(&plain(302)), Err(Kind::Answer));
     }
 
     #[test]
@@ -148,13 +180,13 @@ mod tests {
                 elsewhere: true,
                 ..plain(status)
             };
-            assert_eq!(nix_cache(elsewhere), Err(Kind::Portal), "{status}");
+            assert_eq!(nix_cache(&elsewhere), Err(Kind::Portal), "{status}");
         }
         let verified = Heard {
             elsewhere: true,
             ..verified(404)
         };
-        assert_eq!(nix_cache(verified), Err(Kind::Answer));
+        assert_eq!(nix_cache(&verified), Err(Kind::Answer));
     }
 
     #[test]
@@ -164,8 +196,8 @@ mod tests {
                 speaker: Speaker::Proxy,
                 ..plain(status)
             };
-            assert_eq!(http(forwarded), Err(Kind::Proxy), "{status}");
-            assert_eq!(http(plain(status)), Err(Kind::Answer), "{status}");
+            assert_eq!(http(&forwarded), Err(Kind::Proxy), "{status}");
+            assert_eq!(http(&plain(status)), Err(Kind::Answer), "{status}");
         }
     }
 

@@ -9,15 +9,19 @@ pub mod protocol;
 
 #[cfg(test)]
 mod black_hole;
+mod body;
 mod connect;
+mod distrust;
 mod fault;
 mod judge;
 mod names;
+mod p521;
 mod prober;
 mod proxy;
 mod roots;
 mod stream;
 mod thread;
+mod trust;
 mod web;
 mod wire;
 mod words;

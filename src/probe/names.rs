@@ -3,11 +3,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::thread;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::oneshot;
 
 use super::fault::{Fault, Kind};
+use crate::limits;
 
 /// Asks the system's resolver, and remembers what the way out is about.
 #[derive(Debug, Default)]
@@ -37,8 +40,7 @@ impl Names {
         port: u16,
         purpose: Purpose,
     ) -> Result<Vec<SocketAddr>, Fault> {
-        let found = tokio::net::lookup_host((host, port)).await;
-        let addresses: Vec<_> = found.map_err(|e| unresolved(host, &e))?.collect();
+        let addresses = resolved(host, port).await?;
         if addresses.is_empty() {
             return Err(Fault::new(Kind::Name, format!("{host} has no address")));
         }
@@ -48,6 +50,32 @@ impl Names {
         }
         Ok(addresses)
     }
+}
+
+/// Asks the resolver in a thread of its own: tokio's panic where there is none to be had.
+async fn resolved(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let (tell, told) = oneshot::channel();
+    let asked = (host.to_owned(), port);
+    let resolve = move || {
+        let found = asked.to_socket_addrs().map(Iterator::collect);
+        // Nobody waits any longer for a name that was too slow.
+        let _ = tell.send(found);
+    };
+    let thread = thread::Builder::new().spawn(resolve);
+    thread.map_err(|error| no_thread(host, &error))?;
+    let found = told
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)));
+    found.map_err(|error| unresolved(host, &error))
+}
+
+fn no_thread(host: &str, error: &io::Error) -> Fault {
+    let why = limits::refusal(error);
+    let detail = format!("cannot start a thread to resolve {host}: {why}");
+    Fault::new(Kind::Malformed, detail)
 }
 
 /// What it means if the time runs out while `host` is resolved.

@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +16,7 @@ use super::protocol::{Answer, Request, Verdict};
 use super::thread;
 use crate::gate::event::{Failure, Outcome, ProbeId};
 use crate::gate::reason::Reason;
+use crate::{limits, ourselves};
 
 /// When a child is killed: its own ten seconds, and a little to start and to answer in.
 const LIMIT: Duration = Duration::from_millis(10_500);
@@ -56,7 +56,8 @@ pub struct Finished {
 impl Prober {
     /// Probes by running this program again, as `upgrade-gate __probe`.
     pub fn new(request: Request) -> Self {
-        Self::with_program(request, ourselves())
+        let words = [ourselves::PROGRAM, super::SUBCOMMAND];
+        Self::with_program(request, words.map(OsString::from).to_vec())
     }
 
     /// Probes without the cost of a child; the caller's deadline is the only one for sure.
@@ -97,7 +98,7 @@ impl Prober {
                 self.running.spawn(async move {
                     let answer = match child {
                         Ok(child) => run(child, &request, limit, abandoned).await,
-                        Err(error) => Err(format!("the probe cannot be started: {error}")),
+                        Err(error) => Err(format!("cannot start the probe: {error}")),
                     };
                     finished(id, &request, answer)
                 });
@@ -135,27 +136,17 @@ impl Prober {
     }
 }
 
-/// This very program, even if its file has been replaced or removed meanwhile.
-fn ourselves() -> Vec<OsString> {
-    let running = Path::new("/proc/self/exe");
-    let program = if running.exists() {
-        running.as_os_str().to_owned()
-    } else {
-        std::env::current_exe().map_or_else(|_| "upgrade-gate".into(), OsString::from)
-    };
-    vec![program, super::SUBCOMMAND.into()]
-}
-
-fn spawn(program: &[OsString]) -> io::Result<Child> {
-    let (program, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    Command::new(program)
+fn spawn(program: &[OsString]) -> Result<Child, String> {
+    let (program, arguments) = program.split_first().ok_or("there is no program")?;
+    let child = Command::new(program)
         .arg0("upgrade-gate")
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true)
-        .spawn()
+        .spawn();
+    child.map_err(|error| ourselves::why_not(program, &error))
 }
 
 /// Sees a child to its end: by itself, at the deadline, or because nobody waits for it any more.
@@ -187,18 +178,18 @@ async fn converse(child: &mut Child, request: &Request) -> Result<Answer, String
     if let Some(stdout) = stdout {
         let mut stdout = stdout.take(ANSWER_LIMIT);
         let read = stdout.read_to_end(&mut said).await;
-        read.map_err(|error| format!("the probe cannot be listened to: {error}"))?;
+        read.map_err(|error| format!("cannot read the probe's answer: {error}"))?;
     }
     if said.is_empty() {
         return Err(wordless(child.wait().await));
     }
-    serde_json::from_slice(&said).map_err(|error| format!("the probe answered nonsense: {error}"))
+    serde_json::from_slice(&said).map_err(|error| format!("invalid answer of the probe: {error}"))
 }
 
-fn wordless(status: io::Result<std::process::ExitStatus>) -> String {
+fn wordless(status: io::Result<ExitStatus>) -> String {
     match status {
-        Ok(status) => format!("the probe ended without an answer ({status})"),
-        Err(error) => format!("the probe ended without an answer: {error}"),
+        Ok(status) => format!("the probe {} before it answered", limits::ending(status)),
+        Err(error) => format!("the probe did not answer: {error}"),
     }
 }
 
@@ -253,6 +244,8 @@ fn first_target(request: &Request) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::target::{Target, Wanted};
 
@@ -264,7 +257,7 @@ mod tests {
         let groups = vec![vec![target]];
         let request = Request {
             wanted: Wanted { groups },
-            ssl_cert_file: None,
+            ..Request::default()
         };
         Prober::with_program(request, ["sh", "-c", script].map(OsString::from).to_vec())
     }
@@ -292,16 +285,16 @@ mod tests {
     #[tokio::test]
     async fn the_child_is_asked_on_its_standard_input() {
         let failure = failure(prober("grep -q 192.0.2.1 && exit 3; exit 4")).await;
-        assert!(failure.detail.contains("exit status: 3"), "{failure:?}");
+        assert!(failure.detail.contains("exited with 3"), "{failure:?}");
     }
 
     #[tokio::test]
     async fn a_child_that_dies_or_talks_nonsense_leaves_the_matter_unknown() {
         let answers = [
-            ("exit 5", "exit status: 5"),
-            ("kill -9 $$", "signal: 9"),
-            ("echo hello", "nonsense"),
-            ("cat /dev/zero", "nonsense"),
+            ("exit 5", "exited with 5"),
+            ("kill -9 $$", "killed by SIGKILL"),
+            ("echo hello", "invalid answer"),
+            ("cat /dev/zero", "invalid answer"),
             (r#"echo '{"addresses":[]}'"#, "verdict"),
         ];
         for (script, words) in answers {
@@ -317,14 +310,14 @@ mod tests {
         let program = vec![OsString::from("/nowhere/upgrade-gate")];
         let failure = failure(Prober::with_program(Request::default(), program)).await;
         assert_eq!(failure.reason, Reason::Unknown);
-        assert!(failure.detail.contains("cannot be started"), "{failure:?}");
-        let empty = Prober::with_program(Request::default(), Vec::new());
         assert!(
-            self::failure(empty)
-                .await
+            failure
                 .detail
-                .contains("cannot be started")
+                .contains("/nowhere/upgrade-gate: No such file"),
+            "{failure:?}"
         );
+        let empty = Prober::with_program(Request::default(), Vec::new());
+        assert!(self::failure(empty).await.detail.contains("cannot start"));
     }
 
     #[tokio::test]

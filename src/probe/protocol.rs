@@ -1,17 +1,21 @@
 //! What the gate and its probe child say to each other: one JSON line each way.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::target::Wanted;
+use crate::config::target::{Via, Wanted};
 
 /// What the child is asked, on its standard input. Proxies come from the environment, as Nix has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// What must be reached.
     pub wanted: Wanted,
+    /// How URLs of these origins are asked that are not asked as the environment says.
+    #[serde(default)]
+    pub proxies: BTreeMap<String, Via>,
     /// nix.conf's `ssl-cert-file`: used after `NIX_SSL_CERT_FILE` and `SSL_CERT_FILE`.
     pub ssl_cert_file: Option<PathBuf>,
 }

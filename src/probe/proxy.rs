@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use crate::config::target::Via;
+use crate::secret;
+
 /// A proxy to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Proxy {
@@ -78,6 +81,26 @@ pub(super) fn choose(
         .transpose()
 }
 
+/// The proxy that a configuration gives for `url`, or none; `no_proxy` overrules that, too.
+pub(super) fn given(
+    url: &Url,
+    via: &Via,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Proxy>, String> {
+    let Via::Proxy(text) = via else {
+        return Ok(None);
+    };
+    let excluded = ["no_proxy", "NO_PROXY"]
+        .iter()
+        .find_map(|name| set(env, name));
+    if excluded.is_some_and(|(_, list)| excludes(&list, bare_host(url))) {
+        return Ok(None);
+    }
+    let proxy =
+        parse(text).ok_or("the proxy that is configured for it is not a proxy's URL; correct it");
+    Ok(Some(proxy?))
+}
+
 fn set(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<(String, String)> {
     let value = env(name).filter(|v| !v.is_empty())?;
     Some((name.to_owned(), value))
@@ -88,6 +111,10 @@ fn complaint(variable: &str) -> String {
 }
 
 fn parse(text: &str) -> Option<Proxy> {
+    // Its host would be a part of its login.
+    if secret::is_ambiguous(text) {
+        return None;
+    }
     let (scheme, rest) = text
         .trim()
         .split_once("://")
@@ -215,6 +242,28 @@ mod tests {
     fn what_is_not_a_proxy_is_named_by_its_variable_without_its_value() {
         let error = chosen("http://x", &[("ALL_PROXY", "gopher://me:secret@p")]).unwrap_err();
         assert!(error.contains("ALL_PROXY"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_proxy_that_is_given_is_taken_unless_no_proxy_excludes_the_host() {
+        let url = Url::parse("http://x.org/").unwrap();
+        let chosen = |via: Via, no_proxy: &str| {
+            let env = |name: &str| match name {
+                "no_proxy" => Some(no_proxy.to_owned()),
+                "http_proxy" => Some("http://never:1".to_owned()),
+                _ => None,
+            };
+            given(&url, &via, &env).map(|proxy| proxy.map(|proxy| proxy.shown()))
+        };
+        let proxy = |url: &str| Via::Proxy(url.to_owned());
+        assert_eq!(
+            chosen(proxy("http://me:secret@p:1"), ""),
+            Ok(Some("http://p:1".into()))
+        );
+        assert_eq!(chosen(proxy("http://p:1"), "x.org"), Ok(None));
+        assert_eq!(chosen(Via::Direct, ""), Ok(None));
+        let error = chosen(proxy("gopher://me:secret@p"), "").unwrap_err();
         assert!(!error.contains("secret"), "{error}");
     }
 

@@ -4,11 +4,18 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::ClientConfig;
+use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 
 use super::fault::{Fault, Kind};
+use super::p521::with_p521;
+use super::trust::Verifier;
+use crate::files;
+
+/// Some hundred certificates have less than one megabyte.
+const LONGEST: u64 = 16 << 20;
 
 /// Where systems keep their bundle, in the order in which they are looked for.
 const SYSTEM: [&str; 5] = [
@@ -45,7 +52,7 @@ impl Tls {
     /// Settings for a connection; without TLS nothing is read, and nobody would be trusted.
     pub(super) fn settings(&self, needed: bool) -> Result<ClientConfig, Fault> {
         if !needed {
-            return client(RootCertStore::empty());
+            return client(verifier(Vec::new()).0);
         }
         self.trusting
             .get_or_init(|| client(read(self.bundle.as_ref())?))
@@ -80,27 +87,33 @@ fn systems() -> Option<Bundle> {
     })
 }
 
-fn client(roots: RootCertStore) -> Result<ClientConfig, Fault> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+fn client(verifier: Verifier) -> Result<ClientConfig, Fault> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|e| Fault::new(Kind::Roots, format!("TLS cannot be set up: {e}")))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    // "Dangerous" is what rustls calls every verifier that is not its own.
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(builder.with_no_client_auth())
 }
 
-fn read(bundle: Option<&Bundle>) -> Result<RootCertStore, Fault> {
+fn verifier(trusted: Vec<CertificateDer<'static>>) -> (Verifier, usize) {
+    let ring = default_provider().signature_verification_algorithms;
+    Verifier::new(trusted, with_p521(ring))
+}
+
+fn read(bundle: Option<&Bundle>) -> Result<Verifier, Fault> {
     let bundle = bundle.ok_or_else(|| {
         let advice = "no CA certificates are installed; name a file with NIX_SSL_CERT_FILE";
         Fault::new(Kind::Roots, advice)
     })?;
-    let text = std::fs::read(&bundle.file).map_err(|e| unusable(bundle, &e.to_string()))?;
-    let mut roots = RootCertStore::empty();
+    let text = files::read(&bundle.file, LONGEST).map_err(|e| unusable(bundle, &e.to_string()))?;
     let certificates = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok);
-    let (usable, _) = roots.add_parsable_certificates(certificates);
-    if usable == 0 {
-        return Err(unusable(bundle, "it holds no CA certificate"));
+    match verifier(certificates.collect()) {
+        (_, 0) => Err(unusable(bundle, "it holds no CA certificate")),
+        (verifier, _) => Ok(verifier),
     }
-    Ok(roots)
 }
 
 fn unusable(bundle: &Bundle, why: &str) -> Fault {

@@ -5,11 +5,11 @@ use std::io;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::connect::{self, connect};
+use super::body;
+use super::connect::{self, connect, is_routable};
 use super::fault::{Fault, Kind, Progress};
 use super::names::{Names, Purpose, still_resolving};
-use super::wire::BODY_LIMIT;
-use super::words::{lost, place, silent};
+use super::words::{lost, no_route, place, silent};
 
 /// Whether somebody accepts at `host`.
 pub(super) async fn tcp(
@@ -22,9 +22,13 @@ pub(super) async fn tcp(
     let addresses = names.addresses(host, port, Purpose::WayOut).await?;
     let place = place(host, port, &addresses);
     progress.now(silent(&place));
-    connect(&addresses)
-        .await
-        .map_err(|error| unconnected(&place, &error))
+    connect(&addresses).await.map_err(|error| {
+        if is_routable(&addresses) {
+            unconnected(&place, &error)
+        } else {
+            no_route(&place)
+        }
+    })
 }
 
 /// Whether an SSH server introduces itself at `host`.
@@ -39,7 +43,7 @@ pub(super) async fn ssh(
     let mut stream = tcp(names, progress, host, port).await?;
     let mut said = Vec::new();
     while !has_banner(&said) {
-        let room = BODY_LIMIT.saturating_sub(said.len());
+        let room = body::LIMIT.saturating_sub(said.len());
         let read = (&mut stream).take(room as u64).read_buf(&mut said).await;
         if matches!(read, Ok(0) | Err(_)) {
             return Err(no_banner(host, port, &said));

@@ -2,6 +2,7 @@
 
 use reqwest::Url;
 
+use super::body::{Body, Expected};
 use super::fault::{Fault, Kind, Progress};
 use super::judge::{self, Heard, Speaker, same_site};
 use super::proxy::bare_host;
@@ -9,9 +10,6 @@ use super::wire::{Reply, Web};
 
 /// How far redirects are followed, as Nix does.
 const REDIRECTS: usize = 10;
-
-/// What a cache's `nix-cache-info` begins with.
-const STORE_DIR: &str = "StoreDir:";
 
 /// `nix-cache:`, with redirects followed as Nix follows them.
 pub(super) async fn nix_cache(web: &Web<'_>, progress: &Progress, url: &str) -> Result<(), Fault> {
@@ -23,8 +21,10 @@ pub(super) async fn nix_cache(web: &Web<'_>, progress: &Progress, url: &str) -> 
             trail.follow(next);
             continue;
         }
-        let heard = trail.hear(&mut reply, Some(STORE_DIR)).await;
-        return judge::nix_cache(heard).map_err(|kind| trail.odd(kind, heard.status));
+        let expected = Some(Expected::CacheInfo);
+        return trail
+            .judge(&mut reply, expected, progress, judge::nix_cache)
+            .await;
     }
 }
 
@@ -32,8 +32,7 @@ pub(super) async fn nix_cache(web: &Web<'_>, progress: &Progress, url: &str) -> 
 pub(super) async fn https(web: &Web<'_>, progress: &Progress, url: &str) -> Result<(), Fault> {
     let trail = Trail::new(parse(url)?);
     let mut reply = web.get(&trail.here, progress).await?;
-    let heard = trail.hear(&mut reply, None).await;
-    judge::https(heard).map_err(|kind| trail.odd(kind, heard.status))
+    trail.judge(&mut reply, None, progress, judge::https).await
 }
 
 /// `http:`, known by a 204 or by how its body begins.
@@ -46,8 +45,10 @@ pub(super) async fn http(
     let trail = Trail::new(parse(url)?);
     let mut reply = web.get(&trail.here, progress).await?;
     let expect = expect.filter(|text| !text.is_empty());
-    let heard = trail.hear(&mut reply, expect).await;
-    judge::http(heard).map_err(|kind| trail.odd(kind, heard.status))
+    let expected = expect.map(Expected::Beginning);
+    trail
+        .judge(&mut reply, expected, progress, judge::http)
+        .await
 }
 
 /// Whether `url` is asked over https and directly, so that a portal can be in between.
@@ -62,14 +63,18 @@ pub(super) async fn portal_on_http(web: &Web<'_>, url: &str) -> bool {
     };
     let trail = Trail::new(plain);
     match web.get(&trail.here, &Progress::default()).await {
-        Ok(mut reply) => judge::portal_on_http(trail.hear(&mut reply, Some(STORE_DIR)).await),
+        Ok(mut reply) => {
+            let mut heard = trail.hear(&reply);
+            heard.body = reply.body(Expected::CacheInfo).await;
+            judge::portal_on_http(&heard)
+        }
         Err(_) => false,
     }
 }
 
 /// A request and the redirects it went through.
 struct Trail {
-    origin: String,
+    first: Url,
     here: Url,
     hops: usize,
     /// Every hop so far was https.
@@ -81,7 +86,7 @@ struct Trail {
 impl Trail {
     fn new(url: Url) -> Self {
         Self {
-            origin: bare_host(&url).to_owned(),
+            first: url.clone(),
             verified: url.scheme() == "https",
             here: url,
             hops: 0,
@@ -101,20 +106,37 @@ impl Trail {
     }
 
     fn is_elsewhere(&self, url: &Url) -> bool {
-        !same_site(bare_host(url), &self.origin)
+        !same_site(bare_host(url), bare_host(&self.first))
     }
 
-    async fn hear(&self, reply: &mut Reply, expect: Option<&str>) -> Heard {
+    /// Judges an answer, reading its body only if the verdict hangs on it.
+    async fn judge(
+        &self,
+        reply: &mut Reply,
+        expected: Option<Expected<'_>>,
+        progress: &Progress,
+        verdict: fn(&Heard) -> Result<(), Kind>,
+    ) -> Result<(), Fault> {
+        let mut heard = self.hear(reply);
+        let Err(kind) = verdict(&heard) else {
+            return Ok(());
+        };
+        // What a body that never ends is taken for.
+        progress.now(self.odd(kind, &heard));
+        if let Some(expected) = expected {
+            heard.body = reply.body(expected).await;
+        }
+        verdict(&heard).map_err(|kind| self.odd(kind, &heard))
+    }
+
+    fn hear(&self, reply: &Reply) -> Heard {
         let leads_elsewhere = reply
             .location(&self.here)
             .is_some_and(|next| self.is_elsewhere(&next));
-        let begins = match expect {
-            Some(prefix) => reply.begins_with(prefix.as_bytes()).await,
-            None => false,
-        };
         Heard {
             status: reply.status(),
-            begins,
+            body: Body::Foreign,
+            itself: self.here.origin() == self.first.origin(),
             elsewhere: self.elsewhere || leads_elsewhere,
             speaker: match (self.verified, reply.forwarded) {
                 (true, _) => Speaker::Verified,
@@ -129,25 +151,49 @@ impl Trail {
         if !self.elsewhere || self.verified {
             return fault;
         }
-        let Self { origin, here, .. } = self;
-        let to = bare_host(here);
+        let (origin, to) = (bare_host(&self.first), bare_host(&self.here));
         let detail = format!("{origin} is redirected to {to}: {}", fault.detail);
         Fault::new(Kind::Portal, detail)
     }
 
-    fn odd(&self, kind: Kind, status: u16) -> Fault {
-        let at = bare_host(&self.here);
-        let from = if at == self.origin {
-            self.origin.clone()
-        } else {
-            format!("{at}, to which {} redirects,", self.origin)
-        };
-        let detail = match kind {
-            Kind::Portal => format!("{from} answers {status} in a captive portal's manner"),
-            Kind::Proxy => format!("the proxy answers {status} in place of {from}"),
+    fn odd(&self, kind: Kind, heard: &Heard) -> Fault {
+        let (from, status) = (self.speaker(), heard.status);
+        let detail = match (kind, &heard.body) {
+            (Kind::Portal, _) => format!("{from} answers {status}, like a captive portal"),
+            (Kind::Proxy, _) => format!("the proxy answers {status} in place of {from}"),
+            (_, Body::OtherStore(store)) => {
+                format!("{from} is a cache for the store \"{store}\", not for /nix/store")
+            }
+            (_, Body::Unreadable(coding)) => {
+                let instead = self.without_body();
+                format!(
+                    "{from} sends its answer in the Content-Encoding \"{coding}\", which this program cannot read, but \
+                     Nix may; the target {instead} needs no body"
+                )
+            }
             _ => format!("{from} answers {status}, not as the target does"),
         };
         Fault::new(kind, detail)
+    }
+
+    /// Who answers, for people.
+    fn speaker(&self) -> String {
+        let (origin, at) = (bare_host(&self.first), bare_host(&self.here));
+        if at == origin {
+            return origin.to_owned();
+        }
+        format!("{at}, to which {origin} redirects,")
+    }
+
+    /// A target for the same server that is judged without a body.
+    fn without_body(&self) -> String {
+        let first = without_login(&self.first);
+        if first.scheme() == "https" {
+            return first.to_string();
+        }
+        let host = first.host_str().unwrap_or_default();
+        let port = first.port_or_known_default().unwrap_or(80);
+        format!("tcp://{host}:{port}")
     }
 }
 
@@ -176,9 +222,15 @@ fn over_http(url: &str) -> Option<Url> {
     let mut url = Url::parse(url).ok()?;
     url.set_scheme("http").ok()?;
     url.set_port(None).ok()?;
-    url.set_username("").ok()?;
-    url.set_password(None).ok()?;
-    Some(url)
+    Some(without_login(&url))
+}
+
+fn without_login(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Only a URL without a host refuses, and that has no login.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }
 
 #[cfg(test)]

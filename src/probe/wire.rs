@@ -1,26 +1,29 @@
 //! One HTTP request, without redirects: over TLS or not, through a proxy or not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LOCATION};
 use reqwest::{Client, Response, Url, redirect};
 
+use super::body::{self, Body, Codings, Expected};
 use super::connect;
+use super::distrust::untrusted;
 use super::fault::{Fault, Kind, Progress};
 use super::names::{Known, Names, Purpose, still_resolving};
 use super::proxy::{self, Protocol, Proxy, bare_host};
 use super::roots::Tls;
-use super::words::{lost, place, silent, untrusted};
-
-/// How much of a body is looked at.
-pub(super) const BODY_LIMIT: usize = 64 * 1024;
+use super::words::{lost, no_route, place, silent};
+use crate::config::target::{Target, Via};
 
 /// Everything a request needs to know of this machine.
 pub(super) struct Web<'a> {
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    /// How URLs of these origins are asked that are not asked as the environment says.
+    pub(super) proxies: &'a BTreeMap<String, Via>,
     pub(super) tls: Tls,
     pub(super) names: &'a Names,
 }
@@ -38,6 +41,10 @@ struct Route {
     proxy: Option<Proxy>,
     /// The target, for people.
     place: String,
+    /// The target that asks the same place without TLS; no proxy is taken there.
+    tcp: Option<String>,
+    /// Whom the connection is made to: the target or its proxy.
+    peer: Vec<SocketAddr>,
     known: Known,
 }
 
@@ -47,7 +54,9 @@ impl Web<'_> {
         let route = self.route(url, progress).await?;
         let client = self.client(url, &route)?;
         progress.now(silent(&route.place));
-        match client.get(url.clone()).send().await {
+        // Nix reads packed answers too, but then none is packed needlessly.
+        let request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        match request.send().await {
             Ok(response) => Ok(Reply {
                 response,
                 forwarded: route.forwards(url),
@@ -58,30 +67,46 @@ impl Web<'_> {
 
     /// Whether a proxy is taken to `url`, however badly it is configured.
     pub(super) fn takes_proxy(&self, url: &Url) -> bool {
-        !matches!(proxy::choose(url, self.env), Ok(None))
+        !matches!(self.proxy(url), Ok(None))
+    }
+
+    fn proxy(&self, url: &Url) -> Result<Option<Proxy>, String> {
+        match self.proxies.get(&url.origin().ascii_serialization()) {
+            Some(via) => proxy::given(url, via, self.env),
+            None => proxy::choose(url, self.env),
+        }
     }
 
     async fn route(&self, url: &Url, progress: &Progress) -> Result<Route, Fault> {
-        let proxy = proxy::choose(url, self.env).map_err(|text| Fault::new(Kind::Proxy, text))?;
+        let proxy = self
+            .proxy(url)
+            .map_err(|text| Fault::new(Kind::Proxy, text))?;
         let target = (bare_host(url), url.port_or_known_default().unwrap_or(80));
-        let mut known = HashMap::new();
+        let (mut known, mut peer) = (HashMap::new(), Vec::new());
         let mut place_known = place(target.0, target.1, &[]);
         if let Some(proxy) = &proxy {
             let way_out = (proxy.host(), proxy.port());
-            let found = self.resolve(way_out, Purpose::WayOut, progress).await?;
-            known.insert(way_out.0.to_owned(), found);
+            peer = self.resolve(way_out, Purpose::WayOut, progress).await?;
+            known.insert(way_out.0.to_owned(), peer.clone());
             place_known = format!("{place_known} through the proxy {}", proxy.shown());
         }
         if let Some(purpose) = purpose_of_the_target(proxy.as_ref()) {
             let found = self.resolve(target, purpose, progress).await?;
             if purpose == Purpose::WayOut {
                 place_known = place(target.0, target.1, &found);
+                peer.clone_from(&found);
             }
             known.insert(target.0.to_owned(), found);
         }
+        let tcp = Target::Tcp {
+            host: target.0.to_owned(),
+            port: target.1,
+        };
         Ok(Route {
+            tcp: proxy.is_none().then(|| tcp.to_string()),
             proxy,
             place: place_known,
+            peer,
             known: Known(known),
         })
     }
@@ -137,11 +162,19 @@ impl Route {
 
     fn explain(&self, error: &reqwest::Error) -> Fault {
         if let Some(tls) = find::<rustls::Error>(error) {
-            return untrusted(self.tls_peer(error).as_str(), tls);
+            return untrusted(&self.tls_peer(error), self.tcp.as_deref(), tls);
         }
         match &self.proxy {
+            _ if error.is_connect() && !connect::is_routable(&self.peer) => self.unroutable(),
             Some(proxy) if error.is_connect() => refused_by(proxy, error),
             _ => self.unanswered(error),
+        }
+    }
+
+    fn unroutable(&self) -> Fault {
+        match &self.proxy {
+            Some(proxy) => no_route(&format!("the proxy {}", proxy.shown())),
+            None => no_route(&self.place),
         }
     }
 
@@ -229,22 +262,28 @@ impl Reply {
         if !matches!(self.status(), 301 | 302 | 303 | 307 | 308) {
             return None;
         }
-        let location = self.response.headers().get(reqwest::header::LOCATION)?;
+        let location = self.response.headers().get(LOCATION)?;
         let url = from.join(location.to_str().ok()?).ok()?;
         matches!(url.scheme(), "http" | "https").then_some(url)
     }
 
-    /// Whether the body begins with `prefix`; reads no further than it takes to tell.
-    pub(super) async fn begins_with(&mut self, prefix: &[u8]) -> bool {
-        let mut body = Vec::new();
-        while body.len() < prefix.len().min(BODY_LIMIT) && prefix.starts_with(&body) {
-            match self.response.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) | Err(_) => break,
+    /// What the body turns out to be; reads no further than it takes to tell.
+    pub(super) async fn body(&mut self, expected: Expected<'_>) -> Body {
+        let values = self.response.headers().get_all(CONTENT_ENCODING);
+        let codings = match Codings::parse(values.iter().map(HeaderValue::as_bytes)) {
+            Ok(codings) => codings,
+            Err(unknown) => return Body::Unreadable(unknown),
+        };
+        let mut packed = Vec::new();
+        loop {
+            let chunk = self.response.chunk().await.unwrap_or_default();
+            packed.extend_from_slice(chunk.as_deref().unwrap_or_default());
+            packed.truncate(body::LIMIT);
+            let ended = chunk.is_none() || packed.len() == body::LIMIT;
+            if let Some(found) = expected.judge(&codings.unpack(&packed), ended) {
+                return found;
             }
         }
-        body.truncate(BODY_LIMIT);
-        body.starts_with(prefix)
     }
 }
 
@@ -274,12 +313,15 @@ mod tests {
         let env = |_: &str| None;
         let web = Web {
             env: &env,
+            proxies: &BTreeMap::new(),
             tls: Tls::new(&env, None),
             names: &names,
         };
         let route = Route {
             proxy: None,
             place: String::new(),
+            tcp: None,
+            peer: addresses.clone(),
             known: Known(HashMap::from([("x.test".to_owned(), addresses)])),
         };
         let url = Url::parse("http://x.test/").unwrap();

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::fault::{Doubt, Fault, Kind};
+use super::fault::{Fault, Kind};
 
 /// Who was connected to: `192.0.2.1:443`, or a name with its first addresses.
 pub(super) fn place(host: &str, port: u16, addresses: &[SocketAddr]) -> String {
@@ -26,51 +26,24 @@ pub(super) fn silent(place: &str) -> Fault {
     Fault::new(Kind::Silence, format!("no answer from {place}"))
 }
 
-/// A connection to `place` that did not come about, or broke off.
+/// What it means if the kernel has no route to `place`.
+pub(super) fn no_route(place: &str) -> Fault {
+    Fault::new(Kind::NoRoute, format!("no route to {place}"))
+}
+
+/// A connection to `place` that did not come about, or was lost.
 pub(super) fn lost(place: &str, error: &io::Error) -> Fault {
     use io::ErrorKind as E;
     let detail = match error.kind() {
         E::ConnectionRefused => format!("connection refused by {place}"),
-        E::NetworkUnreachable | E::HostUnreachable => format!("no route to {place}"),
+        E::NetworkUnreachable | E::HostUnreachable => format!("{place} is unreachable"),
         E::TimedOut => format!("no answer from {place}"),
         E::ConnectionReset | E::ConnectionAborted | E::BrokenPipe | E::UnexpectedEof => {
-            format!("{place} broke the connection off")
+            format!("{place} reset the connection")
         }
         _ => format!("no connection to {place}: {error}"),
     };
     Fault::new(Kind::Silence, detail)
-}
-
-/// A TLS failure with `place`.
-pub(super) fn untrusted(place: &str, error: &rustls::Error) -> Fault {
-    let doubt = doubt(error);
-    let detail = match doubt {
-        Doubt::Expired => format!("the certificate of {place} has expired, by this machine's date"),
-        Doubt::NotYetValid => {
-            format!("the certificate of {place} is not valid yet, by this machine's date")
-        }
-        Doubt::Name => format!("the certificate of {place} is made out to another name"),
-        Doubt::Issuer => format!("the certificate of {place} is issued by somebody unknown"),
-        Doubt::Other => format!("no TLS with {place}: {error}"),
-    };
-    Fault::new(Kind::Certificate(doubt), detail)
-}
-
-fn doubt(error: &rustls::Error) -> Doubt {
-    use rustls::CertificateError as C;
-    match error {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            C::Expired | C::ExpiredContext { .. } => Doubt::Expired,
-            C::NotValidYet | C::NotValidYetContext { .. } => Doubt::NotYetValid,
-            C::NotValidForName | C::NotValidForNameContext { .. } => Doubt::Name,
-            // A bad signature is that of a stranger who took a known issuer's name.
-            C::UnknownIssuer | C::BadSignature => Doubt::Issuer,
-            _ => Doubt::Other,
-        },
-        // The wall clock stands before 1970.
-        rustls::Error::FailedToGetCurrentTime => Doubt::NotYetValid,
-        _ => Doubt::Other,
-    }
 }
 
 #[cfg(test)]
@@ -97,23 +70,5 @@ mod tests {
         let fault = lost("192.0.2.1:443", &error);
         assert_eq!(fault.detail, "connection refused by 192.0.2.1:443");
         assert_eq!(fault.kind, Kind::Silence);
-    }
-
-    #[test]
-    fn an_impostor_of_an_issuer_is_as_unknown_as_any() {
-        for error in [
-            rustls::CertificateError::UnknownIssuer,
-            rustls::CertificateError::BadSignature,
-        ] {
-            let kind = untrusted("x.org:443", &error.into()).kind;
-            assert_eq!(kind, Kind::Certificate(Doubt::Issuer));
-        }
-    }
-
-    #[test]
-    fn a_clock_before_1970_is_a_matter_of_validity() {
-        let error = rustls::Error::FailedToGetCurrentTime;
-        let kind = untrusted("x.org:443", &error).kind;
-        assert_eq!(kind, Kind::Certificate(Doubt::NotYetValid));
     }
 }

@@ -1,5 +1,7 @@
 //! Where log lines go: straight to the journal with fields, or to standard error as plain text; never both.
 
+mod native;
+
 use std::env;
 use std::fmt;
 use std::io;
@@ -9,12 +11,14 @@ use nix::libc;
 use nix::sys::stat::{FileStat, fstat};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
-use tracing_journald::{Layer as Journald, Priority, PriorityMappings};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer, debug_fn};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+
+use self::native::Native;
+use super::output::JOURNAL;
 
 /// `MESSAGE_ID=` of a gate that is held, or held for another reason.
 pub const HELD: &str = "a89b86d20b8a4a0788618d92f1707fb4";
@@ -65,20 +69,14 @@ struct Surroundings {
 ///
 /// Without a journal socket they go to standard error, whatever the surroundings say.
 pub fn start(verbose: u8, quiet: bool) -> Log {
-    let journald = (destination(&surroundings()) == Log::Journal)
-        .then(journald)
-        .and_then(Result::ok);
-    let log = match journald {
-        Some(_) => Log::Journal,
-        None => Log::Stderr,
+    let log = match destination(&surroundings()) {
+        Log::Journal if JOURNAL.open().is_ok() => Log::Journal,
+        _ => Log::Stderr,
     };
-    let plain = match log {
-        Log::Journal => None,
-        Log::Stderr => Some(plain()),
-    };
+    JOURNAL.set_notice(native::notice);
     let all = tracing_subscriber::registry()
-        .with(journald)
-        .with(plain)
+        .with((log == Log::Journal).then_some(Native))
+        .with((log == Log::Stderr).then(plain))
         .with(levels(verbose, quiet));
     // Refused only where logging is set up already: then there is nothing to do.
     let _ = tracing::subscriber::set_global_default(all);
@@ -96,21 +94,6 @@ fn levels(verbose: u8, quiet: bool) -> Targets {
     Targets::new()
         .with_target("upgrade_gate", ours)
         .with_default(others)
-}
-
-/// The fields are named in full where they are logged: a prefix would spoil `MESSAGE_ID`.
-fn journald() -> io::Result<Journald> {
-    let layer = Journald::new()?
-        .with_field_prefix(None)
-        .with_syslog_identifier("upgrade-gate".to_owned())
-        .with_priority_mappings(PriorityMappings {
-            error: Priority::Error,
-            warn: Priority::Warning,
-            info: Priority::Informational,
-            debug: Priority::Debug,
-            trace: Priority::Debug,
-        });
-    Ok(layer)
 }
 
 fn plain<S>() -> impl tracing_subscriber::Layer<S>

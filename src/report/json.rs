@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::sentence;
-use super::status_file::Gate;
+use super::status_file::Living;
 use crate::gate::time::{Monotonic, Wall};
 use crate::gate::verdict::{Evidence, Hold, Verdict};
 
@@ -47,6 +47,11 @@ pub enum Event<'a> {
         took_usec: u64,
         /// Why it is judged so.
         detail: &'a str,
+    },
+    /// The reader did not read: lines that were to be told before this one are lost.
+    Lost {
+        /// How many.
+        lines: u64,
     },
     /// The end of a wait or a run.
     Summary {
@@ -114,13 +119,13 @@ impl<'a> Event<'a> {
 #[derive(Clone, Debug, Serialize)]
 pub struct StatusLine<'a> {
     version: u32,
-    gates: &'a [Gate],
+    gates: &'a [Living],
     warnings: &'a [String],
 }
 
 impl<'a> StatusLine<'a> {
     /// The line for these gates, and for what could not be read.
-    pub fn line(gates: &'a [Gate], warnings: &'a [String]) -> String {
+    pub fn line(gates: &'a [Living], warnings: &'a [String]) -> String {
         written(&Self {
             version: VERSION,
             gates,
@@ -219,6 +224,15 @@ mod tests {
         assert_eq!(line["evidence"]["guess"], true);
         assert_eq!(line["reason"], Value::Null);
         assert_eq!(line["holds"], json!([]));
+    }
+
+    #[test]
+    fn lost_lines_are_counted_in_an_event_of_their_own() {
+        let lost = told(Event::Lost { lines: 3 });
+        assert_eq!(
+            (&lost["event"], &lost["lines"]),
+            (&json!("lost"), &json!(3))
+        );
     }
 
     #[test]

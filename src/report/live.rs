@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use terminal_size::{Width, terminal_size_of};
 
+use super::output::STDERR;
+
 /// Back to the start of the line, and clear it.
 const CLEAR: &str = "\r\x1b[K";
 /// Where the terminal does not say how wide it is.
@@ -42,7 +44,7 @@ impl Live {
     pub fn show(&mut self, text: &str) {
         if self.possible {
             self.shown = true;
-            write_stderr(&format!("{CLEAR}{}", fitted(text, width())));
+            STDERR.say_now_or_never(format!("{CLEAR}{}", fitted(text, width())));
         }
     }
 
@@ -50,7 +52,7 @@ impl Live {
     pub fn clear(&mut self) {
         if self.shown {
             self.shown = false;
-            write_stderr(CLEAR);
+            STDERR.say_now_or_never(CLEAR);
         }
     }
 
@@ -83,11 +85,6 @@ fn width() -> usize {
     }
 }
 
-/// A terminal that went away is no reason to stop.
-fn write_stderr(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
-}
-
 /// Standard error for log lines: on a terminal each begins where the live line stood.
 #[derive(Debug)]
 pub struct StderrLines {
@@ -103,15 +100,15 @@ impl Default for StderrLines {
 }
 
 impl Write for StderrLines {
+    /// Always said to succeed: whoever is told of a failure would complain of it, on standard error.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let clear = if self.possible { CLEAR } else { "" };
-        let whole = [clear.as_bytes(), line].concat();
-        io::stderr().write_all(&whole)?;
+        let _ = STDERR.say([clear.as_bytes(), line].concat());
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

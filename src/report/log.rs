@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::journal::{ATTEMPT_FINISHED, GAVE_UP, HELD, INTERRUPTED, OPEN};
 use super::json::{label, usec};
@@ -62,6 +62,12 @@ pub(super) fn ended(end: &AttemptEnd) -> String {
         format_span(end.took),
         end.why
     )
+}
+
+/// Logs the end as an error: a fault is said under `--quiet`, and beside JSON.
+pub(super) fn fault(setup: &Setup, summary: &Summary) {
+    let text = summed_up(setup.kind, summary);
+    error!(upgrade_gate_profile = setup.profile, "{text}");
 }
 
 /// Logs the end. That a wait ended because the gate opened has been said by the verdict.

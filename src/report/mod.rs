@@ -5,14 +5,16 @@ pub mod journal;
 pub mod json;
 pub mod live;
 pub mod notify;
+pub mod output;
 pub mod sentence;
 pub mod span;
 pub mod status_file;
 
+mod json_lines;
 mod log;
 
 use std::future::pending;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use self::journal::Log;
 use self::json::{Event, usec};
 use self::live::Live;
 use self::notify::Notify;
+use self::output::STDOUT;
 use self::sentence::{lasting, sentence};
 use self::status_file::{Gate, StatusFile};
 use crate::clock;
@@ -152,6 +155,9 @@ impl Reporter {
         if matches!(setup.kind, Kind::WaitOnline | Kind::Run) {
             notify.extend(setup.timeout);
         }
+        if setup.json {
+            json_lines::count_lost(&setup);
+        }
         let possible = !setup.quiet && !setup.json && setup.kind != Kind::Check;
         Self {
             verdict: None,
@@ -253,7 +259,9 @@ impl Reporter {
     /// Tells how it all came out, as the last thing.
     pub fn summary(&mut self, summary: &Summary) {
         self.live.clear();
-        if !self.json_replaces_lines() {
+        if summary.exit.is_fault() {
+            log::fault(&self.setup, summary);
+        } else if !self.json_replaces_lines() {
             log::summary(&self.setup, self.verdict.as_ref(), summary);
         }
         self.json(Event::Summary {
@@ -265,7 +273,7 @@ impl Reporter {
         self.notify.status(&sentence::one_line(&summary.why));
     }
 
-    /// Prints the verdict as the answer to `check`.
+    /// Prints the verdict as the answer to `check`. That the reader went away is not a fault.
     pub fn answer(&mut self, verdict: &Verdict, now: Now) -> io::Result<()> {
         let waited = self.waited(now);
         let text = if self.setup.json {
@@ -273,7 +281,10 @@ impl Reporter {
         } else {
             sentence(verdict, waited, now.monotonic)
         };
-        writeln!(io::stdout().lock(), "{text}")
+        match STDOUT.say(format!("{text}\n")) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            said => said,
+        }
     }
 
     fn ears(&self) -> Ears {
@@ -311,10 +322,7 @@ impl Reporter {
             return;
         }
         let line = event.line(&self.setup.profile, clock::wall());
-        let _ = match self.setup.kind {
-            Kind::Run => writeln!(io::stderr().lock(), "{line}"),
-            Kind::WaitOnline | Kind::Check | Kind::Watch => writeln!(io::stdout().lock(), "{line}"),
-        };
+        let _ = json_lines::output(self.setup.kind).say(format!("{line}\n"));
     }
 
     /// STATUS= and the status file.

@@ -1,12 +1,13 @@
 //! What systemd is told: STATUS= at each change, and once how long the start may take.
 
+use std::env;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use sd_notify::NotifyState;
 use tracing::debug;
 
+use super::output::NOTIFY;
 use crate::gate::time::Monotonic;
 
 /// "For ever": systemd ignores infinity here (`USEC_INFINITY`).
@@ -34,9 +35,7 @@ impl fmt::Debug for Notify {
 
 impl Default for Notify {
     fn default() -> Self {
-        Self::new(Box::new(|assignment| {
-            sd_notify::notify(&[NotifyState::Custom(assignment)])
-        }))
+        Self::new(Box::new(send))
     }
 }
 
@@ -62,7 +61,6 @@ impl Notify {
     pub fn extend(&mut self, wait: Option<Duration>) {
         if !self.extended {
             self.extended = true;
-            // NotifyState's own variant is a u32: 71 minutes at most.
             self.tell(&format!("EXTEND_TIMEOUT_USEC={}", extension_usec(wait)));
         }
     }
@@ -90,6 +88,16 @@ impl Notify {
             debug!("cannot tell the service manager {assignment}: {error}");
         }
     }
+}
+
+/// What systemd has not read yet and is outdated by this is not sent: of each variable only the last value counts.
+fn send(assignment: &str) -> io::Result<()> {
+    if env::var_os("NOTIFY_SOCKET").is_none() {
+        return Ok(());
+    }
+    let variable = assignment.split_inclusive('=').next().unwrap_or_default();
+    let outdated = |waiting: &[u8]| waiting.starts_with(variable.as_bytes());
+    NOTIFY.say_instead(outdated, assignment)
 }
 
 fn extension_usec(wait: Option<Duration>) -> u128 {

@@ -55,7 +55,9 @@ fn is_unprintable(c: char) -> bool {
 }
 
 fn opened_on(evidence: &Evidence) -> String {
-    if evidence.guess {
+    if evidence.what.is_empty() {
+        "open: everything it needs is on this machine".to_owned()
+    } else if evidence.guess {
         format!("open on a guess: {}; nothing was probed", evidence.what)
     } else {
         format!("open: {} answered", evidence.what)

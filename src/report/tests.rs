@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use super::status_file::read_all;
+use super::status_file::{Room, read_all};
 use super::*;
 use crate::gate::reason::Reason;
 use crate::gate::verdict::{Evidence, Hold};
@@ -45,7 +45,8 @@ fn open() -> Verdict {
 }
 
 fn gates(dir: &TempDir) -> Vec<Gate> {
-    read_all(&[dir.path().to_owned()]).gates
+    let found = read_all(&[Room::at(dir.path())]);
+    found.gates.into_iter().map(|living| living.gate).collect()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The drop-in that puts the gate before a unit's commands, or why there can be none. Pure.
 
+mod companion;
 mod refusal;
 mod run;
 mod waiting;
@@ -8,6 +9,7 @@ use std::fmt::Write as _;
 
 pub use self::refusal::Refusal;
 use super::exec_line::{self, Specifiers};
+use super::read::scope::Scope;
 use super::surroundings::Surroundings;
 use super::unit::{Exec, Prefixes, Service, Unit};
 use super::version::Version;
@@ -54,6 +56,8 @@ pub struct Wish<'a> {
     pub surroundings: &'a Surroundings,
     /// Whether its commands still have specifiers.
     pub specifiers: Specifiers,
+    /// Whose unit it is.
+    pub scope: Scope,
     /// The systemd that is to read it.
     pub version: Version,
     /// How it is to be gated.
@@ -62,6 +66,23 @@ pub struct Wish<'a> {
     pub profile: &'a str,
     /// The path of upgrade-gate.
     pub program: &'a str,
+    /// A script among its commands that waits for a gate itself.
+    pub gated_script: Option<&'a str>,
+}
+
+/// The files that gate a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropIns {
+    /// How they gate it.
+    pub mode: Mode,
+    /// Why not in mode run, if nobody asked for another.
+    pub why: Option<String>,
+    /// What the companion should know and is not told.
+    pub untold: Option<String>,
+    /// The text of the unit's own.
+    pub own: String,
+    /// That of its companion, if it needs one: the companion's name and the text.
+    pub companion: Option<(String, String)>,
 }
 
 /// How every drop-in of ours begins, so that no other file is ever overwritten or removed.
@@ -70,16 +91,40 @@ pub const MARKER: &str = "# written by upgrade-gate drop-in";
 /// The sockets that the gate needs: systemd and the buses, the kernel's routes, the probes.
 const FAMILIES: &[&str] = &["AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"];
 
-/// The text of the drop-in.
-pub fn text(wish: &Wish<'_>) -> Result<String, Refusal> {
+/// The drop-ins that gate it in this mode.
+pub fn in_mode(wish: &Wish<'_>) -> Result<DropIns, Refusal> {
     let service = refusal::service(wish)?;
-    match wish.mode {
-        Mode::Run => run::lines(wish, service),
-        Mode::Pre => waiting::pre(wish, service),
-        Mode::Condition => waiting::condition(wish, service),
-        Mode::Companion => waiting::companion(wish, service),
-    }
-    .map(|lines| lines.text(wish))
+    let lines = match wish.mode {
+        Mode::Run => run::lines(wish, service)?,
+        Mode::Pre => waiting::pre(wish, service)?,
+        Mode::Condition => waiting::condition(wish, service)?,
+        Mode::Companion => return companion::drop_ins(wish, None),
+    };
+    Ok(DropIns {
+        mode: wish.mode,
+        why: None,
+        untold: None,
+        own: lines.text(wish),
+        companion: None,
+    })
+}
+
+/// The drop-ins that gate it in mode run, or, where that does not fit, in mode companion, which says why.
+pub fn chosen(wish: &Wish<'_>) -> Result<DropIns, Refusal> {
+    let [run, companion] = [Mode::Run, Mode::Companion].map(|mode| Wish { mode, ..*wish });
+    let service = refusal::service(&companion)?;
+    let why = match run::long_lived(&run, service) {
+        Some(why) => why,
+        None => match in_mode(&run) {
+            Err(Refusal::Mode {
+                why,
+                companion: true,
+                ..
+            }) => why,
+            made => return made,
+        },
+    };
+    companion::drop_ins(&companion, Some(why))
 }
 
 /// The lines of a drop-in, in the making.
@@ -138,36 +183,64 @@ impl Lines {
             );
             self.set("RestrictAddressFamilies", &missing.join(" "));
         }
-        if service.user.is_empty() {
+        if service.user.is_empty() || wish.scope != Scope::System {
             if around.read_only {
                 self.note("ProtectSystem=strict: this is where upgrade-gate status, locks and stamps are.");
-                self.set(
-                    "ReadWritePaths",
-                    "-/run/upgrade-gate -/var/lib/upgrade-gate",
-                );
+                self.set("ReadWritePaths", state_of(wish.scope));
             }
             return;
         }
-        let own = format!("upgrade-gate/{}", stem(&wish.unit.name));
-        if wish.mode != Mode::Condition && !around.runtime_directory {
+        let own = format!("upgrade-gate/{}", directory(&wish.unit.name));
+        // What the commands of mode run find in $RUNTIME_DIRECTORY is still theirs; those of the others may expect one alone.
+        let runs = wish.mode == Mode::Run;
+        if runs || (wish.mode == Mode::Pre && !around.runtime_directory) {
             self.note("It is not root's: its status and lock are in a directory of its own.");
             self.set("RuntimeDirectory", &own);
         }
-        if wish.mode == Mode::Run && !around.state_directory {
+        if runs {
             self.set("StateDirectory", &own);
         }
     }
 }
 
-/// A command of ours, with these prefixes, written for `Exec…=`.
+/// Where root, or whose manager it is, has the gate's state.
+const fn state_of(scope: Scope) -> &'static str {
+    match scope {
+        Scope::System => "-/run/upgrade-gate -/var/lib/upgrade-gate",
+        Scope::User | Scope::Global => "-%t/upgrade-gate -%h/.local/state/upgrade-gate",
+    }
+}
+
+/// The unit's own name below `upgrade-gate/`; that of an instance, and one with escapes, is left to systemd.
+fn directory(name: &str) -> &str {
+    if is_template(name) || name.contains('\\') {
+        "%N"
+    } else {
+        stem(name)
+    }
+}
+
+/// Whether this is the name of a template: `foo@.service`.
+fn is_template(name: &str) -> bool {
+    name.contains("@.")
+}
+
+/// A command of ours for the profile, with these prefixes, written for `Exec…=`. The profile's name may have specifiers, and
+/// nothing else has.
 fn command(wish: &Wish<'_>, prefixes: Prefixes, words: &[&str]) -> Exec {
     let program = without_specifiers(wish.program, wish.specifiers);
-    let words = words.iter().map(|word| {
-        let word = without_specifiers(word, wish.specifiers);
-        without_variables(&word, prefixes)
-    });
+    let profile = match wish.profile {
+        // Apart it would be taken for an option.
+        hyphen if hyphen.starts_with('-') => vec![format!("--profile={hyphen}")],
+        profile => vec!["--profile".to_owned(), without_variables(profile, prefixes)],
+    };
+    let words = words.iter().map(|word| (*word).to_owned());
     Exec {
-        argv: [program.clone()].into_iter().chain(words).collect(),
+        argv: [program.clone()]
+            .into_iter()
+            .chain(words)
+            .chain(profile)
+            .collect(),
         path: program,
         prefixes,
     }

@@ -40,6 +40,17 @@ pub fn parse(value: &str) -> Parsed {
     parsed
 }
 
+/// The words of a value that is no command, as of `Environment=`; up to what cannot be read.
+pub fn words(value: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = value;
+    while let Ok(Some((found, after))) = word(rest, &mut Vec::new()) {
+        words.push(found);
+        rest = after;
+    }
+    words
+}
+
 /// Reads one command; what follows its `;`, if there is one.
 fn command<'a>(text: &'a str, parsed: &mut Parsed) -> Option<&'a str> {
     // Without a first word systemd does not even refuse the line.
@@ -349,7 +360,7 @@ fn prefixes(prefixes: Prefixes) -> String {
 }
 
 /// A word as it must be written to be read as itself.
-fn quote(word: &str, specifiers: Specifiers) -> String {
+pub fn quote(word: &str, specifiers: Specifiers) -> String {
     let word = match specifiers {
         Specifiers::Written => word.to_owned(),
         Specifiers::Resolved => word.replace('%', "%%"),

@@ -5,7 +5,9 @@
 
 pub mod delay;
 pub mod drop_in;
+pub mod environment;
 pub mod exec_line;
+pub mod gated;
 pub mod lint;
 pub mod outage;
 pub mod policy;

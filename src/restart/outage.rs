@@ -28,10 +28,6 @@ pub struct Outage {
     pub length: Duration,
     /// How an attempt fails.
     pub attempt: Attempt,
-    /// When someone else asks for a start: a timer, a person, a unit that wants it.
-    pub asked: Vec<Duration>,
-    /// When the machine sleeps.
-    pub sleeps: Vec<Sleep>,
 }
 
 /// How an attempt fails during the outage.
@@ -45,15 +41,6 @@ pub struct Attempt {
     pub exit: Exit,
 }
 
-/// A sleep of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sleep {
-    /// When it begins.
-    pub at: Duration,
-    /// How long it lasts: time that only `CLOCK_BOOTTIME` counts.
-    pub length: Duration,
-}
-
 impl Outage {
     /// The plain case: `ExecStart=` exits with 1 after `attempt`, and nobody else starts the unit.
     pub const fn new(length: Duration, attempt: Duration) -> Self {
@@ -64,8 +51,6 @@ impl Outage {
                 phase: Phase::Start,
                 exit: Exit::Code(1),
             },
-            asked: Vec::new(),
-            sleeps: Vec::new(),
         }
     }
 }
@@ -86,7 +71,6 @@ pub fn simulate(unit: &Unit, version: Version, outage: &Outage) -> Story {
 /// systemd's manager with this unit alone, from one start to the next.
 struct Simulation<'a> {
     outage: &'a Outage,
-    version: Version,
     delays: Delays,
     limit: RateLimit,
     /// How long an attempt takes, and what follows it.
@@ -94,8 +78,6 @@ struct Simulation<'a> {
     next: Next,
     /// Whether an attempt starts the `OnFailure=` units.
     fails_openly: bool,
-    /// The next one last.
-    asked: Vec<Duration>,
     story: Story,
     /// When the next start is, and how many automatic restarts there were in a row.
     now: Duration,
@@ -106,8 +88,6 @@ struct Simulation<'a> {
 enum Step {
     /// Another one, at `now`.
     Again,
-    /// None, unless someone asks for one.
-    Stopped(Ending),
     /// None.
     Ended(Ending),
 }
@@ -118,17 +98,13 @@ impl<'a> Simulation<'a> {
         let phase = outage.attempt.phase;
         let next = policy::next(service, phase, exit);
         let result = policy::result(service, phase, exit);
-        let mut asked = outage.asked.clone();
-        asked.sort_unstable_by(|one, other| other.cmp(one));
         Self {
             outage,
-            version,
             delays: Delays::of(service, version),
             limit: RateLimit::new(unit.start_limit),
             attempt,
             next,
             fails_openly: policy::starts_on_failure(service, version, result, next),
-            asked,
             story: Story::new(outage.length, attempt),
             now: Duration::ZERO,
             restarts: 0,
@@ -139,10 +115,6 @@ impl<'a> Simulation<'a> {
         for _ in 0..MOST_STEPS {
             match self.step() {
                 Step::Again => self.skip_ahead(),
-                Step::Stopped(ending) => match self.asked_from(ending.at()) {
-                    Some(at) => (self.now, self.restarts) = (at, 0),
-                    None => return self.story.ending(ending),
-                },
                 Step::Ended(ending) => return self.story.ending(ending),
             }
         }
@@ -153,7 +125,7 @@ impl<'a> Simulation<'a> {
     /// A start, and the attempt it begins.
     fn step(&mut self) -> Step {
         let at = self.now;
-        if !self.limit.allows(self.clock(at)) {
+        if !self.limit.allows(at) {
             return self.refuse(at);
         }
         self.story.add(Run::single(at));
@@ -174,29 +146,16 @@ impl<'a> Simulation<'a> {
             Next::Stop(why) => why,
             Next::GoesOn => Why::GoesOn,
         };
-        Step::Stopped(Ending::GivesUp { at, why })
+        Step::Ended(Ending::GivesUp { at, why })
     }
 
-    /// The wait for the automatic restart. Whoever asked for a start during the attempt has had it; who asks now is
-    /// counted, and may get the restart sooner.
+    /// The wait for the automatic restart.
     fn wait(&mut self, since: Duration) -> Step {
         self.restarts = self.restarts.saturating_add(1);
-        let delay = self.delays.before(self.restarts);
-        let due = delay.map(|delay| since.saturating_add(delay));
-        self.asked.retain(|at| *at >= since);
-        while let Some(at) = self.asked.pop_if(|at| due.is_none_or(|due| *at < due)) {
-            if !self.limit.allows(self.clock(at)) {
-                return self.refuse(at);
-            }
-            if self.version.hurries_restarts() {
-                self.now = at;
-                return Step::Again;
-            }
-        }
-        let Some(due) = due else {
+        let Some(delay) = self.delays.before(self.restarts) else {
             return Step::Ended(Ending::WaitsForEver { at: since });
         };
-        self.now = due;
+        self.now = since.saturating_add(delay);
         Step::Again
     }
 
@@ -204,22 +163,15 @@ impl<'a> Simulation<'a> {
         self.story.refused.push(at);
         self.story.on_failure += 1;
         let starts = self.story.count();
-        Step::Stopped(Ending::LimitHit { at, starts })
-    }
-
-    /// The first start that is asked for at `at` or later.
-    fn asked_from(&mut self, at: Duration) -> Option<Duration> {
-        self.asked.retain(|asked| *asked >= at);
-        self.asked.pop()
+        Step::Ended(Ending::LimitHit { at, starts })
     }
 
     /// Takes at once all the starts that are like the one before and that nothing disturbs.
     fn skip_ahead(&mut self) {
         let Some(every) = self.settled() else { return };
-        let undisturbed = self.undisturbed_until().saturating_sub(self.now);
+        let undisturbed = self.outage.length.saturating_sub(self.now);
         let count = micros(undisturbed) / micros(every).max(1);
-        let clock = self.clock(self.now);
-        let count = self.limit.allows_series(clock, every, count);
+        let count = self.limit.allows_series(self.now, every, count);
         let Some(run) = Run::of(self.now, every, count) else {
             return;
         };
@@ -238,25 +190,6 @@ impl<'a> Simulation<'a> {
         let settled = next >= self.delays.settled_from();
         let delay = self.delays.before(next).filter(|_| settled);
         Some(self.attempt?.saturating_add(delay?))
-    }
-
-    /// The outage's end, or the next thing that happens before it.
-    fn undisturbed_until(&self) -> Duration {
-        let sleeps = self.outage.sleeps.iter().map(|sleep| sleep.at);
-        let ahead = sleeps.filter(|at| *at >= self.now);
-        let events = ahead.chain(self.asked.last().copied());
-        events.fold(self.outage.length, Duration::min)
-    }
-
-    /// What the clock of the start limit shows.
-    fn clock(&self, awake: Duration) -> Duration {
-        if !self.version.counts_sleep_in_start_limit() {
-            return awake;
-        }
-        let sleeps = self.outage.sleeps.iter();
-        sleeps
-            .filter(|sleep| sleep.at < awake)
-            .fold(awake, |sum, sleep| sum.saturating_add(sleep.length))
     }
 }
 

@@ -56,18 +56,6 @@ fn a_limit_is_hit_or_missed_by_its_interval() {
 }
 
 #[test]
-fn an_endless_interval_refuses_a_request_however_late() {
-    let mut unit = unit(0, 4, 2, plain);
-    unit.start_limit.interval = None;
-    let mut outage = minute(1, 1);
-    outage.asked = vec![S * 50];
-    assert_eq!(
-        foretold(&unit, NEW, &outage),
-        "0 3 6 9 | limit after 4 at 50"
-    );
-}
-
-#[test]
 fn steps_are_walked_since_254() {
     let unit = unit(50, 5, 1, |service| {
         service.restart_steps = 3;
@@ -142,15 +130,6 @@ fn on_abnormal_restarts_a_kill_and_not_a_failure() {
     assert_eq!(foretold(&unit, NEW, &outage), "0 | Setting(ExitCode) at 1");
     outage.attempt.exit = Exit::Signal(9);
     assert_eq!(foretold(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
-}
-
-#[test]
-fn a_request_in_the_wait_costs_a_start_or_hurries_one() {
-    let unit = unit(60, 3, 10, plain);
-    let mut outage = minute(1, 1);
-    outage.asked = vec![S * 5];
-    assert_eq!(foretold(&unit, OLD, &outage), "0 11 | limit after 2 at 22");
-    assert_eq!(foretold(&unit, NEW, &outage), "0 5 | limit after 2 at 16");
 }
 
 #[test]

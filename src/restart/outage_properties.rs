@@ -42,13 +42,9 @@ prop_compose! {
     fn outages()(
         (length, attempt) in (spans(), spans()),
         hangs in prop::bool::weighted(0.05),
-        asked in prop::collection::vec(spans(), 0..4),
-        sleeps in prop::collection::vec((spans(), spans()), 0..3),
     ) -> Outage {
         let mut outage = Outage::new(length, attempt);
         outage.attempt.length = (!hangs).then_some(attempt);
-        outage.asked = asked;
-        outage.sleeps = sleeps.into_iter().map(|(at, length)| Sleep { at, length }).collect();
         outage
     }
 }
@@ -76,7 +72,7 @@ proptest! {
 
     #[test]
     fn spans_beyond_all_clocks_do_no_harm(
-        (length, attempt, at, sleep) in any::<(Duration, Duration, Duration, Duration)>(),
+        (length, attempt) in any::<(Duration, Duration)>(),
         (delay, longest, interval) in any::<(Duration, Duration, Duration)>(),
         (steps, burst, version) in any::<(u32, u32, u32)>(),
     ) {
@@ -84,10 +80,7 @@ proptest! {
         unit.start_limit = StartLimit { interval: Some(interval), burst };
         service(&mut unit).restart_steps = steps;
         service(&mut unit).restart_max_delay = Some(longest);
-        let mut outage = Outage::new(length, attempt);
-        outage.asked = vec![at, Duration::MAX];
-        outage.sleeps = vec![Sleep { at, length: sleep }];
-        let story = simulate(&unit, Version(version), &outage);
+        let story = simulate(&unit, Version(version), &Outage::new(length, attempt));
         prop_assert!(story.count() > 0);
     }
 
@@ -128,20 +121,8 @@ proptest! {
         let unit = limited(interval, burst, Duration::from_secs(delay));
         let attempt = Duration::from_secs(attempt);
         let story = simulate(&unit, V, &Outage::new(S * 100_000, attempt));
-        let bites = rate_limit::can_bite(unit.start_limit, Some(Duration::from_secs(delay)), attempt);
+        let longest = rate_limit::longest_limited(unit.start_limit, Some(Duration::from_secs(delay)));
+        let bites = longest.flatten().is_some_and(|longest| attempt <= longest);
         prop_assert_eq!(!story.ending.survives(), bites);
-    }
-
-    #[test]
-    fn sleeping_does_not_make_a_limit_bite_that_cannot(
-        (delay, attempt) in (20..60u64, 1..60u64), outage in outages(),
-    ) {
-        let unit = limited(100, 5, Duration::from_secs(delay));
-        let outage = Outage {
-            attempt: Outage::new(S, Duration::from_secs(attempt)).attempt,
-            asked: Vec::new(),
-            ..outage
-        };
-        prop_assert!(simulate(&unit, Version(262), &outage).ending.survives());
     }
 }

@@ -31,8 +31,8 @@ impl RateLimit {
         }
     }
 
-    /// Whether a start at `now` is let through; it counts if it is. `now` is a reading of the clock that
-    /// [`Version::counts_sleep_in_start_limit`](super::version::Version::counts_sleep_in_start_limit) tells.
+    /// Whether a start at `now` is let through; it counts if it is. `now` is awake time:
+    /// what the two clocks of the window (`CLOCK_MONOTONIC`, from systemd 262 on `CLOCK_BOOTTIME`) share.
     pub fn allows(&mut self, now: Duration) -> bool {
         self.allows_series(now, Duration::ZERO, 1) == 1
     }
@@ -53,11 +53,6 @@ impl RateLimit {
             done += taken;
         }
         done
-    }
-
-    /// `systemctl reset-failed`: the next start begins a window.
-    pub fn reset(&mut self) {
-        self.window = None;
     }
 
     /// Takes as many of `count` starts from `at` on as can be reckoned at once: none if the first is refused.
@@ -96,13 +91,6 @@ impl RateLimit {
 /// Whether there is a limit: neither of its settings is zero.
 pub fn is_on(limit: StartLimit) -> bool {
     limit.interval.is_none_or(|interval| micros(interval) > 0) && limit.burst > 0
-}
-
-/// Whether the limit ever refuses a start, if each attempt lasts `attempt` and the next one begins `delay` after
-/// its end: only if `Burst` times both fits in the interval. What systemd itself needs between the two comes on top.
-pub fn can_bite(limit: StartLimit, delay: Span, attempt: Duration) -> bool {
-    longest_limited(limit, delay)
-        .is_some_and(|longest| longest.is_none_or(|longest| attempt <= longest))
 }
 
 /// The longest attempt at which the limit still bites: none if it never does, `infinity` if it always does.

@@ -21,9 +21,11 @@ pub(crate) fn unit() -> Unit {
         after: Vec::new(),
         wanted_by: Vec::new(),
         on_failure: Vec::new(),
+        on_success: Vec::new(),
         nixos: Switch::default(),
         service: Some(service()),
         timers: Vec::new(),
+        ignored: Vec::new(),
     }
 }
 

@@ -2,12 +2,28 @@
 
 use std::collections::BTreeSet;
 
+use super::environment::Environment;
+
 /// The settings that decide whether a gate can work inside the unit, and what it needs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct Surroundings {
     /// It has `ExecStartPost=`.
     pub start_post: bool,
+    /// It has `ExecStop=`.
+    pub stop: bool,
+    /// It has `ExecStopPost=`.
+    pub stop_post: bool,
+    /// `SuccessAction=` is not `none`.
+    pub success_action: bool,
+    /// `Before=` of more than the shutdown: something waits for its end.
+    pub before: bool,
+    /// A socket unit hands it what it listens on.
+    pub socket: bool,
+    /// `WatchdogSec=`.
+    pub watchdog: bool,
+    /// What its commands, and a gate among them, find in their environment.
+    pub environment: Environment,
     /// `PrivateNetwork=` or `NetworkNamespacePath=`: what it sees is not the machine's network.
     pub own_network: bool,
     /// `IPAddressDeny=` shuts it off.

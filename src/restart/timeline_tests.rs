@@ -144,29 +144,6 @@ fn a_unit_that_is_not_restarted_says_why() {
     );
 }
 
-#[test]
-fn a_start_that_a_timer_asks_for_stands_between_the_refusals() {
-    let mut outage = Outage::new(S * 60, S);
-    outage.asked = vec![S * 30];
-    shows(
-        &sample::limited(20, 3, S),
-        &outage,
-        r"
-    |outage   #################################################################------
-    |starts   x x x !                         x  x x !
-    |         0                                                            1min
-    |x   0  fails after 1s
-    |x  2s  fails after 1s
-    |x  4s  fails after 1s
-    |!  6s  refused: the start limit is hit
-    |x 30s  fails after 1s
-    |x 32s  fails after 1s
-    |x 34s  fails after 1s
-    |! 36s  refused after 6 starts: the start limit; no restart follows
-    ",
-    );
-}
-
 proptest! {
     #[test]
     fn any_story_fits_and_nothing_panics(

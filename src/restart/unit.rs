@@ -3,8 +3,11 @@
 //! Spans are `None` for `infinity`. The names are those of systemd.unit(5), systemd.service(5) and systemd.timer(5).
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use super::version::Version;
 
 /// A time span; `None` is `infinity`.
 pub type Span = Option<Duration>;
@@ -34,12 +37,56 @@ pub struct Unit {
     pub wanted_by: Vec<String>,
     /// `OnFailure=`.
     pub on_failure: Vec<String>,
+    /// `OnSuccess=`.
+    pub on_success: Vec<String>,
     /// What the file says and systemd does not read, as `X-StopOnRemoval=`: NixOS's switch-to-configuration does.
     pub nixos: Switch,
     /// The `[Service]` part.
     pub service: Option<Service>,
     /// The timers that start it, or itself.
     pub timers: Vec<Timer>,
+    /// What systemd leaves out of its files.
+    pub ignored: Vec<Ignored>,
+}
+
+/// A line of a unit's files, or what is wrong in it, that systemd leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// The file.
+    pub file: String,
+    /// The number of the line, from 1; of a continued one the last.
+    pub line: usize,
+    /// Why.
+    pub why: String,
+    /// The systemd that knows it; none if none does.
+    pub since: Option<Version>,
+}
+
+impl Ignored {
+    /// Whether this systemd leaves it out.
+    pub fn by(&self, version: Version) -> bool {
+        self.since.is_none_or(|since| version < since)
+    }
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.why)
+    }
+}
+
+/// Whether this is a target of the boot, which stays active from then on.
+pub fn is_of_boot(target: &str) -> bool {
+    matches!(
+        target,
+        "multi-user.target"
+            | "graphical.target"
+            | "default.target"
+            | "basic.target"
+            | "sysinit.target"
+            | "network-online.target"
+            | "local-fs.target"
+    )
 }
 
 /// `LoadState`.
@@ -219,6 +266,13 @@ pub struct Prefixes {
     pub via_shell: bool,
 }
 
+impl Prefixes {
+    /// Whether the command is one that any process can run as systemd would, but for `-`.
+    pub fn is_plain(self) -> bool {
+        self.privileges == Privileges::Unit && !self.via_shell
+    }
+}
+
 /// With which privileges a command line runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Privileges {
@@ -246,4 +300,6 @@ pub struct Timer {
     pub randomized_delay: Span,
     /// `WakeSystem=`.
     pub wake_system: bool,
+    /// What systemd leaves out of its files.
+    pub ignored: Vec<Ignored>,
 }

@@ -32,18 +32,6 @@ impl Version {
         self.0 >= 254
     }
 
-    /// The window of the start limit runs on while the machine sleeps: `CLOCK_BOOTTIME` instead of
-    /// `CLOCK_MONOTONIC` (systemd#42919, NEWS 262).
-    pub fn counts_sleep_in_start_limit(self) -> bool {
-        self.0 >= 262
-    }
-
-    /// A start asked for while the unit waits for its automatic restart hurries it (systemd#33891, in 257), and then
-    /// counts twice against the start limit; before, it starts nothing, and counts once.
-    pub fn hurries_restarts(self) -> bool {
-        self.0 >= 257
-    }
-
     /// `RestartForceExitStatus=` is allowed for a oneshot (NEWS 256).
     pub fn forces_restart_of_oneshots(self) -> bool {
         self.0 >= 256
@@ -70,12 +58,6 @@ mod tests {
         ] {
             assert_eq!(Version::parse(text), Some(Version(number)), "{text}");
         }
-    }
-
-    #[test]
-    fn the_start_limit_counts_sleep_from_262_on() {
-        assert!(!Version(261).counts_sleep_in_start_limit());
-        assert!(Version(262).counts_sleep_in_start_limit());
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The hidden subcommand `__exec`: what stands between the fork and the command.
 //!
-//! `__exec PARENT default|ignored [--argv0 NAME] COMMAND [ARG…]`. It is a fresh image of ourselves because only a program that
-//! runs between fork and exec can ask for PDEATHSIG, and running code there takes `unsafe` otherwise.
+//! `__exec PARENT default|ignored NAME COMMAND [ARG…]`, where NAME is the command's `argv[0]`: every word has its place, so
+//! that no command is taken for an option. It is a fresh image of ourselves because only a program that runs between fork and
+//! exec can ask for PDEATHSIG, and running code there takes `unsafe` otherwise.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -15,6 +16,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{execvp, getppid};
 
 use super::command::Sigpipe;
+use crate::report::{journal, output};
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "__exec";
@@ -24,72 +26,51 @@ const NOT_EXECUTABLE: u8 = 126;
 /// sh(1): a command that was not found.
 const NOT_FOUND: u8 = 127;
 
-/// Becomes the command; returns only if that fails, with a shell's exit codes and a message like a shell's.
-pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let Some(Order {
-        parent,
-        sigpipe,
-        argv0,
-        words,
-    }) = parse(args)
-    else {
-        return ExitCode::from(64);
-    };
+/// Becomes the command; returns only if that fails, with a shell's exit codes and a message like a shell's. None for
+/// invalid arguments.
+pub fn main(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let order = parse(args)?;
     // Kept across exec, except by set-user-ID programs and those with file capabilities, prctl(2).
     let _ = prctl::set_pdeathsig(Signal::SIGTERM);
-    if getppid().as_raw() != parent {
+    if getppid().as_raw() != order.parent {
         // It died before we could ask to be told.
-        return super::die::main(std::iter::once("15".into()));
+        return Some(super::die::of_signal(Signal::SIGTERM as i32));
     }
-    let error = become_command(&words, argv0, sigpipe);
-    let program = words.first().map(OsString::as_os_str).unwrap_or_default();
-    let _ = writeln!(io::stderr(), "upgrade-gate: {}", message(program, &error));
-    ExitCode::from(if error.kind() == io::ErrorKind::NotFound {
-        NOT_FOUND
-    } else {
-        NOT_EXECUTABLE
-    })
-}
-
-const ARGV0: &str = "--argv0";
-
-/// The words that tell the command's `argv[0]`, if it is not its path.
-pub(super) fn argv0_words(argv0: Option<&OsStr>) -> impl Iterator<Item = &OsStr> {
-    argv0.into_iter().flat_map(|name| [OsStr::new(ARGV0), name])
+    let error = become_command(&order);
+    journal::start(0, false);
+    tracing::error!("{}", message(&order.program, &error));
+    output::flush();
+    Some(ExitCode::from(match error.kind() {
+        io::ErrorKind::NotFound => NOT_FOUND,
+        _ => NOT_EXECUTABLE,
+    }))
 }
 
 struct Order {
     parent: i32,
     sigpipe: Sigpipe,
-    argv0: Option<OsString>,
-    words: Vec<OsString>,
+    argv0: OsString,
+    program: OsString,
+    args: Vec<OsString>,
 }
 
 fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Order> {
     let parent = args.next()?.to_str()?.parse().ok()?;
     let sigpipe = Sigpipe::from_word(args.next()?.to_str()?)?;
-    let mut args = args.peekable();
-    let argv0 = match args.next_if(|word| word == ARGV0) {
-        Some(_) => Some(args.next()?),
-        None => None,
-    };
-    let words: Vec<_> = args.collect();
-    (!words.is_empty()).then_some(Order {
+    Some(Order {
         parent,
         sigpipe,
-        argv0,
-        words,
+        argv0: args.next()?,
+        program: args.next()?,
+        args: args.collect(),
     })
 }
 
 /// Rust's runtime has set SIGPIPE to be ignored: `execvp` leaves it so, std's `exec` sets the default.
-fn become_command(words: &[OsString], argv0: Option<OsString>, sigpipe: Sigpipe) -> io::Error {
-    let [program, args @ ..] = words else {
-        return Errno::ENOENT.into();
-    };
-    let argv0 = argv0.unwrap_or_else(|| program.clone());
-    match sigpipe {
-        Sigpipe::Ignored => execvp_of(program, &argv0, args).into(),
+fn become_command(order: &Order) -> io::Error {
+    let (program, argv0, args) = (&order.program, &order.argv0, &order.args);
+    match order.sigpipe {
+        Sigpipe::Ignored => execvp_of(program, argv0, args).into(),
         Sigpipe::Default => Command::new(program).arg0(argv0).args(args).exec(),
     }
 }
@@ -132,18 +113,24 @@ mod tests {
     }
 
     #[test]
-    fn the_commands_arguments_are_left_alone() {
-        let order = parsed(&["42", "ignored", "sh", "--", "-c"]).unwrap();
-        assert_eq!((order.parent, order.sigpipe), (42, Sigpipe::Ignored));
-        assert_eq!(order.words, ["sh", "--", "-c"]);
-        assert_eq!(order.argv0, None);
+    fn a_command_may_be_named_like_any_option_of_ours() {
+        for name in ["--argv0", "--", "-h", "__die", "ignored"] {
+            let order = parsed(&["42", "ignored", name, name, "--", "-c"]).unwrap();
+            assert_eq!((order.parent, order.sigpipe), (42, Sigpipe::Ignored));
+            assert_eq!(order.argv0, name);
+            assert_eq!(order.program, name);
+            assert_eq!(order.args, ["--", "-c"]);
+        }
     }
 
     #[test]
     fn the_commands_own_name_may_be_another() {
-        let order = parsed(&["42", "default", "--argv0", "login", "sh", "--argv0"]).unwrap();
-        assert_eq!(order.argv0.unwrap(), "login");
-        assert_eq!(order.words, ["sh", "--argv0"]);
+        let order = parsed(&["42", "default", "login", "sh", "--argv0"]).unwrap();
+        assert_eq!(order.argv0, "login");
+        assert_eq!(
+            (&*order.program, &*order.args),
+            (OsStr::new("sh"), &["--argv0".into()][..])
+        );
     }
 
     #[test]
@@ -152,10 +139,9 @@ mod tests {
             &[][..],
             &["42"],
             &["42", "default"],
-            &["42", "default", "--argv0"],
-            &["42", "default", "--argv0", "login"],
-            &["x", "default", "sh"],
-            &["42", "perhaps", "sh"],
+            &["42", "default", "login"],
+            &["x", "default", "sh", "sh"],
+            &["42", "perhaps", "sh", "sh"],
         ] {
             assert!(parsed(args).is_none(), "{args:?}");
         }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -12,10 +12,12 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use super::child;
+use super::directories;
 use super::judge::Ending;
 use super::signals;
 use crate::clock;
 use crate::gate::time::Monotonic;
+use crate::ourselves;
 
 /// How long the command may take to end after [`Running::terminate`]: systemd's `DefaultTimeoutStopSec=`.
 const KILL_AFTER: Duration = Duration::from_secs(90);
@@ -81,11 +83,8 @@ pub struct Launcher {
 /// The command could not even be tried: there is no starting ourselves. A command that is missing is no such
 /// error, but an ending with 127.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start {program} to become the command: {source}", program = program.display())]
-pub struct StartError {
-    program: PathBuf,
-    source: io::Error,
-}
+#[error("cannot start the command: {0}")]
+pub struct StartError(String);
 
 /// A command that runs. Dropped before its end, it gets SIGTERM.
 #[derive(Debug)]
@@ -95,22 +94,22 @@ pub struct Running {
     kill_at: Option<Monotonic>,
 }
 
-/// The path of our own program, good even after its file was replaced or collected.
-pub fn ourselves() -> PathBuf {
-    let link = Path::new("/proc/self/exe");
-    if link.exists() {
-        return link.to_owned();
-    }
-    std::env::current_exe().unwrap_or_else(|_| link.to_owned())
-}
-
 impl Launcher {
     /// As this process was started itself.
     pub fn of_process() -> Self {
         Self {
-            ourselves: ourselves(),
+            ourselves: ourselves::PROGRAM.into(),
             sigpipe: Sigpipe::of_process(),
             argv0: None,
+        }
+    }
+
+    /// The same, for a command that is to find this as `argv[0]`.
+    #[must_use]
+    pub fn named(&self, argv0: Option<OsString>) -> Self {
+        Self {
+            argv0,
+            ..self.clone()
         }
     }
 
@@ -120,18 +119,17 @@ impl Launcher {
     /// SIGTERM when that thread ends. What the command has started in turn does not: under systemd the control
     /// group takes care of it. Variables that name the main process (`LISTEN_PID`) keep naming us.
     pub fn start(&self, argv: &[OsString]) -> Result<Running, StartError> {
-        let child = Command::new(&self.ourselves)
+        let mut command = Command::new(&self.ourselves);
+        hide_our_directories(&mut command);
+        let child = command
             .arg0("upgrade-gate")
             .arg(child::SUBCOMMAND)
             .arg(std::process::id().to_string())
             .arg(self.sigpipe.word())
-            .args(child::argv0_words(self.argv0.as_deref()))
+            .args(self.argv0.as_ref().or(argv.first()))
             .args(argv)
             .spawn()
-            .map_err(|source| StartError {
-                program: self.ourselves.clone(),
-                source,
-            })?;
+            .map_err(|error| StartError(ourselves::why_not(&self.ourselves, &error)))?;
         let pid = child
             .id()
             .and_then(|id| i32::try_from(id).ok())
@@ -141,6 +139,19 @@ impl Launcher {
             pid,
             kill_at: None,
         })
+    }
+}
+
+fn hide_our_directories(command: &mut Command) {
+    for name in directories::VARIABLES {
+        let Some(list) = std::env::var_os(name) else {
+            continue;
+        };
+        match directories::of_command(&list) {
+            theirs if theirs == list => continue,
+            theirs if theirs.is_empty() => command.env_remove(name),
+            theirs => command.env(name, theirs),
+        };
     }
 }
 

@@ -1,65 +1,53 @@
 //! Dying of a signal, so that whoever waits for us sees what became of the command.
-//!
-//! Our own handlers stand in the way, and taking them off is not possible without `unsafe`. An exec takes
-//! them off: so this process becomes a new image of itself, the hidden subcommand `__die`, which raises the signal.
 
-use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal, raise};
-
-use super::command::ourselves;
-
-/// The hidden subcommand.
-pub const SUBCOMMAND: &str = "__die";
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::getpid;
+use signal_hook::low_level::emulate_default_handler;
 
 /// Dies of signal `number`; to be called last, as nothing is dropped.
 ///
-/// Returns 128 + `number`, as a shell would say it, where that is not possible: the signal is ignored,
-/// does not kill, or is a real-time signal.
+/// Returns 128 + `number`, as a shell would say it, where that is not possible: it does not kill, is a real-time
+/// signal, or we are the init of a container, which no signal of its own kills.
 pub fn of_signal(number: i32) -> ExitCode {
-    // It only returns if it failed.
-    let _ = Command::new(ourselves())
-        .arg0("upgrade-gate")
-        .arg(SUBCOMMAND)
-        .arg(number.to_string())
-        .exec();
-    as_exit_code(number)
-}
-
-/// The other side: `__die NUMBER`.
-pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let number = args.next().and_then(|arg| arg.to_str()?.parse().ok());
-    let Some(number) = number else {
-        return ExitCode::from(64);
-    };
-    if let Ok(signal) = Signal::try_from(number) {
-        kill_ourselves(signal);
+    let signal = Signal::try_from(number).ok();
+    if let Some(signal) = signal.filter(|signal| kills(*signal) && getpid().as_raw() != 1) {
+        // The command has left its own core dump if it wanted one. RLIMIT_CORE would not keep
+        // systemd-coredump's pipe from making a second one, core(5).
+        let _ = prctl::set_dumpable(false);
+        let _ = emulate_default_handler(number);
+        // Those that the crate's table lacks have no handler to be removed.
+        let _ = raise(signal);
     }
-    as_exit_code(number)
-}
-
-fn kill_ourselves(signal: Signal) {
-    // The command has left its own core dump if it wanted one. RLIMIT_CORE would not keep
-    // systemd-coredump's pipe from making a second one, core(5).
-    let _ = prctl::set_dumpable(false);
-    let mut only = SigSet::empty();
-    only.add(signal);
-    let _ = only.thread_unblock();
-    if signal == Signal::SIGPIPE {
-        restore_default_sigpipe();
-    }
-    // Rust's runtime handles SIGSEGV and SIGBUS; its handler gives way to the default at the first one.
-    let _ = raise(signal).and_then(|()| raise(signal));
-}
-
-/// Undoes what Rust's runtime did to SIGPIPE: `exec` sets it to the default, and leaves it so when it fails.
-fn restore_default_sigpipe() {
-    let _ = Command::new("").exec();
-}
-
-fn as_exit_code(number: i32) -> ExitCode {
     ExitCode::from(u8::try_from(number.saturating_add(128)).unwrap_or(u8::MAX))
+}
+
+/// signal(7): the default of all others is to stop or to be ignored.
+fn kills(signal: Signal) -> bool {
+    !matches!(
+        signal,
+        Signal::SIGCHLD
+            | Signal::SIGCONT
+            | Signal::SIGSTOP
+            | Signal::SIGTSTP
+            | Signal::SIGTTIN
+            | Signal::SIGTTOU
+            | Signal::SIGURG
+            | Signal::SIGWINCH
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_cannot_kill_becomes_a_shells_exit_code() {
+        for (signal, code) in [(17, 145), (19, 147), (34, 162), (64, 192), (i32::MAX, 255)] {
+            let expected = format!("{:?}", ExitCode::from(code));
+            assert_eq!(format!("{:?}", of_signal(signal)), expected, "{signal}");
+        }
+    }
 }

@@ -3,10 +3,10 @@
 //! It is an flock(2) on a file that is never removed; the kernel releases it when its holder ends, however it ends.
 //! The command does not inherit it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,12 +18,14 @@ use tokio::io::unix::AsyncFd;
 use super::holder;
 use crate::dirs;
 use crate::fd::{self, Fd};
+use crate::files::Directory;
 
 /// The file's closing, and its deletion or replacement by whoever tidies up.
 const BELLS: AddWatchFlags = AddWatchFlags::IN_CLOSE
     .union(AddWatchFlags::IN_ATTRIB)
     .union(AddWatchFlags::IN_DELETE_SELF)
-    .union(AddWatchFlags::IN_MOVE_SELF);
+    .union(AddWatchFlags::IN_MOVE_SELF)
+    .union(AddWatchFlags::IN_DONT_FOLLOW);
 
 /// A closing is told a moment before the kernel gives the lock back: these are the pauses before it is tried again.
 const AFTER_BELL: [Duration; 4] = [
@@ -74,9 +76,10 @@ pub struct Busy {
 ///
 /// `us` is what others are told of us while we hold it, see [`holder::describe_process`].
 pub fn try_take(runtime: &Path, profile: &str, us: &str) -> Result<Tried, LockError> {
-    let directory = runtime.join("lock");
-    let path = directory.join(dirs::file_name(profile) + ".lock");
-    let tried = dirs::create(&directory).and_then(|()| try_path(&path, us));
+    let path = runtime
+        .join("lock")
+        .join(dirs::file_name(profile) + ".lock");
+    let tried = try_path(&path, us);
     tried.map_err(|source| LockError { path, source })
 }
 
@@ -178,22 +181,23 @@ fn try_path(path: &Path, us: &str) -> io::Result<Tried> {
     }
 }
 
-/// Only its owner may open it: whoever can open a file can lock it, and keep upgrades out for ever.
+/// Only its owner may open it: whoever can open a file can lock it, and keep upgrades out indefinitely. The directory is
+/// made again if somebody has removed it.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    Directory::ours(directory)?.private_file(name)
 }
+
+/// The lock, or the file if another holds it.
+type Attempt = Result<Flock<File>, File>;
 
 /// Watches only what is held by another: closing an inotify descriptor takes the kernel milliseconds.
 fn lock_or_watch<B>(
     file: File,
     watch: impl FnOnce() -> Option<B>,
-) -> io::Result<(Result<Flock<File>, File>, Option<B>)> {
+) -> io::Result<(Attempt, Option<B>)> {
     match flock(file)? {
         Ok(lock) => Ok((Ok(lock), None)),
         Err(file) => {
@@ -205,7 +209,7 @@ fn lock_or_watch<B>(
 }
 
 /// The file back if another holds the lock.
-fn flock(file: File) -> io::Result<Result<Flock<File>, File>> {
+fn flock(file: File) -> io::Result<Attempt> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Ok(lock)),
         Err((file, Errno::EWOULDBLOCK)) => Ok(Err(file)),
@@ -213,7 +217,7 @@ fn flock(file: File) -> io::Result<Result<Flock<File>, File>> {
     }
 }
 
-fn opened(tried: &Result<Flock<File>, File>) -> &File {
+fn opened(tried: &Attempt) -> &File {
     match tried {
         Ok(lock) => lock,
         Err(file) => file,
@@ -223,7 +227,7 @@ fn opened(tried: &Result<Flock<File>, File>) -> &File {
 /// Whether the open file is still the one that others will find at `path`.
 fn is_at(file: &File, path: &Path) -> bool {
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(ours), Ok(theirs)) => identity(ours) == identity(theirs),
         _ => false,
     }
@@ -345,6 +349,32 @@ mod tests {
         fs::remove_file(runtime.path().join("lock/a.lock")).unwrap();
         let _lock = soon(waiting).await.unwrap();
         let _busy = busy(runtime.path(), "a");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_removed_under_the_waiting_is_made_again() {
+        let runtime = tempfile::tempdir().unwrap();
+        for vanished in ["a/lock", "a"] {
+            let _held = taken(&runtime.path().join("a"), "a");
+            let waiting = busy(&runtime.path().join("a"), "a").taken();
+            fs::remove_dir_all(runtime.path().join(vanished)).unwrap();
+            let _lock = soon(waiting).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lock_is_not_taken_through_a_link_nor_in_a_fifo() {
+        let runtime = tempfile::tempdir().unwrap();
+        let victim = runtime.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        fs::create_dir(runtime.path().join("lock")).unwrap();
+        std::os::unix::fs::symlink(&victim, runtime.path().join("lock/a.lock")).unwrap();
+        let mode = nix::sys::stat::Mode::S_IRWXU;
+        nix::unistd::mkfifo(&runtime.path().join("lock/b.lock"), mode).unwrap();
+        for profile in ["a", "b"] {
+            assert!(try_take(runtime.path(), profile, "us").is_err());
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     }
 
     #[tokio::test]

@@ -14,12 +14,14 @@ use super::command::Launcher;
 use super::holder::describe_process;
 use super::judge::{Ending, Interruption, Judgement};
 use super::lock::{self, Lock, Tried};
+use super::pre::Pre;
 use super::signals::Signals;
-use super::{backoff, stamp};
+use super::stamp;
 use crate::clock;
 use crate::config::profile::Profile;
 use crate::engine::{Engine, News};
 use crate::exit::Exit;
+use crate::gate::backoff::Backoff;
 use crate::gate::reason::Reason;
 use crate::gate::verdict::{Hold, Verdict};
 use crate::probe::protocol::Request;
@@ -33,6 +35,8 @@ pub struct Plan {
     pub command: Vec<OsString>,
     /// What the command is to find as `argv[0]`, if not its path.
     pub argv0: Option<OsString>,
+    /// What is run before the command, in each attempt.
+    pub exec_start_pre: Vec<Pre>,
     /// The run settings.
     pub profile: Profile,
     /// What is probed right after a failure.
@@ -57,9 +61,14 @@ pub struct Runner {
     reporter: Reporter,
     signals: Signals,
     launcher: Launcher,
+    backoff: Backoff,
     waited: Duration,
     attempts: u32,
 }
+
+/// The delays after interrupted attempts, before the gate is asked again.
+const FIRST_DELAY: Duration = Duration::from_secs(5);
+const LONGEST_DELAY: Duration = Duration::from_secs(5 * 60);
 
 /// Why the loop ends: what to exit with, and the reason for people.
 #[derive(Debug)]
@@ -92,10 +101,8 @@ impl Runner {
     /// Joins what a run needs. `signals` are taken before, so that none is lost in between.
     pub fn new(plan: Plan, engine: Engine, reporter: Reporter, signals: Signals) -> Self {
         Self {
-            launcher: Launcher {
-                argv0: plan.argv0.clone(),
-                ..Launcher::of_process()
-            },
+            launcher: Launcher::of_process(),
+            backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY, plan.seed),
             plan,
             engine,
             reporter,
@@ -264,7 +271,7 @@ impl Runner {
                 self.attempts
             )));
         }
-        let pause = backoff::delay(self.attempts, self.plan.seed);
+        let pause = self.backoff.next();
         let until = clock::now().monotonic.after(pause);
         self.meanwhile(clock::sleep_until(until)).await?;
         self.engine.begin();

@@ -1,6 +1,6 @@
 //! The time of a profile's last success, for `at_most_every`.
 
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::dirs;
+use crate::files::{self, Directory};
 use crate::gate::time::Wall;
+
+/// The directory, below that of the state.
+const DIRECTORY: &str = "last-success";
+
+/// Far more than is ever written.
+const LONGEST: u64 = 4096;
 
 /// Raised when an older program would misread what is written.
 const VERSION: u32 = 1;
@@ -55,27 +62,31 @@ pub enum Unreadable {
 /// Reads when `profile` last succeeded; `None` if it never did.
 pub fn read(state: &Path, profile: &str) -> Result<Option<Wall>, Unreadable> {
     let path = path_of(state, profile);
-    match fs::read(&path) {
+    match stored(state, &name_of(profile)) {
         Ok(text) => parse(&path, &text).map(Some),
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Unreadable::Read { path, source }),
     }
 }
 
+fn stored(state: &Path, name: &OsStr) -> io::Result<Vec<u8>> {
+    let directory = Directory::ours_if_made(state)?.enter(DIRECTORY.as_ref())?;
+    files::read_to_end(&directory.file(name)?, LONGEST)
+}
+
 /// Writes that `profile` succeeded at `now`: wholly or not at all, and lastingly.
 pub fn write(state: &Path, profile: &str, now: Wall) -> io::Result<()> {
-    let path = path_of(state, profile);
-    let directory = path.parent().unwrap_or(state);
-    dirs::create(directory)?;
-    let temporary = path.with_extension("new");
-    let mut file = File::create(&temporary)?;
+    let directory = Directory::ours(&state.join(DIRECTORY))?;
+    let name = name_of(profile);
+    let temporary = Path::new(&name).with_extension("new");
+    let mut file = directory.new_file(temporary.as_os_str())?;
     file.write_all(&serde_json::to_vec(&Written {
         version: VERSION,
         last_success: now.0.as_secs(),
     })?)?;
     file.sync_all()?;
-    fs::rename(temporary, &path)?;
-    File::open(directory)?.sync_all()
+    directory.rename(temporary.as_os_str(), &name)?;
+    directory.sync()
 }
 
 /// Until when a run is `recent`, or `None` if it is due.
@@ -89,9 +100,11 @@ pub fn recent(last_success: Option<Wall>, now: Wall, at_most_every: Duration) ->
 }
 
 fn path_of(state: &Path, profile: &str) -> PathBuf {
-    state
-        .join("last-success")
-        .join(dirs::file_name(profile) + ".json")
+    state.join(DIRECTORY).join(name_of(profile))
+}
+
+fn name_of(profile: &str) -> OsString {
+    (dirs::file_name(profile) + ".json").into()
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<Wall, Unreadable> {
@@ -119,6 +132,8 @@ struct Version {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const HOUR: u64 = 3600;
@@ -200,6 +215,30 @@ mod tests {
             read(state.path(), "a"),
             Err(Unreadable::Read { .. })
         ));
+    }
+
+    #[test]
+    fn a_directory_that_is_removed_is_made_again() {
+        let state = tempfile::tempdir().unwrap();
+        let ours = state.path().join("upgrade-gate");
+        for seconds in [5, 7] {
+            write(&ours, "a", at(seconds)).unwrap();
+            assert_eq!(read(&ours, "a").unwrap(), Some(at(seconds)));
+            fs::remove_dir_all(&ours).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_stamp_is_neither_read_nor_written_through_a_link() {
+        let state = tempfile::tempdir().unwrap();
+        let (stamp, victim) = (path_of(state.path(), "a"), state.path().join("victim"));
+        write(state.path(), "a", at(5)).unwrap();
+        fs::rename(&stamp, &victim).unwrap();
+        std::os::unix::fs::symlink(&victim, &stamp).unwrap();
+        assert!(read(state.path(), "a").is_err());
+        write(state.path(), "a", at(7)).unwrap();
+        assert_eq!(read(state.path(), "a").unwrap(), Some(at(7)));
+        assert!(fs::read_to_string(&victim).unwrap().contains(":5"));
     }
 
     proptest::proptest! {

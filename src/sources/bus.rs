@@ -6,48 +6,48 @@
 
 mod address;
 mod arrival;
-mod backoff;
 pub(in crate::sources) mod follower;
 mod messages;
 mod outlet;
 pub(in crate::sources) mod properties;
 mod session;
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
 
 pub use self::address::{BusAddress, ConnectError};
 use self::arrival::Arrival;
-pub(crate) use self::backoff::Backoff;
-pub use self::outlet::Sysfs;
 use self::outlet::{Outlet, Unheard};
 use crate::clock;
-use crate::gate::event::{Event, Power, Report};
+use crate::gate::backoff::Backoff;
+use crate::gate::event::{Event, Report};
 use crate::gate::time::Monotonic;
+
+/// How long to leave alone a bus or a service that is broken: 1 s, doubling, to 60 s.
+pub(crate) const fn backoff() -> Backoff {
+    Backoff::new(Duration::from_secs(1), Duration::from_secs(60), 0)
+}
 
 /// Tells `events` what the services on the bus say; ends when its receiver is gone.
 ///
 /// The first report of each service follows at once, or within five seconds of silence. logind's
 /// signals are passed on as they come, each of them; of the others' only what is news. The events must
 /// be taken: the bus is not read further while `events` is full.
-pub async fn watch<F: Fn() -> Report<Power>>(
-    address: BusAddress,
-    events: mpsc::Sender<Event>,
-    sysfs: Sysfs<F>,
-) {
-    let mut outlet = Outlet::new(events, sysfs);
-    let mut road = Road::to(address);
-    while road.visit(&mut outlet).await.is_ok() && road.rest(&mut outlet).await.is_ok() {}
+///
+/// `power_changed` is notified when the kernel says that the power supply has changed.
+pub async fn watch(address: BusAddress, events: mpsc::Sender<Event>, power_changed: Arc<Notify>) {
+    let mut outlet = Outlet::new(events);
+    let mut road = Road::to(address, power_changed);
+    while road.visit(&mut outlet).await.is_ok() && road.rest(&outlet).await.is_ok() {}
 }
 
 /// [`watch`] for one look: a bus that is not there, or goes away, is not waited for.
-pub async fn look<F: Fn() -> Report<Power>>(
-    address: BusAddress,
-    events: mpsc::Sender<Event>,
-    sysfs: Sysfs<F>,
-) {
+pub async fn look(address: BusAddress, events: mpsc::Sender<Event>) {
     // An error says that nobody listens any more.
-    let _ = Road::to(address)
-        .visit(&mut Outlet::new(events, sysfs))
+    let _ = Road::to(address, Arc::default())
+        .visit(&mut Outlet::new(events))
         .await;
 }
 
@@ -55,27 +55,26 @@ pub async fn look<F: Fn() -> Report<Power>>(
 struct Road {
     address: BusAddress,
     backoff: Backoff,
+    power_changed: Arc<Notify>,
     been_there: bool,
 }
 
 impl Road {
-    const fn to(address: BusAddress) -> Self {
+    const fn to(address: BusAddress, power_changed: Arc<Notify>) -> Self {
         Self {
             address,
-            backoff: Backoff::new(),
+            backoff: backoff(),
+            power_changed,
             been_there: false,
         }
     }
 
     /// Follows the services while the bus is there, and says what is to be said of them then.
-    async fn visit<F: Fn() -> Report<Power>>(
-        &mut self,
-        outlet: &mut Outlet<F>,
-    ) -> Result<(), Unheard> {
+    async fn visit(&mut self, outlet: &mut Outlet) -> Result<(), Unheard> {
         let report = match self.address.connect().await {
             Ok(connection) => {
                 self.been_there = true;
-                session::run(connection, outlet, &mut self.backoff).await?
+                session::run(connection, outlet, &mut self.backoff, &self.power_changed).await?
             }
             Err(ConnectError::NoBus(_)) => Report::Absent,
             Err(error) => {
@@ -87,21 +86,14 @@ impl Road {
     }
 
     /// Returns when it is time to look for the bus again.
-    async fn rest<F: Fn() -> Report<Power>>(
-        &mut self,
-        outlet: &mut Outlet<F>,
-    ) -> Result<(), Unheard> {
+    async fn rest(&mut self, outlet: &Outlet) -> Result<(), Unheard> {
         let retry = clock::now().monotonic.after(self.backoff.next());
         while self.wait(retry, outlet).await? {}
         Ok(())
     }
 
     /// Waits for something to change; whether that was something else, so that it is to be called again.
-    async fn wait<F: Fn() -> Report<Power>>(
-        &self,
-        retry: Monotonic,
-        outlet: &mut Outlet<F>,
-    ) -> Result<bool, Unheard> {
+    async fn wait(&self, retry: Monotonic, outlet: &Outlet) -> Result<bool, Unheard> {
         // The watch comes before the look at the socket, so that a bus coming in between is seen.
         let arrival = self
             .address
@@ -110,7 +102,6 @@ impl Road {
         tokio::select! {
             () = clock::sleep_until(retry), if self.may_be_there(arrival.is_some()) => Ok(false),
             () = arrived(arrival.as_ref()) => Ok(!self.may_be_there(true)),
-            () = outlet.sysfs_rings() => outlet.power().await.map(|()| true),
             () = outlet.unheard() => Err(Unheard),
         }
     }

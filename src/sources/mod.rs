@@ -7,7 +7,6 @@ mod logind;
 mod netlink;
 mod network_manager;
 mod networkd;
-mod power;
 pub mod power_supply;
 mod resolv_conf;
 pub mod suspend_count;
@@ -15,15 +14,15 @@ pub mod uevent;
 mod upower;
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use self::bus::{BusAddress, Sysfs};
+use self::bus::BusAddress;
 use self::uevent::PowerBell;
-use crate::gate::event::{Event, Power, Report};
+use crate::gate::event::Event;
 
 /// How many events may wait to be heard. The sources say each thing once, so this is never short for long.
 const ROOM: usize = 64;
@@ -63,11 +62,11 @@ impl Sources {
 pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
     let (tell, events) = mpsc::channel(ROOM);
     let mut tasks = JoinSet::new();
-    let sysfs = sysfs(root);
+    let bell = Arc::new(Notify::new());
     tasks.spawn(kernel::watch(addresses, tell.clone()));
     tasks.spawn(clock_step::watch(tell.clone()));
-    tasks.spawn(ring(Arc::clone(&sysfs.bell)));
-    tasks.spawn(bus::watch(BusAddress::system(), tell, sysfs));
+    tasks.spawn(power(root.to_owned(), tell.clone(), Arc::clone(&bell)));
+    tasks.spawn(bus::watch(BusAddress::system(), tell, bell));
     Sources {
         events,
         _tasks: tasks,
@@ -78,27 +77,26 @@ pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
 pub fn look(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
     let (tell, events) = mpsc::channel(ROOM);
     let mut tasks = JoinSet::new();
+    // There is room for one event.
+    let _ = tell.try_send(Event::PowerSupply(power_supply::read(root)));
     tasks.spawn(kernel::look(addresses, tell.clone()));
-    tasks.spawn(bus::look(BusAddress::system(), tell, sysfs(root)));
+    tasks.spawn(bus::look(BusAddress::system(), tell));
     Sources {
         events,
         _tasks: tasks,
     }
 }
 
-fn sysfs(root: &Path) -> Sysfs<impl Fn() -> Report<Power> + use<>> {
-    let supplies = root.to_owned();
-    Sysfs {
-        read: move || power_supply::read(&supplies),
-        bell: Arc::new(Notify::new()),
-    }
-}
-
-/// Rings when a power supply changes.
-async fn ring(bell: Arc<Notify>) {
+/// Tells what the kernel says of the power, and at each change of it has logind asked again, which does not tell of
+/// changes itself.
+async fn power(root: PathBuf, events: mpsc::Sender<Event>, changed: Arc<Notify>) {
     let mut supplies = PowerBell::listen();
     loop {
+        let power = power_supply::read(&root);
+        if events.send(Event::PowerSupply(power)).await.is_err() {
+            return;
+        }
         supplies.changed().await;
-        bell.notify_one();
+        changed.notify_one();
     }
 }

@@ -1,4 +1,4 @@
-//! systemd-networkd, for explanations only (org.freedesktop.network1(5)).
+//! systemd-networkd, for explanations and hints (org.freedesktop.network1(5)).
 
 use super::bus::follower::{Service, Signal};
 use super::bus::properties::{Properties, Question};
@@ -19,31 +19,16 @@ pub(super) static SERVICE: Service = Service {
     questions: &[Question {
         path: PATH,
         interface: MANAGER,
-        names: &["OnlineState", "OperationalState"],
+        names: &["OperationalState"],
     }],
 };
 
-/// What it says of itself; empty where it does not (`OnlineState` came with systemd 249).
+/// What it says of itself.
 pub(super) fn state(found: &Properties) -> Networkd {
-    let text = |name| found.text(name).unwrap_or_default().to_owned();
     Networkd {
-        online_state: text("OnlineState"),
-        operational_state: text("OperationalState"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::bus::properties::Value;
-    use super::*;
-
-    #[test]
-    fn an_older_networkd_without_online_state_is_still_read() {
-        let found = Properties::from([("OperationalState", Value::Text("routable".into()))]);
-        let networkd = Networkd {
-            online_state: String::new(),
-            operational_state: "routable".into(),
-        };
-        assert_eq!(state(&found), networkd);
+        operational_state: found
+            .text("OperationalState")
+            .unwrap_or_default()
+            .to_owned(),
     }
 }

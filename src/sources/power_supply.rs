@@ -6,7 +6,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::files;
 use crate::gate::event::{Power, Report};
+
+/// An attribute of sysfs is a page at most.
+const LONGEST: u64 = 64 * 1024;
 
 /// Reads `/sys/class/power_supply` under `root`. No battery, and no such directory, mean mains.
 ///
@@ -145,7 +149,7 @@ fn nonsense(device: &Path, name: &str) -> String {
 
 // A driver may refuse to read (ENODATA) what it has no answer for.
 fn attribute(device: &Path, name: &str) -> Option<String> {
-    let bytes = fs::read(device.join(name)).ok()?;
+    let bytes = files::read(&device.join(name), LONGEST).ok()?;
     Some(String::from_utf8_lossy(&bytes).trim_ascii().to_owned())
 }
 

@@ -9,6 +9,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
 use tokio::io::unix::AsyncFd;
 
 use crate::fd::{Fd, readable};
+use crate::files;
 
 /// As many name servers as the resolver asks (`MAXNS`, resolv.conf(5)).
 const SERVERS: usize = 3;
@@ -58,11 +59,7 @@ fn name_server(line: &[u8]) -> Option<NameServer> {
 
 /// The file's content; none if it is not there, cannot be read, or is no file.
 pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
-    // To open a FIFO would wait for its writer.
-    std::fs::metadata(path)
-        .ok()
-        .filter(std::fs::Metadata::is_file)?;
-    let file = std::fs::File::open(path).ok()?;
+    let file = files::open(path).ok()?;
     let mut content = Vec::new();
     file.take(LONGEST).read_to_end(&mut content).ok()?;
     Some(content)

@@ -2,12 +2,20 @@
 
 use std::path::Path;
 
+use crate::files;
+
+/// A number is shorter.
+const LONGEST: u64 = 64;
+
 /// How often the machine has suspended since its boot, by `/sys/power/suspend_stats/success` under `root`.
 ///
 /// None where the kernel keeps no such count (older ones have it in debugfs only; a container may hide it).
 pub fn suspend_count(root: &Path) -> Option<u64> {
-    let text = std::fs::read_to_string(root.join("sys/power/suspend_stats/success")).ok()?;
-    text.trim_ascii_end().parse().ok()
+    let text = files::read(&root.join("sys/power/suspend_stats/success"), LONGEST).ok()?;
+    std::str::from_utf8(text.trim_ascii_end())
+        .ok()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]

@@ -2,41 +2,49 @@
 //!
 //! systemd forgets a target that is inactive and that nobody refers to, so it cannot be asked.
 
-use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::files::Directory;
 use crate::gate::time::Monotonic;
 
 /// The file, below the runtime directory.
 const NAME: &str = "proven-since-boot";
 
-/// The file; none where there is no runtime directory.
+/// Where the file is; none where there is no runtime directory.
 #[derive(Debug)]
-pub struct Memory(Option<PathBuf>);
+pub struct Memory {
+    runtime: Option<PathBuf>,
+}
 
 impl Memory {
     /// In this runtime directory.
     pub fn below(runtime: Option<&Path>) -> Self {
-        Self(runtime.map(|dir| dir.join(NAME)))
+        Self {
+            runtime: runtime.map(Path::to_owned),
+        }
     }
 
     /// Since when nothing has been proven, for a watch that starts `now`: since the boot, if it is the first one that could
     /// have. What was while no watch ran is not known, and does not count.
     pub fn unproven_since(&self, now: Monotonic) -> Monotonic {
-        match self.0.as_deref().map(Path::try_exists) {
-            Some(Ok(false)) => Monotonic::default(),
-            Some(Ok(true) | Err(_)) | None => now,
+        let Some(runtime) = &self.runtime else {
+            return now;
+        };
+        match Directory::ours_if_made(runtime).and_then(|directory| directory.file(NAME.as_ref())) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Monotonic::default(),
+            _ => now,
         }
     }
 
     /// Something is proven.
     pub fn proven(&self) {
-        let Some(path) = &self.0 else { return };
-        let made = OpenOptions::new().create(true).append(true).open(path);
+        let Some(runtime) = &self.runtime else { return };
+        let made = Directory::ours(runtime).and_then(|ours| ours.private_file(NAME.as_ref()));
         if let Err(error) = made {
             tracing::info!(
                 "cannot write {}: {error}; the next watch will take this boot for one without a network",
-                path.display()
+                runtime.join(NAME).display()
             );
         }
     }
@@ -56,6 +64,14 @@ mod tests {
         let memory = Memory::below(Some(dir.path()));
         assert_eq!(memory.unproven_since(NOW), Monotonic::default());
         memory.proven();
+        memory.proven();
+        assert_eq!(memory.unproven_since(NOW), NOW);
+    }
+
+    #[test]
+    fn a_directory_that_is_removed_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::below(Some(&dir.path().join("upgrade-gate")));
         memory.proven();
         assert_eq!(memory.unproven_since(NOW), NOW);
     }

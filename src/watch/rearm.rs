@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::outages::Outages;
+use crate::gate::backoff::mixed;
 use crate::gate::time::Monotonic;
-use crate::run::backoff::mixed;
 
 /// A unit that has failed, by systemd's timestamps.
 #[derive(Clone, Debug, PartialEq, Eq)]

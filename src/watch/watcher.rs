@@ -18,11 +18,12 @@ use super::target::{Do, TARGET, Target};
 use crate::clock;
 use crate::config::watch::Watch;
 use crate::engine::{Engine, News};
+use crate::gate::backoff::Backoff;
 use crate::gate::time::Monotonic;
 use crate::gate::verdict::Verdict;
 use crate::report::Reporter;
 use crate::run::signals::Signals;
-use crate::sources::bus::Backoff;
+use crate::sources::bus;
 
 /// How long the target may take to stop when we end; systemd itself waits longer for us.
 const LAST_PATIENCE: Duration = Duration::from_secs(10);
@@ -82,7 +83,7 @@ impl Watcher {
             patterns: watch.rearm,
             machine_id,
             link: Some(link),
-            backoff: Backoff::new(),
+            backoff: bus::backoff(),
             retry_at: None,
             lock: None,
             patience: Duration::ZERO,

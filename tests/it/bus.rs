@@ -16,7 +16,7 @@ use upgrade_gate::gate::event::{
     Connectivity, Event, Logind as Preparing, NetworkManager as Network, Networkd as Online, Power,
     Report,
 };
-use upgrade_gate::sources::bus::{BusAddress, Sysfs, watch};
+use upgrade_gate::sources::bus::{BusAddress, watch};
 
 use crate::support::bus::{DbusDaemon, TestBus};
 use crate::support::fake::{Fake, Mood};
@@ -25,10 +25,6 @@ use crate::support::fakes::{Logind, NetworkManager, Networkd, UPower};
 /// Far longer than anything takes, even on a busy machine.
 const GENEROUS: Duration = Duration::from_secs(60);
 
-const SYSFS: Power = Power {
-    on_battery: false,
-    percentage: Some(55),
-};
 const AWAKE: Preparing = Preparing {
     preparing_for_sleep: false,
     preparing_for_shutdown: false,
@@ -49,11 +45,7 @@ impl Gate {
     fn at(address: &str) -> Self {
         let (sender, events) = mpsc::channel(64);
         let bell = Arc::new(Notify::new());
-        let sysfs = Sysfs {
-            read: || Report::Known(SYSFS),
-            bell: bell.clone(),
-        };
-        let task = tokio::spawn(watch(BusAddress::parse(address), sender, sysfs));
+        let task = tokio::spawn(watch(BusAddress::parse(address), sender, bell.clone()));
         Self { events, bell, task }
     }
 
@@ -74,16 +66,17 @@ impl Gate {
     }
 
     /// The first reports: one of each kind.
-    async fn first(&mut self) -> [Event; 4] {
+    async fn first(&mut self) -> [Event; 5] {
         let mut found = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..5 {
             found.push(self.next().await);
         }
         let rank = |event: &Event| match event {
             Event::Logind(_) => 0,
             Event::NetworkManager(_) => 1,
             Event::Networkd(_) => 2,
-            _ => 3,
+            Event::UPower(_) => 3,
+            _ => 4,
         };
         found.sort_by_key(rank);
         found.try_into().unwrap()
@@ -111,9 +104,20 @@ impl Gate {
         .await
     }
 
-    async fn power(&mut self) -> Report<Power> {
+    async fn upower(&mut self) -> Report<Power> {
         self.next_of(|e| {
-            if let Event::Power(report) = e {
+            if let Event::UPower(report) = e {
+                Some(report)
+            } else {
+                None
+            }
+        })
+        .await
+    }
+
+    async fn external_power(&mut self) -> Report<bool> {
+        self.next_of(|e| {
+            if let Event::ExternalPower(report) = e {
                 Some(report)
             } else {
                 None
@@ -123,12 +127,13 @@ impl Gate {
     }
 }
 
-fn absent() -> [Event; 4] {
+fn absent() -> [Event; 5] {
     [
         Event::Logind(Report::Absent),
         Event::NetworkManager(Report::Absent),
         Event::Networkd(Report::Absent),
-        Event::Power(Report::Known(SYSFS)),
+        Event::UPower(Report::Absent),
+        Event::ExternalPower(Report::Absent),
     ]
 }
 

@@ -122,7 +122,7 @@ fn what_upgrade_gate_says_to_itself_is_hidden() {
         "man",
     ] {
         let output = ran(line);
-        for hidden in ["__probe", "__exec", "__die", "--root", "-l root"] {
+        for hidden in ["__probe", "__exec", "--root", "-l root"] {
             assert!(!text(&output.stdout).contains(hidden), "{line}: {hidden}");
         }
     }
@@ -276,4 +276,17 @@ fn follow_prints_each_change_even_of_a_directory_made_later() {
     assert_eq!(next(), ["portal"]);
     drop(file);
     assert_eq!(next(), [""; 0]);
+}
+
+#[test]
+fn follow_ends_when_its_reader_goes_and_nothing_has_changed() {
+    let root = TempDir::new().expect("dir");
+    let mut command = status(root.path(), "--follow");
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut reader = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("a line");
+    assert_eq!(line, "no gate is waiting\n");
+    drop(reader);
+    assert!(child.wait().expect("ended").success());
 }

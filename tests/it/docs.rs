@@ -17,9 +17,10 @@ use upgrade_gate::gate::time::{Monotonic, Wall};
 use upgrade_gate::gate::verdict::{Evidence, Hold, Verdict};
 use upgrade_gate::report::journal::MESSAGE_IDS;
 use upgrade_gate::report::json::{Event, StatusLine};
-use upgrade_gate::report::status_file::Gate;
+use upgrade_gate::report::status_file::Living;
 use upgrade_gate::restart::lint::{Assumed, RULES};
 use upgrade_gate::restart::read::files::Files;
+use upgrade_gate::restart::read::scope::Scope;
 use upgrade_gate::restart::version::Version;
 
 const JSON: &str = include_str!("../../docs/json.md");
@@ -159,7 +160,7 @@ fn summary() -> Value {
 }
 
 fn status() -> Value {
-    let line = StatusLine::line(&[Gate::default()], &[]);
+    let line = StatusLine::line(&[Living::default()], &[]);
     serde_json::from_str(&line).expect("json")
 }
 
@@ -173,6 +174,7 @@ fn lint() -> Value {
     let unit = Files::below(root.path()).unit("u.service").unit;
     let mut report = Report {
         version: Version(257),
+        scope: Scope::System,
         assumed: Assumed::default(),
         judged: Vec::new(),
         looked: Some(Looked {
@@ -197,6 +199,7 @@ fn actual() -> Fields {
         ("verdict.evidence", keys(&open()["evidence"])),
         ("attempt_started", own(&started)),
         ("attempt_ended", own(&ended)),
+        ("lost", own(&told(Event::Lost { lines: 1 }))),
         ("summary", own(&summary())),
         ("lint", keys(&lint())),
         ("lint.units", keys(&lint()["units"][0])),

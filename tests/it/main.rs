@@ -11,14 +11,17 @@
     reason = "clippy.toml allows them in tests, but not in what tests share with each other and with examples"
 )]
 
+mod apt;
 mod bus;
 mod cli;
 mod config;
 mod datagrams;
 mod docs;
+mod faults;
 mod gate;
 mod harness;
 mod kernel;
+mod limits;
 mod lint;
 mod namespace;
 mod network_manager;
@@ -32,5 +35,6 @@ mod span;
 mod stay;
 mod support;
 mod units;
+mod unread;
 mod watch;
 mod written;

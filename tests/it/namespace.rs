@@ -43,6 +43,14 @@ pub(crate) fn enter_with(options: &[&str], name: &str) -> bool {
     false
 }
 
+/// `/run` becomes a file system of our own; only after [`enter_mounts`].
+pub(crate) fn own_run() {
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "tmpfs", "/run"])
+        .status();
+    assert!(mounted.unwrap().success());
+}
+
 /// Runs `ip`, a batch of commands at once.
 pub(crate) fn ip(commands: &str) {
     batch(&[], commands);

@@ -3,4 +3,5 @@
 mod ending;
 mod interrupted;
 mod locks;
+mod pre;
 mod seldom;

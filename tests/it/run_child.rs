@@ -1,4 +1,4 @@
-//! The command as it finds itself, and what its waiter sees: the real `__exec` and `__die`.
+//! The command as it finds itself, and what its waiter sees: the real `__exec`.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -28,9 +29,14 @@ const GENEROUS: Duration = Duration::from_secs(60);
 
 /// `__exec` of this command, with us as its parent.
 fn exec(sigpipe: &str, argv: &[&str]) -> Command {
+    exec_as(argv[0], sigpipe, argv)
+}
+
+/// The same, with another `argv[0]` for the command.
+fn exec_as(name: &str, sigpipe: &str, argv: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command
-        .args(["__exec", &std::process::id().to_string(), sigpipe])
+        .args(["__exec", &std::process::id().to_string(), sigpipe, name])
         .args(argv);
     command
 }
@@ -128,10 +134,8 @@ fn arguments_reach_the_command_byte_for_byte() {
 #[test]
 fn the_command_can_be_given_another_name() {
     for sigpipe in ["default", "ignored"] {
-        let ended = output(
-            sigpipe,
-            &["--argv0", "named", "sh", "-c", "cat /proc/$$/cmdline"],
-        );
+        let script = ["sh", "-c", "cat /proc/$$/cmdline"];
+        let ended = exec_as("named", sigpipe, &script).output().unwrap();
         assert!(stdout(&ended).starts_with("named\0-c\0"), "{sigpipe}");
     }
 }
@@ -147,7 +151,7 @@ fn a_command_that_is_missing_is_127_as_in_a_shell() {
         assert_eq!(ended.status.code(), Some(127), "{name}");
         let message = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert!(
-            message.starts_with(&format!("upgrade-gate: {name}: ")),
+            message.starts_with(&format!("upgrade-gate: error: {name}: ")),
             "{message}"
         );
     }
@@ -187,7 +191,7 @@ fn sigpipe_is_what_the_command_would_have_found_itself() {
 
 #[test]
 fn what_nohup_ignores_stays_ignored() {
-    let ended = shell("trap '' HUP; $exec cat /proc/self/status; exit $?")
+    let ended = shell("trap '' HUP; $exec cat cat /proc/self/status; exit $?")
         .output()
         .unwrap();
     assert!(ignores(&stdout(&ended), Signal::SIGHUP));
@@ -226,7 +230,7 @@ fn the_command_stays_in_our_process_group_and_session() {
 
 #[test]
 fn the_command_gets_sigterm_when_upgrade_gate_is_killed() {
-    let script = "$exec sh -c 'trap \"echo told; exit 0\" TERM; echo ready; while :; do sleep 0.05; done' & wait";
+    let script = "$exec sh sh -c 'trap \"echo told; exit 0\" TERM; echo ready; while :; do sleep 0.05; done' & wait";
     let mut parent = shell(script).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = Lines::of(&mut parent);
     assert_eq!(lines.next(), "ready");
@@ -242,56 +246,38 @@ fn the_command_gets_sigterm_when_upgrade_gate_is_killed() {
 #[test]
 fn a_command_whose_parent_is_gone_already_does_not_start() {
     let mut orphan = Command::new(BINARY);
-    orphan.args(["__exec", "1", "default", "echo", "started"]);
+    orphan.args(["__exec", "1", "default", "echo", "echo", "started"]);
     let ended = orphan.output().unwrap();
     assert_eq!(stdout(&ended), "");
     assert_eq!(ended.status.signal(), Some(15));
 }
 
 #[test]
-fn wrong_arguments_to_the_hidden_subcommands_are_refused() {
-    for args in [
-        &["__exec"][..],
-        &["__exec", "1", "default"],
-        &["__die"],
-        &["__die", "x"],
-    ] {
+fn wrong_arguments_to_the_hidden_subcommand_are_refused() {
+    for args in [&["__exec"][..], &["__exec", "1", "default", "name"]] {
         let ended = Command::new(BINARY).args(args).output().unwrap();
         assert_eq!(ended.status.code(), Some(64), "{args:?}");
     }
 }
 
 #[test]
-fn dying_of_a_signal_is_seen_as_such_and_leaves_no_core() {
+fn upgrade_gate_dies_of_the_commands_signal_and_leaves_no_core_of_its_own() {
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("tcp://{}", target.local_addr().unwrap());
     let directory = tempfile::tempdir().unwrap();
-    for signal in ["1", "2", "3", "6", "7", "9", "11", "13", "15"] {
-        let script = "ulimit -c unlimited; exec \"$0\" __die $1";
+    for signal in [1, 2, 3, 6, 7, 9, 11, 13, 15, 16, 29, 30] {
+        let script = "ulimit -c unlimited; exec \"$0\" run --target $1 -- sh -c \"ulimit -c 0; kill -$2 \\$\\$\"";
         let ended = Command::new("sh")
-            .args(["-c", script, BINARY, signal])
+            .args(["-c", script, BINARY, &target, &signal.to_string()])
+            .env("DBUS_SYSTEM_BUS_ADDRESS", "")
+            .env("XDG_RUNTIME_DIR", directory.path())
+            .env("XDG_STATE_HOME", directory.path())
             .current_dir(&directory)
             .status()
             .unwrap();
-        assert_eq!(
-            ended.signal().map(|n| n.to_string()).as_deref(),
-            Some(signal)
-        );
+        assert_eq!(ended.signal(), Some(signal));
         assert!(!ended.core_dumped());
     }
-}
-
-#[test]
-fn a_signal_that_cannot_kill_becomes_a_shells_exit_code() {
-    for (signal, code) in [("17", 145), ("34", 162), ("64", 192)] {
-        let ended = Command::new(BINARY)
-            .args(["__die", signal])
-            .status()
-            .unwrap();
-        assert_eq!(ended.code(), Some(code), "{signal}");
-    }
-    let ended = shell("trap '' TERM; $0 __die 15; echo $?")
-        .output()
-        .unwrap();
-    assert_eq!(stdout(&ended), "143\n", "ignored");
 }
 
 #[tokio::test]
@@ -365,7 +351,7 @@ async fn a_program_that_is_not_there_to_become_the_command_is_an_error() {
 #[test]
 fn the_command_has_the_terminal() {
     let inner = format!(
-        "{BINARY} __exec $$ default sh -c 'test -t 0 && test -t 1 && : < /dev/tty && exit 9'; exit $?"
+        "{BINARY} __exec $$ default sh sh -c 'test -t 0 && test -t 1 && : < /dev/tty && exit 9'; exit $?"
     );
     let ended = Command::new("script")
         .args(["--quiet", "--return", "--command", &inner, "/dev/null"])

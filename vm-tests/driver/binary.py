@@ -9,15 +9,13 @@ from pathlib import Path
 
 from .arch import ARCHES, Arch, host
 from .cache import Unavailable, wants_root, work_folder
-from .image import APT_OPTIONS, die_with_parent, run
-from .mirror import debian_mirror
+from .image import debootstrap, die_with_parent, run
 from .progress import say
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 # its Rust has the standard library of both architectures; what is older does not build the dependencies
 CROSS_RELEASE = "forky"
 GUEST_RELEASE = "trixie"
-MIRROR = debian_mirror()
 
 
 class Binaries:
@@ -141,14 +139,9 @@ def guest_sysroot(arch: Arch, cache: Path) -> Path:
 def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: list[str], variant: str,
               folders: list[str]) -> Path:
     with work_folder(cache) as work:
-        keys = ",".join(map(str, sorted(Path("/usr/share/keyrings").glob("debian-archive-*-automatic.gpg"))))
-        signed = f"[signed-by={keys}] " if keys else ""
-        source = work / "apt.list"
-        source.write_text(f"deb {signed}{MIRROR} {release} main\n")
-        run(["nice", "-n", "10", "unshare", "--mount", "--pid", "--fork", "--kill-child", "mmdebstrap",
-             f"--variant={variant}", f"--architectures={arches}", "--skip=check/qemu",
-             '--aptopt=Acquire::Check-Valid-Until "false"', *APT_OPTIONS, f"--include={','.join(packages)}",
-             release, str(work / "root"), str(source)], env={**os.environ, "TMPDIR": str(work)})
+        # a release in the making may be past its date
+        options = ['--aptopt=Acquire::Check-Valid-Until "false"']
+        debootstrap(work / "root", release, arches, variant, packages, options)
         for folder in folders:
             (work / "root" / folder).mkdir()
         (work / "root").rename(final)

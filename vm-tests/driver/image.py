@@ -80,17 +80,9 @@ class Images:
 
     def _debootstrap(self, arch: Arch, root: Path, variant: str, more: list[str]) -> None:
         packages = (guest_dir() / "packages").read_text().replace("@ARCH@", arch.debian).split("\n")
-        names = ",".join([*(p for p in packages if p and not p.startswith("#")), *more])
-        keys = ",".join(str(key) for key in sorted(Path("/usr/share/keyrings").glob(f"debian-archive-{RELEASE}-*.gpg")))
-        signed = f"[signed-by={keys}] " if keys else ""
-        source = root.parent / "apt.list"
-        source.write_text(f"deb {signed}{MIRROR} {RELEASE} main\n")
+        names = [*(p for p in packages if p and not p.startswith("#")), *more]
         excludes = [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "locale", "doc", "i18n")]
-        command = ["mmdebstrap", f"--variant={variant}", f"--architectures={arch.debian}", f"--include={names}",
-                   "--skip=check/qemu", *APT_OPTIONS, *excludes, RELEASE, str(root), str(source)]
-        # in a mount and a PID namespace of its own, and with a folder for its keys that goes with ours: nothing stays when it is killed
-        run(["nice", "-n", "10", "unshare", "--mount", "--pid", "--fork", "--kill-child", *command],
-            env={**os.environ, "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive", "TMPDIR": str(root.parent)})
+        debootstrap(root, RELEASE, arch.debian, variant, names, excludes)
 
     def _foreign(self, arch: Arch, root: Path) -> None:
         """What maintainer scripts leave in /etc and /var is the same everywhere: no foreign code need run here."""
@@ -148,6 +140,18 @@ class Images:
         (stage / "modules/order").write_text("\n".join(names) + "\n")
         (work / "initrd").write_bytes(newc(stage))
         shutil.rmtree(stage)
+
+
+def debootstrap(root: Path, release: str, arches: str, variant: str, packages: list[str], options: list[str]) -> None:
+    """Has mmdebstrap make `root` of a Debian release."""
+    keys = ",".join(map(str, sorted(Path("/usr/share/keyrings").glob("debian-archive-*.gpg"))))
+    source = root.parent / "apt.list"
+    source.write_text(f"deb {f'[signed-by={keys}] ' if keys else ''}{MIRROR} {release} main\n")
+    command = ["mmdebstrap", f"--variant={variant}", f"--architectures={arches}", f"--include={','.join(packages)}",
+               "--skip=check/qemu", *APT_OPTIONS, *options, release, str(root), str(source)]
+    # in a mount and a PID namespace of its own, and with a folder for its keys that goes with ours: nothing stays when it is killed
+    run(["nice", "-n", "10", "unshare", "--mount", "--pid", "--fork", "--kill-child", *command],
+        env={**os.environ, "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive", "TMPDIR": str(root.parent)})
 
 
 def essential(configured: Path) -> list[str]:

@@ -257,7 +257,11 @@ def on_alarm(_number, _frame):
 def main(argv: list[str]) -> int:
     known = {path.stem: path for path in sorted((HERE / "scenarios").glob("*.py"))}
     options = arguments(argv, known)
-    scenarios = [scenario.read(known[name]) for name in options.scenario or known]
+    try:
+        scenarios = [scenario.read(known[name]) for name in options.scenario or known]
+    except scenario.Malformed as why:
+        print(f"vm-tests/run: {why}", file=sys.stderr)
+        return 1
     if options.list:
         for one in scenarios:
             print(f"{one.name:24} {'mixed  ' if one.mixed else ''}{one.story}")

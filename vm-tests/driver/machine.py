@@ -163,6 +163,8 @@ class Machine:
         if self.number_of_starts == 1:
             self.succeed(self._settling_in())
         else:
+            # udev may not have given it its name yet
+            self.succeed("timeout 60 sh -c 'until [ -e /sys/class/net/eth1 ]; do sleep 0.2; done'")
             self.succeed(f"ip link set dev eth1 up; ip addr replace 192.168.1.{self.number}/24 dev eth1")
 
     def shutdown(self) -> None:

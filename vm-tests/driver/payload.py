@@ -9,7 +9,8 @@ from .qemu import PAYLOAD_MB, anonymous_file
 
 # what of units/ goes where below the guest's /usr
 PLACES = [*((f"*.{kind}", "lib/systemd/system") for kind in ("service", "target", "timer", "path")),
-          ("tmpfiles.d/*.conf", "lib"), ("drop-ins/**/*.conf", "share/upgrade-gate"), ("example/*", "share/upgrade-gate")]
+          ("user/*.service", "lib/systemd"), ("tmpfiles.d/*.conf", "lib"),
+          ("drop-ins/**/*.conf", "share/upgrade-gate"), ("example/*", "share/upgrade-gate")]
 
 
 def files(units: Path) -> list[tuple[Path, str]]:

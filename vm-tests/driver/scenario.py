@@ -32,16 +32,37 @@ class Scenario:
         return any(node.other for node in self.nodes)
 
 
+class Malformed(ValueError):
+    """A scenario file that does not say what it must; the text names the file and the line."""
+
+
 def read(path: Path) -> Scenario:
-    """The scenario in `path`; a file that does not say what it must is an error that names it."""
-    lines = path.read_text().splitlines()
+    """The scenario in `path`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        compile(text, str(path), "exec")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Malformed(f"{path}: cannot be read: {error}") from error
+    except (SyntaxError, ValueError) as error:
+        raise Malformed(f"{path}:{getattr(error, 'lineno', None) or 1}: not Python: {error.args[0]}") from error
+    lines = text.splitlines()
     story = re.fullmatch(r'"""(.*)"""', lines[0]) if lines else None
-    header = [line for line in lines[1:] if line.startswith("# ")]
-    machines = [m for m in map(MACHINE.match, header) if m]
-    bad = [line for line in header if line.startswith("# machine:") and not MACHINE.match(line)]
-    if not story or not machines or bad:
-        raise ValueError(f"{path}: wants its story as a docstring on line 1 and `# machine: NAME [on other] "
-                         f"[with networkmanager|networkd]` below it{f', not {bad[0]!r}' if bad else ''}")
-    limits = [int(m[1]) for m in map(LIMIT.match, header) if m]
+    if not story:
+        raise Malformed(f"{path}:1: expected the story, a docstring of one line")
+    machines = values(path, lines, "machine", MACHINE, "NAME [on other] [with networkmanager|with networkd]")
+    limits = values(path, lines, "limit", LIMIT, "NUMBER s")
+    if not machines:
+        raise Malformed(f"{path}: expected a line `# machine: NAME`")
     nodes = tuple(Node(m[1], bool(m[2]), (m[3] or "").removeprefix(" with ")) for m in machines)
-    return Scenario(path.stem, story[1], nodes, limits[0] if limits else 600, path)
+    if len({node.name for node in nodes}) < len(nodes):
+        raise Malformed(f"{path}: two machines have the same name")
+    return Scenario(path.stem, story[1], nodes, int(limits[0][1]) if limits else 600, path)
+
+
+def values(path: Path, lines: list[str], key: str, form: re.Pattern, expected: str) -> list[re.Match]:
+    """The lines `# KEY: VALUE` of the header."""
+    found = [(number, line, form.match(line)) for number, line in enumerate(lines, 1) if line.startswith(f"# {key}:")]
+    for number, line, match in found:
+        if not match:
+            raise Malformed(f"{path}:{number}: expected `# {key}: {expected}`, not {line!r}")
+    return [match for _, _, match in found]

@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use crate::restart::drop_in::MARKER;
 use crate::restart::read::files::Files;
 
-/// Where an administrator's units are.
-const UNITS: &str = "/etc/systemd/system";
 /// After `override.conf`, which `systemctl edit` writes, and as our package's own drop-ins are called.
 const NAME: &str = "upgrade-gate.conf";
 
@@ -20,19 +18,21 @@ pub(super) struct DropInFile {
     path: PathBuf,
     /// For the rest of the machine.
     real: PathBuf,
+    /// How it begins if we wrote it.
+    marker: String,
 }
 
 /// Why it cannot be looked at, written or removed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unwritable {
-    #[error("{0} was not written by upgrade-gate drop-in; move it away first")]
+    #[error("{0} was not written by upgrade-gate drop-in, or for another unit; move it away first")]
     Foreign(PathBuf),
     #[error("there is no {0}: nothing to remove")]
     Absent(PathBuf),
     #[error(
-        "cannot write {0}: {1} is read-only; on NixOS, set services.upgrade-gate.units instead"
+        "cannot write {0}: the file system is read-only; on NixOS, set services.upgrade-gate.units instead"
     )]
-    ReadOnly(PathBuf, &'static str),
+    ReadOnly(PathBuf),
     #[error("cannot write {0}: permission denied; do it as root")]
     Denied(PathBuf),
     #[error("{path}: {source}", path = path.display())]
@@ -40,12 +40,32 @@ pub(super) enum Unwritable {
 }
 
 impl DropInFile {
-    pub(super) fn of(files: &Files, unit: &str) -> Self {
-        let path = Path::new(UNITS).join(format!("{unit}.d")).join(NAME);
+    /// The unit's own, in the directory of units `own`.
+    pub(super) fn of(files: &Files, own: &Path, unit: &str) -> Self {
+        Self::new(files, own, unit, MARKER.to_owned())
+    }
+
+    /// That of its companion.
+    pub(super) fn of_companion(files: &Files, own: &Path, companion: &str, unit: &str) -> Self {
+        Self::new(files, own, companion, format!("{MARKER} {unit} "))
+    }
+
+    fn new(files: &Files, own: &Path, unit: &str, marker: String) -> Self {
+        let path = own.join(format!("{unit}.d")).join(NAME);
         Self {
             real: files.real(&path),
             path,
+            marker,
         }
+    }
+
+    /// The companion that it requires, as its first line says.
+    pub(super) fn companion(&self) -> Option<String> {
+        let text = fs::read_to_string(&self.real).ok()?;
+        let first = text.lines().next()?.strip_prefix(MARKER)?;
+        let (before, profile) = first.rsplit_once(" --profile ")?;
+        let companion = before.ends_with("--mode companion");
+        companion.then(|| format!("upgrade-gate@{profile}.service"))
     }
 
     /// Where it is, below the root.
@@ -56,7 +76,7 @@ impl DropInFile {
     /// Whether it is there, and we wrote it.
     pub(super) fn is_ours(&self) -> Result<bool, Unwritable> {
         match fs::read(&self.real) {
-            Ok(bytes) => Ok(bytes.starts_with(MARKER.as_bytes())),
+            Ok(bytes) => Ok(bytes.starts_with(self.marker.as_bytes())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(self.failed(error)),
         }
@@ -114,7 +134,7 @@ impl DropInFile {
     fn failed(&self, source: io::Error) -> Unwritable {
         let path = self.path.clone();
         match source.kind() {
-            ErrorKind::ReadOnlyFilesystem => Unwritable::ReadOnly(path, UNITS),
+            ErrorKind::ReadOnlyFilesystem => Unwritable::ReadOnly(path),
             ErrorKind::PermissionDenied => Unwritable::Denied(path),
             _ => Unwritable::Io { path, source },
         }

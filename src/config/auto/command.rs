@@ -1,7 +1,6 @@
 //! What the wrapped command says about what it will reach: nixos-rebuild's and nix's options. Pure.
 
-use std::ffi::OsString;
-use std::path::Path;
+use crate::commandline::program;
 
 /// What was found among the arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub(super) struct Command {
     pub(super) overrides: Vec<String>,
     /// The inputs of `--update-input INPUT`.
     pub(super) updated_inputs: Vec<String>,
-    /// `--recreate-lock-file`: all inputs are looked up anew.
+    /// `--recreate-lock-file`: all inputs are looked up again.
     pub(super) recreated_lock: bool,
 }
 
@@ -32,32 +31,38 @@ const FLAKE_SCHEMES: [&str; 6] = [
     "tarball+",
 ];
 
-/// Reads a command line; what is not understood is passed over.
-pub(super) fn read(command: &[OsString]) -> Command {
-    let words = command
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned());
-    let words: Vec<String> = words.collect();
+/// Reads what is run; what is not understood is passed over.
+pub(super) fn read(commands: &[Vec<String>]) -> Command {
     let mut found = Command::default();
-    let mut rest = words.get(1..).unwrap_or_default();
-    while let [word, after @ ..] = rest {
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-            _ => (word.as_str(), None),
-        };
-        let taken = found.option(name, value, after);
-        rest = after.get(taken..).unwrap_or_default();
-    }
-    if words
-        .first()
-        .is_some_and(|program| Path::new(program).file_name() == Some("nix".as_ref()))
-    {
-        found.nix(&words);
+    for words in commands {
+        found.words(words);
     }
     found
 }
 
 impl Command {
+    fn words(&mut self, words: &[String]) {
+        let mut rest = words.get(1..).unwrap_or_default();
+        while let [word, after @ ..] = rest {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
+                _ => (word.as_str(), None),
+            };
+            let taken = self.option(name, value, after);
+            rest = after.get(taken..).unwrap_or_default();
+        }
+        match words.first().map(|word| program(word)) {
+            Some("nix") => self.nix(words),
+            Some("nh") => self.nh(words),
+            _ => {}
+        }
+    }
+
+    /// Whether inputs of a flake are looked up again.
+    pub(super) fn updates(&self) -> bool {
+        self.recreated_lock || !self.updated_inputs.is_empty()
+    }
+
     /// Takes one option; how many of the words after it belong to it.
     fn option(&mut self, name: &str, own: Option<&str>, after: &[String]) -> usize {
         let word = |index: usize| after.get(index).cloned();
@@ -138,6 +143,26 @@ impl Command {
     }
 }
 
+impl Command {
+    /// `nh os switch [FLAKE]`, with `--update` or `--update-input INPUT`.
+    fn nh(&mut self, words: &[String]) {
+        let Some([action, rest @ ..]) = words.get(2..) else {
+            return;
+        };
+        let own = rest.iter().take_while(|word| *word != "--");
+        let is_option = |word: &str| word.starts_with('-');
+        let is_operand =
+            |word: &&String| !is_option(word) && (word.contains([':', '/']) || *word == ".");
+        if !is_option(action) {
+            self.flakes.extend(own.clone().find(is_operand).cloned());
+        }
+        self.recreated_lock |= own.clone().any(|word| word == "--update" || word == "-u");
+        let inputs = rest.windows(2).filter(|pair| pair[0] == "-U");
+        self.updated_inputs
+            .extend(inputs.map(|pair| pair[1].clone()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -145,7 +170,9 @@ mod tests {
     use super::*;
 
     fn of(line: &str) -> Command {
-        read(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
+        read(&crate::commandline::commands(
+            &line.split(' ').collect::<Vec<_>>(),
+        ))
     }
 
     #[test]
@@ -155,6 +182,7 @@ mod tests {
             "nixos-rebuild --flake=github:a/b#c switch",
             "nixos-rebuild boot -F github:a/b#c",
             "/run/current-system/sw/bin/nix build github:a/b#c",
+            "env A=b nice nh os boot github:a/b#c",
         ] {
             assert_eq!(of(line).flakes, ["github:a/b#c"], "{line}");
         }
@@ -180,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_that_are_looked_up_anew_are_found() {
+    fn inputs_that_are_looked_up_again_are_found() {
         let found = of(
             "nixos-rebuild --update-input nixpkgs --override-input x github:c/d -I nixpkgs=https://e/f",
         );
@@ -188,6 +216,10 @@ mod tests {
         assert_eq!(found.overrides, ["github:c/d"]);
         assert_eq!(found.search_path, ["https://e/f"]);
         assert!(of("nix flake update --flake /etc/nixos").recreated_lock);
+        let found = of("nh os switch -u -U home github:a/b -- --impure");
+        assert!(found.recreated_lock);
+        assert_eq!(found.flakes, ["github:a/b"]);
+        assert_eq!(found.updated_inputs, ["home"]);
         assert_eq!(of("nix flake update nixpkgs").updated_inputs, ["nixpkgs"]);
     }
 
@@ -195,10 +227,10 @@ mod tests {
         #[test]
         fn any_command_is_read_without_a_panic(
             words in proptest::collection::vec(prop_oneof![
-                ".*", "(nix|flake|update|--flake=?|-I|-F|--option|--override-input|--update-input|--substituters)",
+                ".*", "(nix|nh|flake|update|--flake=?|-I|-F|--option|--override-input|--update-input|--substituters)",
             ], 0..8),
         ) {
-            let _ = read(&words.into_iter().map(OsString::from).collect::<Vec<_>>());
+            let _ = read(&[words]);
         }
     }
 }

@@ -3,27 +3,38 @@
 //! A few files are read, once; `ssh -G` runs only where an ssh URL is. What cannot be derived becomes a
 //! note for `config`, never a hold. docs/targets.md tells how each spelling is read.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use self::command::Command;
+use self::need::{Candidate, Need};
 use self::nix_conf::Settings;
-use self::place::Place;
+use self::place::{Place, tcp_of};
 pub use self::world::{Env, World};
 use super::profile::{APT_DAILY, APT_DAILY_UPGRADE, FWUPD_REFRESH, NIXOS_UPGRADE};
-use super::target::Target;
+use super::target::{Target, Via};
+use crate::commandline;
+use crate::secret;
 
 mod apt;
 mod command;
+mod dnf;
 mod flake;
+mod flatpak;
 mod fwupd;
 mod keyfile;
 mod locked;
+mod need;
 mod network_manager;
 mod nix_conf;
 mod nix_files;
 mod nix_store;
 mod nixos;
+mod ostree;
+mod pacman;
 mod place;
+mod programs;
 pub mod ssh;
 mod world;
 
@@ -32,15 +43,51 @@ mod world;
 pub struct Derived {
     /// Every group must be reached, in each one target is enough. Empty if nothing could be derived.
     pub groups: Vec<Vec<Target>>,
+    /// How targets are asked that are not asked as the environment says, by the origin of their URLs.
+    pub proxies: BTreeMap<String, Via>,
     /// What was derived from what, and what cannot be derived and why: sentences for `config`.
     pub notes: Vec<String>,
     /// What is wrong in files of others, with file and line.
     pub warnings: Vec<String>,
     /// nix.conf's `ssl-cert-file`.
     pub ssl_cert_file: Option<PathBuf>,
+    /// Something is fetched from this machine.
+    local: bool,
+    /// Something is needed that could not be derived.
+    unknown: bool,
 }
 
-/// Derives the targets of a profile. `flake` is the profile's key, `command` what `run` was given.
+/// Where upgrades find their targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    /// nixos-rebuild: substituters, and the flake or the channels of root.
+    Nixos,
+    /// Other programs of Nix: substituters, and the flakes that they name.
+    Nix,
+    /// home-manager: as nixos-rebuild, for a user.
+    Home,
+    Apt,
+    Fwupd,
+    Dnf,
+    Zypper,
+    Pacman,
+    Ostree,
+    Flatpak,
+    Snap,
+    Podman,
+    NetworkManager,
+}
+
+/// For an upgrade that is not known: the first of these that is here.
+const FALLBACKS: [Source; 4] = [
+    Source::Nix,
+    Source::Fwupd,
+    Source::Apt,
+    Source::NetworkManager,
+];
+
+/// Derives the targets of a profile. `flake` is the profile's key, `command` what `run` was given: what it runs decides, if it is
+/// known.
 pub fn derive(
     profile: &str,
     flake: Option<&str>,
@@ -48,123 +95,193 @@ pub fn derive(
     world: &World<'_>,
 ) -> Derived {
     let mut derived = Derived::default();
-    let command = command::read(command);
-    let settings = settings(&command, world, &mut derived);
-    derived.ssl_cert_file.clone_from(&settings.ssl_cert_file);
-    match profile {
-        NIXOS_UPGRADE => {
-            nixos::substituters(&settings, world, &mut derived);
-            nixos::configuration(flake, &command, &settings, world, &mut derived);
-        }
-        FWUPD_REFRESH => fwupd::derive(world, &mut derived),
-        APT_DAILY | APT_DAILY_UPGRADE => apt::derive(world, &mut derived),
-        _ => first_of(&settings, world, &mut derived),
+    let commands = commands(command);
+    let command = command::read(&commands);
+    let settings = settings(&command, world, &mut derived.warnings);
+    let asked = Asked {
+        flake,
+        command: &command,
+        commands: &commands,
+        settings: &settings,
+        world,
+    };
+    match (programs::sources(&commands), profile) {
+        (found, _) if !found.is_empty() => derived.all(&found, &asked),
+        (_, NIXOS_UPGRADE) => derived.all(&BTreeSet::from([Source::Nixos]), &asked),
+        (_, FWUPD_REFRESH) => derived.all(&BTreeSet::from([Source::Fwupd]), &asked),
+        (_, APT_DAILY | APT_DAILY_UPGRADE) => derived.all(&BTreeSet::from([Source::Apt]), &asked),
+        _ => derived.first(&asked),
     }
+    derived.ssl_cert_file = settings.ssl_cert_file;
     derived
 }
 
 /// For a profile that names its targets itself: only nix.conf's `ssl-cert-file`. Nothing else is read, nobody is
-/// asked, and what is wrong in nix.conf is no concern of this upgrade.
+/// asked, and what is wrong in nix.conf does not concern this upgrade.
 pub fn trust(command: &[OsString], world: &World<'_>) -> Derived {
-    let settings = settings(&command::read(command), world, &mut Derived::default());
+    let command = command::read(&commands(command));
     Derived {
-        ssl_cert_file: settings.ssl_cert_file,
+        ssl_cert_file: settings(&command, world, &mut Vec::new()).ssl_cert_file,
         ..Derived::default()
     }
 }
 
-fn settings(command: &command::Command, world: &World<'_>, derived: &mut Derived) -> Settings {
-    let mut settings = nix_files::settings(world, &mut derived.warnings);
+/// What the command runs. A name that is not Unicode is none that is known.
+fn commands(command: &[OsString]) -> Vec<Vec<String>> {
+    let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
+    commandline::commands(&words)
+}
+
+fn settings(command: &Command, world: &World<'_>, warnings: &mut Vec<String>) -> Settings {
+    let mut settings = nix_files::settings(world, warnings);
     for (name, value) in &command.settings {
-        let refused = settings.set(name, value, "the command").err();
-        derived.warnings.extend(refused);
+        warnings.extend(settings.set(name, value, "the command").err());
+    }
+    for warning in warnings {
+        *warning = secret::text(warning);
     }
     settings
 }
 
-/// For an upgrade that is not known: the first thing here that upgrades fetch from.
-fn first_of(settings: &Settings, world: &World<'_>, derived: &mut Derived) {
-    if world.exists(&world.nix_conf_dir().join("nix.conf")) || world.exists(Path::new("/nix/store"))
-    {
-        nixos::substituters(settings, world, derived);
-    }
-    for source in [fwupd::derive, apt::derive, network_manager::derive] {
-        if derived.groups.is_empty() {
-            source(world, derived);
+/// What a source is asked with.
+struct Asked<'a> {
+    flake: Option<&'a str>,
+    command: &'a Command,
+    commands: &'a [Vec<String>],
+    settings: &'a Settings,
+    world: &'a World<'a>,
+}
+
+impl Source {
+    fn needs(self, asked: &Asked<'_>) -> Vec<Need> {
+        let world = asked.world;
+        match self {
+            Self::Nixos | Self::Nix | Self::Home => nixos::needs(self, asked),
+            Self::Apt => apt::needs(asked.commands, world),
+            Self::Fwupd => fwupd::needs(world),
+            Self::Dnf => dnf::needs(&dnf::DNF, world),
+            Self::Zypper => dnf::needs(&dnf::ZYPPER, world),
+            Self::Pacman => pacman::needs(world),
+            Self::Ostree => ostree::needs(world),
+            Self::Flatpak => flatpak::needs(world),
+            Self::Snap => vec![snap_store()],
+            Self::Podman => vec![Need::Unknown(
+                "podman: the registries of its containers' images are not read".to_owned(),
+            )],
+            Self::NetworkManager => network_manager::needs(world),
         }
+    }
+
+    /// Whether this is here at all.
+    fn is_here(self, world: &World<'_>) -> bool {
+        let nix = || world.exists(&world.nix_conf_dir().join("nix.conf"));
+        self != Self::Nix || nix() || world.exists(Path::new("/nix/store"))
     }
 }
 
+fn snap_store() -> Need {
+    let url = "https://api.snapcraft.io/";
+    Need::All(Candidate::new(place::web(url), url, "snap's store"))
+}
+
 impl Derived {
-    /// Adds one group for each target of a place: all of it is needed.
-    fn all_of(&mut self, place: Place, written: &str, origin: &str, world: &World<'_>) {
-        for target in self.targets(place, written, origin, world) {
-            self.add(vec![target]);
+    /// Whether all that is needed is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.local && !self.unknown && self.groups.is_empty()
+    }
+
+    fn all(&mut self, sources: &BTreeSet<Source>, asked: &Asked<'_>) {
+        for source in sources {
+            self.take(source.needs(asked), asked.world);
+        }
+    }
+
+    fn first(&mut self, asked: &Asked<'_>) {
+        for source in FALLBACKS.iter().filter(|one| one.is_here(asked.world)) {
+            if self.groups.is_empty() {
+                self.take(source.needs(asked), asked.world);
+            }
+        }
+        // What this upgrade fetches is only guessed from what else is here.
+        self.unknown = true;
+    }
+
+    /// Makes targets and notes of what is needed.
+    fn take(&mut self, needs: Vec<Need>, world: &World<'_>) {
+        for need in needs {
+            match need {
+                Need::All(candidate) => {
+                    for target in self.targets(candidate, world) {
+                        self.add(vec![target]);
+                    }
+                }
+                Need::Any(candidates) => {
+                    let targets = candidates
+                        .into_iter()
+                        .flat_map(|one| self.targets(one, world));
+                    let group = targets.collect();
+                    self.add(group);
+                }
+                Need::Unknown(note) => {
+                    self.unknown = true;
+                    self.notes.push(secret::text(&note));
+                }
+                Need::Warning(warning) => self.warnings.push(secret::text(&warning)),
+            }
         }
     }
 
     fn add(&mut self, mut group: Vec<Target>) {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         group.retain(|target| seen.insert(target.clone()));
         if !group.is_empty() && !self.groups.contains(&group) {
             self.groups.push(group);
         }
     }
 
-    /// What a place is probed as, and the note that says so. `written` may hold credentials: it is
-    /// named only where it has none.
-    fn targets(
-        &mut self,
-        place: Place,
-        written: &str,
-        origin: &str,
-        world: &World<'_>,
-    ) -> Vec<Target> {
-        let written = &shown(written);
-        let (targets, note) = match place {
-            Place::Targets(targets) => (targets, format!("{written}: probed ({origin})")),
-            Place::Weak(target) => {
-                let note = format!(
-                    "{written}: nothing proves it over plain http or git, so only {target} is probed ({origin})"
-                );
-                (vec![target], note)
-            }
-            Place::Ssh(destination) => match destination.target(world.ssh) {
-                Ok(target) => {
-                    let note = format!("{written}: {target} is probed, as ssh -G says ({origin})");
-                    (vec![target], note)
-                }
-                Err(why) => (
-                    Vec::new(),
-                    format!("{written} is not probed: {why} ({origin})"),
-                ),
-            },
-            Place::Local => (
-                Vec::new(),
-                format!("{written}: on this machine, nothing to reach ({origin})"),
-            ),
-            Place::Registry { id, .. } => (
-                Vec::new(),
-                format!("{id} is not probed: it is a name ({origin})"),
-            ),
-            Place::Unknown(why) => (
-                Vec::new(),
-                format!("{written} is not probed: {why} ({origin})"),
-            ),
-        };
-        self.notes.push(note);
+    /// What a place is probed as. Notes it, and how it is asked.
+    fn targets(&mut self, candidate: Candidate, world: &World<'_>) -> Vec<Target> {
+        let (targets, probed) = probes(&candidate, world);
+        self.local |= candidate.is_local();
+        self.unknown |= targets.is_empty() && !candidate.is_local();
+        self.notes.push(candidate.note(&probed));
+        if let Some(via) = candidate.via {
+            let origins = targets.iter().filter_map(Target::origin);
+            self.proxies
+                .extend(origins.map(|origin| (origin, via.clone())));
+        }
         targets
     }
 }
 
-/// Without what stands before an `@` in the host's place.
-fn shown(written: &str) -> String {
-    let Some((scheme, rest)) = written.split_once("://") else {
-        return written.to_owned();
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let host = rest[..end].rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{}", &rest[end..])
+/// The targets of a place, and what is said of them; or why there are none.
+fn probes(candidate: &Candidate, world: &World<'_>) -> (Vec<Target>, Result<String, String>) {
+    match &candidate.place {
+        Place::Targets(targets) => (targets.clone(), Ok("probed".to_owned())),
+        Place::Weak(target) => {
+            // A proxy is asked in its place, and forwards no bare connection.
+            let target = candidate
+                .via
+                .as_ref()
+                .and_then(tcp_of)
+                .unwrap_or(target.clone());
+            let note = format!("no answer proves it, so only {target} is probed");
+            (vec![target], Ok(note))
+        }
+        Place::Ssh(destination) => match destination.target(world.ssh) {
+            Ok(target) => {
+                let note = format!("{target} is probed, as ssh -G says");
+                (vec![target], Ok(note))
+            }
+            Err(why) => (Vec::new(), Err(why)),
+        },
+        Place::Local => (
+            Vec::new(),
+            Ok("on this machine, nothing to reach".to_owned()),
+        ),
+        Place::Registry { .. } => (Vec::new(), Err("it is a name".to_owned())),
+        Place::Unknown(why) => (Vec::new(), Err(why.clone())),
+    }
 }
 
 #[cfg(test)]

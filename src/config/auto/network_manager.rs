@@ -2,25 +2,31 @@
 
 use std::path::PathBuf;
 
+use super::keyfile;
+use super::need::{Candidate, Need};
+use super::place::Place;
 use super::world::World;
-use super::{Derived, keyfile};
 use crate::config::target::Target;
 
 /// What the page begins with, if the configuration does not say.
 const RESPONSE: &str = "NetworkManager is online";
 
 /// The page and what it begins with; none if no page is configured or the check is disabled.
-pub(super) fn derive(world: &World<'_>, derived: &mut Derived) {
+pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
     let texts: Vec<String> = files(world)
         .iter()
         .filter_map(|path| world.read(path))
         .collect();
-    if let Some(target) = target(&texts) {
-        derived
-            .notes
-            .push(format!("{target}: NetworkManager's connectivity check"));
-        derived.groups.push(vec![target]);
-    }
+    let page = target(&texts).map(|target| {
+        let written = target.to_string();
+        let place = Place::Targets(vec![target]);
+        Need::All(Candidate::new(
+            place,
+            &written,
+            "NetworkManager's connectivity check",
+        ))
+    });
+    page.into_iter().collect()
 }
 
 fn target(texts: &[String]) -> Option<Target> {

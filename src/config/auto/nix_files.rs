@@ -73,10 +73,10 @@ impl Reader<'_> {
                     let included = path.parent().unwrap_or(Path::new("")).join(included);
                     self.include(&included, may_be_absent, &origin);
                 }
-                Line::Refused(line) => {
-                    self.warnings
-                        .push(format!("{origin}: Nix refuses this line: {line:?}"));
-                }
+                // What is on the line may be a token that was broken off its setting.
+                Line::Refused => self
+                    .warnings
+                    .push(format!("{origin}: Nix refuses this line")),
             }
         }
     }

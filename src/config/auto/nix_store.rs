@@ -39,7 +39,7 @@ fn cache(written: &str) -> Place {
     let target = url(written).and_then(|url| format!("nix-cache:{url}").parse().ok());
     match target {
         Some(target) => Place::Targets(vec![target]),
-        None => Place::Unknown("it is no URL".into()),
+        None => Place::Unknown("invalid URL".into()),
     }
 }
 

@@ -1,76 +1,122 @@
-//! What a NixOS upgrade reaches: its substituters, and the flake or the channels it is built from.
+//! What an upgrade by Nix reaches: its substituters, and the flake or the channels it is built from.
 
 use std::path::{Path, PathBuf};
 
 use super::command::Command;
+use super::need::{Candidate, Need};
 use super::nix_conf::Settings;
 use super::place::{Place, web};
 use super::world::World;
-use super::{Derived, flake, locked, nix_store};
+use super::{Asked, Source, flake, locked, nix_store};
 
-/// One `any` of all substituters: Nix tries them one after the other.
-pub(super) fn substituters(settings: &Settings, world: &World<'_>, derived: &mut Derived) {
-    if !settings.substitute {
-        derived
-            .notes
-            .push("substitute = false: no substituter is probed".into());
-        return;
-    }
-    let mut group = Vec::new();
-    for item in &settings.substituters {
-        match nix_store::place(&item.value) {
-            Place::Unknown(why) => {
-                let (origin, value) = (&item.origin, &item.value);
-                derived
-                    .warnings
-                    .push(format!("{origin}: substituter {value}: {why}"));
-            }
-            place => group.extend(derived.targets(place, &item.value, &item.origin, world)),
-        }
-    }
-    derived.add(group);
+/// What a program of Nix needs.
+pub(super) fn needs(program: Source, asked: &Asked<'_>) -> Vec<Need> {
+    let mut needs = substituters(asked.settings);
+    needs.extend(configuration(&Defaults::of(program, asked), asked));
+    needs
 }
 
-/// The flake's host, and those of the inputs that are looked up anew; without a flake, the channels'.
-pub(super) fn configuration(
-    flake: Option<&str>,
-    command: &Command,
-    settings: &Settings,
-    world: &World<'_>,
-    derived: &mut Derived,
-) {
-    let flakes = match (flake, command.flakes.as_slice()) {
+/// One `any` of all substituters: Nix tries them one after the other.
+fn substituters(settings: &Settings) -> Vec<Need> {
+    if !settings.substitute {
+        let note = "substitute = false: no substituter is probed";
+        return vec![Need::Unknown(note.into())];
+    }
+    let mut needs = Vec::new();
+    let mut places = Vec::new();
+    for item in &settings.substituters {
+        let candidate = Candidate::new(nix_store::place(&item.value), &item.value, &item.origin);
+        match &candidate.place {
+            Place::Unknown(why) => {
+                let Candidate {
+                    origin, written, ..
+                } = &candidate;
+                let warning = format!("{origin}: substituter {written}: {why}");
+                needs.push(Need::Warning(warning));
+            }
+            _ => places.push(candidate),
+        }
+    }
+    if places.is_empty() {
+        needs.push(Need::Unknown("no substituter can be probed".into()));
+    }
+    needs.push(Need::Any(places));
+    needs
+}
+
+/// What a program takes if its command names nothing else.
+struct Defaults {
+    /// The folder of a flake.
+    flake: Option<PathBuf>,
+    /// A file of channels.
+    channels: Option<PathBuf>,
+}
+
+impl Defaults {
+    fn of(program: Source, asked: &Asked<'_>) -> Self {
+        let home = |below: &str| asked.world.env.home.as_ref().map(|home| home.join(below));
+        let (flake, channels) = match program {
+            Source::Nixos => (
+                Some("/etc/nixos".into()),
+                Some("/root/.nix-channels".into()),
+            ),
+            Source::Home => (home(".config/home-manager"), home(".nix-channels")),
+            // A lock file that is looked up again is that of a flake here.
+            _ if asked.command.updates() => (here(asked.world), None),
+            _ => (None, None),
+        };
+        Self { flake, channels }
+    }
+}
+
+fn here(world: &World<'_>) -> Option<PathBuf> {
+    let folders = [".", "/etc/nixos"].map(PathBuf::from);
+    folders
+        .into_iter()
+        .find(|folder| world.exists(&folder.join("flake.nix")))
+}
+
+/// The flake's host, and those of the inputs that are looked up again; without a flake, the channels'.
+fn configuration(defaults: &Defaults, asked: &Asked<'_>) -> Vec<Need> {
+    let command = asked.command;
+    let flakes = match (asked.flake, command.flakes.as_slice()) {
         (Some(flake), _) => vec![flake.to_owned()],
-        (None, []) => default_flake(command, world).into_iter().collect(),
+        (None, []) => default_flake(defaults, asked).into_iter().collect(),
         (None, flakes) => flakes.to_vec(),
     };
-    let registries = Registries { world, settings };
+    let registries = Registries {
+        world: asked.world,
+        settings: asked.settings,
+    };
+    let mut needs = Vec::new();
     for flake in flakes.iter().chain(&command.overrides) {
-        registries.fetched(flake, "the flake", derived);
+        needs.extend(registries.fetched(flake, "the flake"));
     }
     for flake in &flakes {
-        for input in updated(flake, command, world, derived) {
-            registries.fetched(&input, "a flake input", derived);
+        for input in updated(flake, command, asked.world, &mut needs) {
+            needs.extend(registries.fetched(&input, "a flake input"));
         }
     }
     if flakes.is_empty() {
-        channels(command, world, derived);
+        needs.extend(channels(defaults, asked));
     }
+    needs
 }
 
 /// nixos-rebuild takes /etc/nixos/flake.nix if it is there and nothing says otherwise.
-fn default_flake(command: &Command, world: &World<'_>) -> Option<String> {
-    let implied = !command.no_flake && command.search_path.is_empty();
-    let exists = implied && world.exists(Path::new("/etc/nixos/flake.nix"));
-    exists.then(|| "/etc/nixos".to_owned())
+fn default_flake(defaults: &Defaults, asked: &Asked<'_>) -> Option<String> {
+    let implied = !asked.command.no_flake && asked.command.search_path.is_empty();
+    let folder = defaults.flake.as_ref().filter(|_| implied)?;
+    let exists = asked.world.exists(&folder.join("flake.nix"));
+    exists.then(|| folder.to_string_lossy().into_owned())
 }
 
-/// The references of the inputs that the command looks up anew, from the lock file of a local flake.
+/// The references of the inputs that the command looks up again, from the lock file of a local flake.
 fn updated(
     flake: &str,
     command: &Command,
     world: &World<'_>,
-    derived: &mut Derived,
+    needs: &mut Vec<Need>,
 ) -> Vec<String> {
     let named = match (command.recreated_lock, command.updated_inputs.as_slice()) {
         (true, _) => None,
@@ -78,9 +124,9 @@ fn updated(
         (false, inputs) => Some(inputs),
     };
     let Some(folder) = flake::folder(flake) else {
-        derived.notes.push(format!(
-            "the inputs of {flake} are not probed: its lock file is not here"
-        ));
+        let flake = crate::secret::url(flake);
+        let note = format!("the inputs of {flake} are not probed: its lock file is not here");
+        needs.push(Need::Unknown(note));
         return Vec::new();
     };
     let lock = folder.join("flake.lock");
@@ -89,23 +135,25 @@ fn updated(
         .ok_or_else(|| "it cannot be read".to_owned());
     text.and_then(|text| locked::originals(&text, named))
         .unwrap_or_else(|why| {
-            derived.warnings.push(format!("{}: {why}", lock.display()));
+            needs.push(Need::Warning(format!("{}: {why}", lock.display())));
             Vec::new()
         })
 }
 
-fn channels(command: &Command, world: &World<'_>, derived: &mut Derived) {
-    for url in &command.search_path {
-        derived.all_of(web(url), url, "-I in the command", world);
-    }
-    if command.search_path.is_empty() {
-        let text = world
-            .read(Path::new("/root/.nix-channels"))
-            .unwrap_or_default();
-        for url in channel_urls(&text).filter(|url| !url.starts_with("file://")) {
-            derived.all_of(web(url), url, "/root/.nix-channels", world);
-        }
-    }
+fn channels(defaults: &Defaults, asked: &Asked<'_>) -> Vec<Need> {
+    let need = |url: &str, origin: &str| {
+        let local = url.starts_with("file://");
+        let place = if local { Place::Local } else { web(url) };
+        Need::All(Candidate::new(place, url, origin))
+    };
+    let named = asked.command.search_path.iter();
+    let named: Vec<Need> = named.map(|url| need(url, "-I in the command")).collect();
+    let Some(file) = defaults.channels.as_ref().filter(|_| named.is_empty()) else {
+        return named;
+    };
+    let text = asked.world.read(file).unwrap_or_default();
+    let origin = file.display().to_string();
+    channel_urls(&text).map(|url| need(url, &origin)).collect()
 }
 
 /// `URL NAME` lines.
@@ -123,32 +171,38 @@ struct Registries<'a> {
 }
 
 impl Registries<'_> {
-    /// Adds what fetching a flake reaches; an id that stands for another is followed.
-    fn fetched(&self, written: &str, what: &str, derived: &mut Derived) {
+    /// What fetching a flake reaches; an id that stands for another is followed.
+    fn fetched(&self, written: &str, what: &str) -> Vec<Need> {
+        let mut needs = Vec::new();
         let mut reference = written.to_owned();
         // Entries that stand for each other in a circle end here, as they end in Nix.
         for _ in 0..16 {
-            match flake::place(&reference) {
-                Place::Registry {
-                    id,
-                    reference: branch,
-                } => match self.look_up(&id, branch.as_deref(), derived) {
-                    Some(next) => reference = next,
-                    None => return self.global(written, derived),
-                },
-                place => return derived.all_of(place, written, what, self.world),
-            }
+            let place = flake::place(&reference);
+            let Place::Registry {
+                id,
+                reference: branch,
+            } = &place
+            else {
+                needs.push(Need::All(Candidate::new(place, written, what)));
+                return needs;
+            };
+            let Some(next) = self.look_up(id, branch.as_deref(), &mut needs) else {
+                needs.push(self.global(written));
+                return needs;
+            };
+            reference = next;
         }
-        derived.notes.push(format!(
+        needs.push(Need::Unknown(format!(
             "{written} is not probed: the registries go round in a circle"
-        ));
+        )));
+        needs
     }
 
-    fn look_up(&self, id: &str, branch: Option<&str>, derived: &mut Derived) -> Option<String> {
+    fn look_up(&self, id: &str, branch: Option<&str>, needs: &mut Vec<Need>) -> Option<String> {
         self.files().find_map(|path| {
             let text = self.world.read(&path)?;
             let entries = locked::registry(&text).unwrap_or_else(|why| {
-                derived.warnings.push(format!("{}: {why}", path.display()));
+                needs.push(Need::Warning(format!("{}: {why}", path.display())));
                 Vec::new()
             });
             let entry = entries
@@ -169,15 +223,14 @@ impl Registries<'_> {
     }
 
     /// An id that no file here knows: Nix fetches the global registry first.
-    fn global(&self, written: &str, derived: &mut Derived) {
+    fn global(&self, written: &str) -> Need {
         let registry = &self.settings.flake_registry;
-        if registry.is_empty() || registry.starts_with('/') {
-            derived.notes.push(format!(
+        if registry.is_empty() || Path::new(registry).is_absolute() {
+            return Need::Unknown(format!(
                 "{written} is not probed: no flake registry knows it"
             ));
-            return;
         }
         let what = format!("the registry of {written}, whose own host it will tell");
-        derived.all_of(web(registry), registry, &what, self.world);
+        Need::All(Candidate::new(web(registry), registry, what))
     }
 }

@@ -3,7 +3,8 @@
 use reqwest::Url;
 
 use super::ssh::Destination;
-use crate::config::target::Target;
+use crate::config::target::{Target, Via};
+use crate::secret;
 
 /// Where a substituter or a flake is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +28,13 @@ pub(super) enum Place {
     Unknown(String),
 }
 
-/// A page or file on the web: over https any answer proves the host, over http none does.
+/// A page or file on the web: over https any answer proves the host, over http none does. A query, which may hold a
+/// token, is not needed for that.
 pub(super) fn web(written: &str) -> Place {
-    let Some(url) = url(written) else {
-        return Place::Unknown("it is no URL".into());
+    let Some(mut url) = url(written) else {
+        return Place::Unknown("invalid URL".into());
     };
+    url.set_query(None);
     let port = url.port_or_known_default();
     match (url.scheme(), url.host_str(), port) {
         ("https", Some(_), _) => Place::Targets(vec![Target::Https { url: url.into() }]),
@@ -47,9 +50,26 @@ pub(super) fn tcp(host: &str, port: u16) -> Target {
     }
 }
 
-/// The URL without credentials and fragment, which no probe sends.
+/// Through the proxy that a configuration names, which may leave out the scheme.
+pub(super) fn via(proxy: &str) -> Via {
+    let scheme = if proxy.contains("://") { "" } else { "http://" };
+    Via::Proxy(format!("{scheme}{proxy}"))
+}
+
+/// The port of a proxy.
+pub(super) fn tcp_of(via: &Via) -> Option<Target> {
+    let Via::Proxy(proxy) = via else {
+        return None;
+    };
+    let url = url(proxy)?;
+    Some(tcp(url.host_str()?, url.port_or_known_default()?))
+}
+
+/// The URL without login and fragment, which no probe sends; none if the login hides where the host is.
 pub(super) fn url(written: &str) -> Option<Url> {
-    let mut url = Url::parse(written).ok()?;
+    let mut url = Url::parse(written)
+        .ok()
+        .filter(|_| !secret::is_ambiguous(written))?;
     url.set_fragment(None);
     // A URL that cannot have them is left as it is.
     let _ = url.set_username("");

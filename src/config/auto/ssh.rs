@@ -10,6 +10,7 @@ use reqwest::Url;
 
 use crate::clock;
 use crate::config::target::Target;
+use crate::secret;
 
 /// The machine an ssh URL names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,9 @@ pub(super) struct Destination {
 impl Destination {
     /// From `ANY://[user@]host[:port]…`. Nix also takes an IPv6 address without brackets.
     pub(super) fn of(written: &str) -> Option<Self> {
-        let (_, rest) = written.split_once("://")?;
+        let (_, rest) = written
+            .split_once("://")
+            .filter(|_| !secret::is_ambiguous(written))?;
         let authority = rest.split(['/', '?', '#']).next()?;
         let (user, host) = match authority.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
@@ -77,10 +80,12 @@ fn read(printed: &str) -> Result<Target, String> {
             .map(|(_, value)| value.trim())
             .filter(|value| *value != "none")
     };
-    for keyword in ["proxyjump", "proxycommand"] {
-        if let Some(value) = value(keyword) {
-            return Err(format!("ssh reaches it by {keyword} {value}"));
-        }
+    if let Some(jump) = value("proxyjump") {
+        return Err(format!("ssh reaches it by ProxyJump {jump}"));
+    }
+    // The command may hold a password, wherever it wants.
+    if value("proxycommand").is_some() {
+        return Err("ssh reaches it by ProxyCommand".to_owned());
     }
     let host = value("hostname").ok_or("ssh -G names no host for it")?;
     let port = value("port")
@@ -176,7 +181,11 @@ mod tests {
         assert_eq!(read("hostname ::1\n"), target("::1", 22));
         assert_eq!(
             read("hostname h\nproxyjump bastion\n"),
-            Err("ssh reaches it by proxyjump bastion".into())
+            Err("ssh reaches it by ProxyJump bastion".into())
+        );
+        assert_eq!(
+            read("hostname h\nproxycommand nc -x me:secret@proxy %h\n"),
+            Err("ssh reaches it by ProxyCommand".into())
         );
         assert!(read("").is_err());
     }

@@ -5,20 +5,26 @@ use std::fs;
 
 use super::*;
 
-/// A machine that consists of these files; ssh resolves `jump` by a jump host and everything else as it is.
-fn derived(
-    files: &[(&str, &str)],
-    env: &Env,
-    profile: &str,
-    flake: Option<&str>,
-    line: &str,
-) -> Derived {
+/// A root folder with these files.
+pub(super) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = root.path().join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    root
+}
+
+/// A machine that consists of these files; ssh resolves `jump` by a jump host and everything else as it is.
+pub(super) fn derived(
+    files: &[(&str, &str)],
+    env: &Env,
+    profile: &str,
+    flake: Option<&str>,
+    line: &str,
+) -> Derived {
+    let root = machine(files);
     let ssh = |arguments: &[String]| match arguments.last().map(String::as_str) {
         Some("jump") => Ok("hostname jump\nproxyjump bastion\n".to_owned()),
         host => Ok(format!(
@@ -37,7 +43,7 @@ fn derived(
 }
 
 /// The groups as text: targets joined by `|`.
-fn groups(derived: &Derived) -> Vec<String> {
+pub(super) fn groups(derived: &Derived) -> Vec<String> {
     let shown = |group: &Vec<Target>| {
         let targets: Vec<_> = group.iter().map(ToString::to_string).collect();
         targets.join(" | ")
@@ -49,7 +55,7 @@ fn nixos(files: &[(&str, &str)], flake: Option<&str>, line: &str) -> Derived {
     derived(files, &Env::default(), "nixos-upgrade", flake, line)
 }
 
-const CACHE: &str = "nix-cache:https://cache.nixos.org";
+pub(super) const CACHE: &str = "nix-cache:https://cache.nixos.org";
 
 #[test]
 fn a_plain_nixos_reaches_the_default_cache_and_the_channels_of_root() {
@@ -134,7 +140,7 @@ fn behind_a_jump_host_nothing_is_probed_and_that_is_said() {
         derived
             .notes
             .iter()
-            .any(|note| note.contains("not probed: ssh reaches it by proxyjump bastion"))
+            .any(|note| note.contains("not probed: ssh reaches it by ProxyJump bastion"))
     );
 }
 
@@ -145,7 +151,7 @@ fn the_profile_names_the_flake_before_the_command_does() {
 }
 
 #[test]
-fn inputs_of_a_local_flake_that_are_looked_up_anew_are_reached() {
+fn inputs_of_a_local_flake_that_are_looked_up_again_are_reached() {
     let lock = r#"{"root":"r","nodes":{"r":{"inputs":{"nixpkgs":"n"}},
         "n":{"original":{"type":"indirect","id":"nixpkgs"}}}}"#;
     let registry = r#"{"version":2,"flakes":[{"from":{"type":"indirect","id":"nixpkgs"},
@@ -156,6 +162,8 @@ fn inputs_of_a_local_flake_that_are_looked_up_anew_are_reached() {
         ("/etc/nix/registry.json", registry),
     ];
     let updated = nixos(&files, None, "nixos-rebuild boot --update-input nixpkgs");
+    assert_eq!(groups(&updated), [CACHE, "https://git.sr.ht/"]);
+    let updated = nixos(&files, None, "nix flake update");
     assert_eq!(groups(&updated), [CACHE, "https://git.sr.ht/"]);
     assert_eq!(groups(&nixos(&files, None, "nixos-rebuild boot")), [CACHE]);
 }
@@ -266,7 +274,7 @@ fn ssh_is_not_asked_where_no_ssh_url_is() {
 fn credentials_are_never_shown() {
     let files = [(
         "/etc/nix/nix.conf",
-        "substituters = https://me:secret@c.example/ s3://me:secret@b\n",
+        "substituters = https://me:secret@c.example/ s3://me:secret@b\ninclude https://me:secret@h\nme:secret@h\n",
     )];
     let derived = nixos(&files, Some("git+https://me:secret@g.example/x"), "");
     assert_eq!(derived.groups.len(), 2);
@@ -276,7 +284,9 @@ fn credentials_are_never_shown() {
 #[test]
 fn the_documentation_tells_how_each_spelling_is_read() {
     let text = include_str!("../../../docs/targets.md");
+    let (_, text) = text.split_once("## Substituters").unwrap();
     let (substituters, flakes) = text.split_once("## Flakes").unwrap();
+    let (flakes, _) = flakes.split_once("## apt").unwrap();
     let caches = check(substituters, nix_store::place, " or ");
     let flakes = check(flakes, flake::place, " and ");
     assert!(caches > 10 && flakes > 10, "the tables are found");

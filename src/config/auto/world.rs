@@ -1,7 +1,16 @@
 //! What `auto` learns from: files below a root, a few variables, and `ssh -G`; all of it injected.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::{User, geteuid};
+
+use crate::files;
+
+/// No list of sources or lock of a flake is longer; a mistake may be.
+const LONGEST: u64 = 16 << 20;
 
 /// The machine, as far as `auto` looks at it.
 #[derive(Clone, Copy)]
@@ -16,7 +25,7 @@ pub struct World<'a> {
     pub ssh: &'a dyn Fn(&[String]) -> Result<String, String>,
 }
 
-/// The variables that Nix finds its configuration by, unset ones `None`.
+/// The variables that Nix and apt find their configuration by, unset ones `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {
     /// `HOME`.
@@ -33,29 +42,49 @@ pub struct Env {
     pub xdg_config_dirs: Option<OsString>,
     /// `NIX_CONFIG`: lines of nix.conf.
     pub nix_config: Option<String>,
+    /// `APT_CONFIG`: a file that apt reads before all others.
+    pub apt_config: Option<PathBuf>,
 }
 
 impl Env {
-    /// This process's own; without `HOME`, root's is `/root`, as Nix learns from the user database.
+    /// This process's own. As with Nix, a `HOME` of another user's (`sudo -E`) does not count.
     pub fn of_process() -> Self {
         let path = |name| std::env::var_os(name).map(PathBuf::from);
-        let roots = || nix::unistd::geteuid().is_root().then(|| "/root".into());
         Self {
-            home: path("HOME").or_else(roots),
+            home: path("HOME")
+                .filter(|home| !is_anothers(home))
+                .or_else(own_home),
             nix_conf_dir: path("NIX_CONF_DIR").filter(|dir| !dir.as_os_str().is_empty()),
             nix_user_conf_files: std::env::var_os("NIX_USER_CONF_FILES"),
             nix_config_home: path("NIX_CONFIG_HOME"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
             xdg_config_dirs: std::env::var_os("XDG_CONFIG_DIRS"),
             nix_config: std::env::var("NIX_CONFIG").ok(),
+            apt_config: path("APT_CONFIG").filter(|file| !file.as_os_str().is_empty()),
         }
     }
+}
+
+fn is_anothers(home: &Path) -> bool {
+    match std::fs::metadata(home) {
+        Ok(metadata) => metadata.uid() != geteuid().as_raw(),
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    }
+}
+
+/// As the user database has it; root's is known without asking.
+fn own_home() -> Option<PathBuf> {
+    let user = geteuid();
+    if user.is_root() {
+        return Some("/root".into());
+    }
+    User::from_uid(user).ok()?.map(|user| user.dir)
 }
 
 impl World<'_> {
     /// A file's text; `None` if it cannot be read, which Nix, apt and the others take for absent too.
     pub(super) fn read(&self, path: &Path) -> Option<String> {
-        let bytes = std::fs::read(self.below_root(path)).ok()?;
+        let bytes = files::read(&self.below_root(path), LONGEST).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -93,5 +122,47 @@ impl World<'_> {
     fn below_root(&self, path: &Path) -> PathBuf {
         let path = self.cwd.join(path);
         self.root.join(path.strip_prefix("/").unwrap_or(&path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_absent_and_nothing_waits_for_it() {
+        let root = tempfile::tempdir().unwrap();
+        let mode = nix::sys::stat::Mode::S_IRWXU;
+        nix::unistd::mkfifo(&root.path().join("fifo"), mode).unwrap();
+        symlink("/dev/zero", root.path().join("device")).unwrap();
+        fs::write(root.path().join("file"), "text").unwrap();
+        let world = World {
+            root: root.path(),
+            cwd: Path::new("/"),
+            env: &Env::default(),
+            ssh: &|_| Err(String::new()),
+        };
+        assert_eq!(world.read(Path::new("/fifo")), None);
+        assert_eq!(world.read(Path::new("/device")), None);
+        assert_eq!(world.read(Path::new("/file")).as_deref(), Some("text"));
+    }
+
+    #[test]
+    fn a_home_counts_unless_it_is_another_users() {
+        let home = tempfile::tempdir().unwrap();
+        assert!(!is_anothers(home.path()));
+        assert!(!is_anothers(&home.path().join("missing")));
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn root_s_home_is_not_that_of_who_calls_sudo() {
+        let home = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(home.path(), Some(65534), None).unwrap();
+        assert!(is_anothers(home.path()));
+        assert_eq!(own_home(), Some("/root".into()));
     }
 }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::gate::event::{
-    Connectivity, Event, Failure, Ground, Hop, Logind, NetworkManager, Outcome, Power, ProbeId,
-    Report, WayOut,
+    Connectivity, Event, Failure, Ground, Hop, Logind, NetworkManager, Networkd, Outcome, Power,
+    ProbeId, Report, WayOut,
 };
 use crate::gate::policy::Policy;
 use crate::gate::reason::Reason;
@@ -141,7 +141,7 @@ pub(super) fn awake() -> Event {
 }
 
 pub(super) fn power(on_battery: bool, percentage: Option<u8>) -> Event {
-    Event::Power(Report::Known(Power {
+    Event::UPower(Report::Known(Power {
         on_battery,
         percentage,
     }))
@@ -178,6 +178,12 @@ pub(super) fn manager(state: u32, connectivity: Connectivity, checks: bool) -> E
         connectivity,
         checks,
         metered: false,
+    }))
+}
+
+pub(super) fn networkd(operational_state: &str) -> Event {
+    Event::Networkd(Report::Known(Networkd {
+        operational_state: operational_state.into(),
     }))
 }
 

@@ -94,6 +94,15 @@ fn the_hold_is_explained_by_what_the_sources_say() {
             Reason::Unreachable,
             Reason::Connecting,
         ),
+        (
+            no_way(Ground::NoLink),
+            full(20),
+            Reason::NoRoute,
+            Reason::NoNetwork,
+        ),
+        (way("wlan0"), full(40), Reason::NoRoute, Reason::Connecting),
+        // The kernel has not been asked about the target's own address yet.
+        (way("wlan0"), full(50), Reason::NoRoute, Reason::NoRoute),
         (way("wlan0"), full(70), Reason::Dns, Reason::Dns),
         (way("wlan0"), portal, Reason::Unreachable, Reason::Portal),
         (
@@ -117,6 +126,60 @@ fn the_hold_is_explained_by_what_the_sources_say() {
             "{way_out:?} {manager:?} {failed}"
         );
     }
+}
+
+#[test]
+fn networkd_explains_a_missing_route_and_no_other_failure() {
+    for (way_out, state, failed, expected) in [
+        (
+            no_way(Ground::NoAddress),
+            "degraded",
+            Reason::Dns,
+            Reason::Connecting,
+        ),
+        (
+            no_way(Ground::NoLink),
+            "carrier",
+            Reason::Unreachable,
+            Reason::Connecting,
+        ),
+        (
+            no_way(Ground::NoLink),
+            "no-carrier",
+            Reason::Dns,
+            Reason::NoNetwork,
+        ),
+        (
+            no_way(Ground::Addressed),
+            "routable",
+            Reason::Unreachable,
+            Reason::NoRoute,
+        ),
+        (
+            way("wlan0"),
+            "degraded",
+            Reason::Unreachable,
+            Reason::Unreachable,
+        ),
+    ] {
+        let mut bench = Bench::silent(Policy::default());
+        bench.tell(awake());
+        bench.tell(way_out.clone());
+        bench.tell(networkd(state));
+        bench.fail(failed);
+        assert_eq!(bench.reason(), Some(expected), "{way_out:?} {state}");
+    }
+}
+
+#[test]
+fn a_change_that_networkd_tells_of_is_a_hint() {
+    let mut bench = Bench::ready(Policy::default());
+    bench.tell(networkd("degraded"));
+    let before = bench.gate.bells();
+    bench.tell(networkd("degraded"));
+    assert_eq!(bench.gate.bells(), before);
+    bench.tell(networkd("routable"));
+    assert_eq!(bench.gate.bells(), before + 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::bench::*;
 use crate::gate::Action;
 use crate::gate::event::{Bell, Connectivity, Event, Ground, Report};
-use crate::gate::policy::{Policy, PowerPolicy};
+use crate::gate::policy::{Policy, PowerPolicy, Reach};
 use crate::gate::reason::Reason;
 use crate::gate::verdict::Verdict;
 
@@ -62,18 +62,21 @@ fn r6_a_service_that_hangs_is_unknown_and_holds_and_an_absent_one_does_not() {
     let unknown = [
         Event::Logind(Report::Unknown(hung())),
         Event::NetworkManager(Report::Unknown(hung())),
-        Event::Power(Report::Unknown(hung())),
+        Event::PowerSupply(Report::Unknown(hung())),
     ];
     let absent = [
         Event::Logind(Report::Absent),
         Event::NetworkManager(Report::Absent),
-        Event::Power(Report::Absent),
+        Event::PowerSupply(Report::Absent),
     ];
     for (unknown, absent) in unknown.into_iter().zip(absent) {
         let mut bench = Bench::ready(Policy {
             power: PowerPolicy::Mains,
             ..Policy::default()
         });
+        bench.tell(Event::UPower(Report::Absent));
+        bench.tell(Event::ExternalPower(Report::Absent));
+        bench.tell(Event::PowerSupply(Report::Absent));
         bench.tell(unknown.clone());
         bench.reach();
         assert_eq!(bench.reason(), Some(Reason::Unknown), "{unknown:?}");
@@ -137,7 +140,7 @@ fn a_clock_step_probes_at_once_on_a_board_without_a_clock() {
 #[test]
 fn a_guess_opens_on_a_way_out_and_says_that_it_is_one() {
     let mut bench = Bench::silent(Policy {
-        guess: true,
+        reach: Reach::Anywhere,
         ..Policy::default()
     });
     bench.tell(awake());
@@ -153,4 +156,17 @@ fn a_guess_opens_on_a_way_out_and_says_that_it_is_one() {
         panic!("held")
     };
     assert!(evidence.guess);
+}
+
+#[test]
+fn where_nothing_has_to_be_reached_no_network_is_needed() {
+    let mut bench = Bench::silent(Policy {
+        reach: Reach::Nothing,
+        ..Policy::default()
+    });
+    bench.tell(awake());
+    bench.tell(Event::NetworkManager(Report::Absent));
+    assert!(!bench.opened, "the routes have not been heard");
+    bench.tell(no_way(Ground::NoLink));
+    assert!(bench.opened);
 }

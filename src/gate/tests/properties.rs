@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::bench::{awake, failure, manager, metered, no_way, power, way};
 use crate::gate::event::{Bell, Connectivity, Event, Ground, Logind, Outcome, ProbeId, Report};
-use crate::gate::policy::{Policy, PowerPolicy};
+use crate::gate::policy::{Policy, PowerPolicy, Reach};
 use crate::gate::reason::Reason;
 use crate::gate::time::{Monotonic, Now};
 use crate::gate::{Action, Gate};
@@ -33,7 +33,10 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::Logind(Report::Unknown("hangs".into()))),
         Just(Event::NetworkManager(Report::Absent)),
         Just(Event::NetworkManager(Report::Unknown("hangs".into()))),
-        Just(Event::Power(Report::Unknown("hangs".into()))),
+        Just(Event::UPower(Report::Absent)),
+        Just(Event::UPower(Report::Unknown("hangs".into()))),
+        Just(Event::PowerSupply(Report::Unknown("hangs".into()))),
+        any::<bool>().prop_map(|external| Event::ExternalPower(Report::Known(external))),
         any::<bool>().prop_map(metered),
         (any::<bool>(), proptest::option::of(0u8..=100)).prop_map(|(b, p)| power(b, p)),
         (any::<bool>(), any::<bool>()).prop_map(|(sleep, shutdown)| {
@@ -87,7 +90,11 @@ fn policies() -> impl Strategy<Value = Policy> {
             hold_metered,
             power,
             seed,
-            guess,
+            reach: if guess {
+                Reach::Anywhere
+            } else {
+                Reach::Targets
+            },
             ..Policy::default()
         },
     )

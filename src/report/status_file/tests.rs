@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::reader::{Liveness, liveness, parse};
 use super::*;
 
 fn gate(reason: &str) -> Gate {
@@ -16,7 +17,11 @@ fn gate(reason: &str) -> Gate {
 }
 
 fn read_dir(dir: &TempDir) -> Found {
-    read_all(&[dir.path().to_owned()])
+    read_all(&[Room::at(dir.path())])
+}
+
+fn gates(found: &Found) -> Vec<&Gate> {
+    found.gates.iter().map(|living| &living.gate).collect()
 }
 
 fn files(dir: &TempDir) -> usize {
@@ -30,7 +35,7 @@ fn a_living_gate_is_read_as_it_was_written_last() {
     for reason in ["dns", "portal"] {
         file.write(&gate(reason)).expect("written");
         let found = read_dir(&dir);
-        assert_eq!(found.gates, [gate(reason)]);
+        assert_eq!(gates(&found), [&gate(reason)]);
         assert_eq!(found.warnings, [""; 0]);
     }
     assert_eq!(files(&dir), 1);
@@ -49,10 +54,13 @@ fn a_gate_that_ends_leaves_nothing() {
 fn the_directory_is_made_when_it_is_missing() {
     let dir = TempDir::new().expect("dir");
     let deep = dir.path().join("upgrade-gate/gates");
-    assert_eq!(read_all(std::slice::from_ref(&deep)), Found::default());
+    assert_eq!(read_all(&[Room::at(&deep)]), Found::default());
     let mut file = StatusFile::new(&deep, 7, 1);
     file.write(&gate("dns")).expect("written");
-    assert_eq!(read_all(&[deep]).gates.len(), 1);
+    assert_eq!(read_all(&[Room::at(&deep)]).gates.len(), 1);
+    fs::remove_dir_all(dir.path().join("upgrade-gate")).expect("removed");
+    file.write(&gate("tls")).expect("written");
+    assert_eq!(gates(&read_all(&[Room::at(&deep)])), [&gate("tls")]);
 }
 
 #[test]
@@ -65,15 +73,58 @@ fn what_a_killed_gate_left_is_ignored_and_removed() {
 }
 
 #[test]
+fn only_what_a_gate_of_ours_left_is_removed() {
+    let dir = TempDir::new().expect("dir");
+    let left = serde_json::to_string(&gate("dns")).expect("json");
+    let own = ["package.json", "8-1.json", "7-1.json.bak", "7-x.json"];
+    for name in own {
+        fs::write(dir.path().join(name), &left).expect("written");
+    }
+    fs::write(dir.path().join("7-2.json"), "{}").expect("written");
+    fs::write(dir.path().join("7-1.json"), &left).expect("written");
+    let found = read_dir(&dir);
+    assert_eq!(found.gates, []);
+    assert_eq!(found.warnings.len(), 2, "{:?}", found.warnings);
+    assert_eq!(files(&dir), own.len() + 1);
+    assert!(!dir.path().join("7-1.json").exists());
+}
+
+#[test]
+fn a_gate_that_ends_removes_no_file_but_its_own() {
+    let dir = TempDir::new().expect("dir");
+    let mut file = StatusFile::new(dir.path(), 7, 1);
+    file.write(&gate("dns")).expect("written");
+    fs::remove_file(file.path()).expect("removed");
+    fs::write(file.path(), "another's").expect("written");
+    drop(file);
+    assert_eq!(files(&dir), 1);
+}
+
+#[test]
+fn nobody_can_lock_a_gate_s_file_before_the_gate_has() {
+    let dir = TempDir::new().expect("dir");
+    let planted = dir.path().join("7-1.new");
+    fs::write(&planted, "").expect("written");
+    let planted = File::open(planted).expect("open");
+    let _lock = Flock::lock(planted, FlockArg::LockShared).expect("lock");
+    let mut file = StatusFile::new(dir.path(), 7, 1);
+    file.write(&gate("dns")).expect("written");
+    let mode = fs::metadata(file.path()).expect("there").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o644);
+}
+
+#[test]
 fn a_file_replaced_while_it_is_read_is_not_taken_for_a_dead_one() {
     let dir = TempDir::new().expect("dir");
     let mut writer = StatusFile::new(dir.path(), 7, 1);
     writer.write(&gate("dns")).expect("written");
-    let opened = open(&writer.path).expect("open");
+    let directory = Directory::open(dir.path()).expect("open");
+    let name = OsStr::new("7-1.json");
+    let opened = directory.file(name).expect("open");
     writer.write(&gate("portal")).expect("written");
-    let liveness = liveness(&opened, &writer.path).expect("asked");
+    let liveness = liveness(&opened, &directory, name).expect("asked");
     assert!(matches!(liveness, Liveness::Replaced));
-    assert_eq!(read_dir(&dir).gates, [gate("portal")]);
+    assert_eq!(gates(&read_dir(&dir)), [&gate("portal")]);
 }
 
 #[test]
@@ -93,7 +144,7 @@ fn a_living_file_of_nonsense_is_a_warning_and_the_others_are_read() {
         locks.push(Flock::lock(file, FlockArg::LockExclusive).expect("lock"));
     }
     let found = read_dir(&dir);
-    assert_eq!(found.gates, [gate("dns")]);
+    assert_eq!(gates(&found), [&gate("dns")]);
     assert_eq!(found.warnings.len(), 3);
     assert!(
         found.warnings[0].contains("1-1.json"),
@@ -110,6 +161,7 @@ fn a_fifo_by_a_gate_s_name_is_a_warning_not_a_hang() {
     let found = read_dir(&dir);
     assert_eq!(found.warnings.len(), 1);
     assert_eq!(found.gates, []);
+    assert_eq!(files(&dir), 1);
 }
 
 #[test]

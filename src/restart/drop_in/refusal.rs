@@ -1,5 +1,6 @@
 //! Why a unit cannot be gated, or not in this mode, and what to do instead.
 
+use super::super::gated::is_gated;
 use super::super::unit::{Exec, Load, Service};
 use super::{Mode, Wish};
 
@@ -13,7 +14,7 @@ pub enum Refusal {
     #[error("{0} is masked, so that nothing starts it; systemctl unmask {0} first")]
     Masked(String),
     /// systemd refuses it already.
-    #[error("systemd refuses {0}: {1}; mend that first (systemd-analyze verify {0})")]
+    #[error("systemd refuses {0}: {1}; fix that first (systemd-analyze verify {0})")]
     Refused(String, String),
     /// It is gone with the program that made it.
     #[error(
@@ -22,21 +23,31 @@ pub enum Refusal {
     )]
     Transient(String),
     /// No service.
-    #[error("{0} is no service")]
+    #[error("{0} is not a service unit")]
     NoService(String),
     /// It has a gate.
     #[error("{0} is gated already, by {1}")]
     Gated(String, String),
     /// Not in this mode.
-    #[error("{unit} cannot be gated in mode {mode}: {why}", mode = mode.name())]
+    #[error("{unit} cannot be gated in mode {mode}: {why}{instead}", mode = mode.name(), instead = instead(*companion))]
     Mode {
         /// The unit.
         unit: String,
         /// The mode.
         mode: Mode,
-        /// Why not, and what to do instead.
+        /// Why not.
         why: String,
+        /// Whether mode companion does instead.
+        companion: bool,
     },
+}
+
+fn instead(companion: bool) -> &'static str {
+    if companion {
+        "; use --mode companion"
+    } else {
+        ""
+    }
 }
 
 /// The service part, if the unit can be gated at all.
@@ -62,24 +73,25 @@ pub(super) fn service<'a>(wish: &Wish<'a>) -> Result<&'a Service, Refusal> {
     Ok(service)
 }
 
-/// The setting that gates it already.
+/// What gates it already.
 fn gate(wish: &Wish<'_>, service: &Service) -> Option<String> {
     let lists = [
         ("ExecStart", &service.exec_start),
         ("ExecStartPre", &service.exec_start_pre),
         ("ExecCondition", &service.exec_condition),
     ];
-    let gated = |(_, list): &&(_, &Vec<Exec>)| list.iter().any(is_ours);
+    let gated = |(_, list): &&(_, &Vec<Exec>)| list.iter().any(is_gated);
     if let Some((setting, _)) = lists.iter().find(gated) {
         return Some(format!("{setting}="));
     }
-    let companion = |name: &&String| name.starts_with("upgrade-gate@");
-    let required = wish.unit.requires.iter().find(companion);
-    required.map(|name| format!("Requires={name}"))
-}
-
-fn is_ours(exec: &Exec) -> bool {
-    exec.path.rsplit('/').next() == Some("upgrade-gate")
+    if let Some(script) = wish.gated_script {
+        return Some(script.to_owned());
+    }
+    let (requires, wants) = (&wish.unit.requires, &wish.unit.wants);
+    let all = requires.iter().map(|name| ("Requires", name));
+    let mut all = all.chain(wants.iter().map(|name| ("Wants", name)));
+    let (setting, name) = all.find(|(_, name)| name.starts_with("upgrade-gate@"))?;
+    Some(format!("{setting}={name}"))
 }
 
 /// Inside the unit there must be a network to look at, and our program.
@@ -98,15 +110,16 @@ fn surroundings(wish: &Wish<'_>) -> Result<(), Refusal> {
 }
 
 /// A refusal of this mode, for which another unit can wait.
-pub(super) fn use_companion(wish: &Wish<'_>, why: &str) -> Refusal {
-    refuse(wish, &format!("{why}; use --mode companion"))
+pub(super) fn use_companion(wish: &Wish<'_>, why: impl Into<String>) -> Refusal {
+    refuse(wish, why, true)
 }
 
 /// A refusal of this mode.
-pub(super) fn refuse(wish: &Wish<'_>, why: &str) -> Refusal {
+pub(super) fn refuse(wish: &Wish<'_>, why: impl Into<String>, companion: bool) -> Refusal {
     Refusal::Mode {
         unit: wish.unit.name.clone(),
         mode: wish.mode,
-        why: why.to_owned(),
+        why: why.into(),
+        companion,
     }
 }

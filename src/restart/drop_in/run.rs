@@ -1,53 +1,119 @@
 //! Mode run: each of the unit's commands behind `upgrade-gate run`.
 
-use super::super::unit::{Exec, Kind, Restart, Service};
-use super::refusal::{refuse, use_companion};
-use super::{Lines, Refusal, Wish, command, print, without_variables};
+use std::time::Duration;
+
+use super::super::unit::{Exec, Kind, Prefixes, Restart, Service};
+use super::refusal::use_companion;
+use super::{Lines, Refusal, Wish, command, exec_line, is_template, print, without_variables};
 
 /// "Not now", which is no failure.
 const NOT_NOW: u8 = 75;
+/// Starts commands that end, too.
+const ONLINE_TARGET: &str = "upgrade-gate-online.target";
 
 pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> {
-    check(wish, service)?;
+    if let Some(why) = obstacle(wish, service) {
+        return Err(use_companion(wish, why));
+    }
     let mut lines = Lines::new("Service");
+    note_that_it_must_end(&mut lines, wish, service);
     let several = service.exec_start.len() > 1;
     let stays_oneshot = service.kind == Kind::Oneshot && (several || wish.surroundings.start_post);
     set_type(&mut lines, service, stays_oneshot);
-    lines.set("ExecStart", "");
-    for exec in &service.exec_start {
-        lines.set("ExecStart", &print(&wrapped(exec, wish)?, wish));
-    }
+    set_commands(&mut lines, wish, service)?;
     if stays_oneshot {
-        lines.note("A oneshot that waits at boot keeps the boot \"starting\"; SIGTERM: stopping it is no failure.");
-        lines.set("TimeoutStartSec", "infinity");
-        lines.set("SuccessExitStatus", "75 SIGTERM");
+        set_oneshot(&mut lines);
     } else {
         lines.set("SuccessExitStatus", "75");
     }
     if several {
-        lines.note(
-            "Each command has a gate of its own; if one gives up (75), the next one is still run.",
-        );
+        lines.note("Each command has a gate of its own.");
     }
     if !service.may_notify {
         lines.set("NotifyAccess", "main");
     }
-    if service.runtime_max.is_some() {
+    if service.runtime_max.is_some() && !stays_oneshot {
         lines.note(
             "RuntimeMaxSec= would count the waiting, too: attempt_timeout in the profile does not.",
         );
         lines.set("RuntimeMaxSec", "infinity");
     }
     set_restart(&mut lines, service);
+    if is_template(&wish.unit.name) && !wish.profile.contains('%') {
+        lines.note("Its instances share the profile, and so run one at a time; --profile %i, %N or %p-%i gives each its own.");
+    }
     lines.make_room(wish, service);
     Ok(lines)
 }
 
-fn check(wish: &Wish<'_>, service: &Service) -> Result<(), Refusal> {
-    if service.exec_start.is_empty() {
-        return Err(use_companion(wish, "it has no ExecStart= to run"));
-    }
-    let lasting = match service.kind {
+/// Why its command must not be wrapped, if so.
+fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
+    let around = wish.surroundings;
+    let oneshot = service.kind == Kind::Oneshot;
+    let via_shell = service
+        .exec_start
+        .iter()
+        .any(|exec| exec.prefixes.via_shell);
+    let daemon = daemon(service).map(|setting| {
+        format!("{setting} is for a daemon, and upgrade-gate run for a command that ends")
+    });
+    let table = [
+        (service.exec_start.is_empty(), "it has no ExecStart= to run"),
+        (
+            !service.exec_condition.is_empty(),
+            "its ExecCondition= would be looked at before the gate is open",
+        ),
+        (
+            around.success_action || !wish.unit.on_success.is_empty(),
+            "OnSuccess= or SuccessAction= would take \"not now\" (75) for success",
+        ),
+        (
+            service.remain_after_exit,
+            "RemainAfterExit= would take \"not now\" (75) for done, and the unit would not be started again",
+        ),
+        (
+            around.start_post && !oneshot,
+            "its ExecStartPost= would be run while the gate is still held",
+        ),
+        (
+            around.stop || around.stop_post,
+            "its ExecStop= or ExecStopPost= would be run though its command was not",
+        ),
+        (
+            around.before && oneshot,
+            "what it is ordered before (Before=) would no longer wait for its end",
+        ),
+        (
+            around.socket,
+            "its socket hands it what it listens on, and upgrade-gate would not pass that on",
+        ),
+        (
+            around.watchdog,
+            "WatchdogSec= wants its main process to report, and that is upgrade-gate then",
+        ),
+        (
+            !service.user.is_empty() && service.exec_start.iter().any(names_a_directory),
+            "$STATE_DIRECTORY and $RUNTIME_DIRECTORY in its command line would have upgrade-gate's directory in them, too",
+        ),
+        (
+            via_shell,
+            "which shell the prefix | stands for is known to systemd alone",
+        ),
+    ];
+    let found = table.iter().find(|(applies, _)| *applies);
+    daemon.or_else(|| found.map(|(_, why)| (*why).to_owned()))
+}
+
+fn names_a_directory(exec: &Exec) -> bool {
+    let named = |word: &String| {
+        word.contains('$')
+            && (word.contains("STATE_DIRECTORY") || word.contains("RUNTIME_DIRECTORY"))
+    };
+    exec.argv.iter().any(named)
+}
+
+fn daemon(service: &Service) -> Option<&'static str> {
+    Some(match service.kind {
         Kind::Forking => "Type=forking",
         Kind::Dbus => "Type=dbus",
         Kind::Notify => "Type=notify",
@@ -55,11 +121,30 @@ fn check(wish: &Wish<'_>, service: &Service) -> Result<(), Refusal> {
         Kind::Simple | Kind::Exec | Kind::Oneshot | Kind::Idle => match service.restart {
             Restart::Always => "Restart=always",
             Restart::OnSuccess => "Restart=on-success",
-            _ => return Ok(()),
+            _ => return None,
         },
-    };
-    let why = format!("{lasting} is for a daemon, and upgrade-gate run for a command that ends");
-    Err(use_companion(wish, &why))
+    })
+}
+
+/// Why it looks like a daemon, if it does; only whoever wrote it knows.
+pub(super) fn long_lived(wish: &Wish<'_>, service: &Service) -> Option<String> {
+    if service.kind == Kind::Oneshot || !wish.unit.timers.is_empty() {
+        return None;
+    }
+    let mut targets = wish.unit.wanted_by.iter();
+    let target = targets.find(|name| name.ends_with(".target") && *name != ONLINE_TARGET)?;
+    Some(format!(
+        "{target} starts it, no timer does, and it is not a oneshot"
+    ))
+}
+
+fn note_that_it_must_end(lines: &mut Lines, wish: &Wish<'_>, service: &Service) {
+    if let Some(why) = long_lived(wish, service) {
+        lines.note(format!("It looks like a daemon: {why}."));
+    }
+    if service.kind != Kind::Oneshot && wish.unit.timers.is_empty() {
+        lines.note("It must end by itself: what takes longer than attempt_timeout in the profile is ended and run again.");
+    }
 }
 
 fn set_type(lines: &mut Lines, service: &Service, stays_oneshot: bool) {
@@ -72,13 +157,33 @@ fn set_type(lines: &mut Lines, service: &Service, stays_oneshot: bool) {
                 lines.note("TimeoutStartSec= no longer bounds the command: attempt_timeout in the profile does.");
             }
             lines.set("Type", "exec");
+            set_timeout_start(lines, service.timeout_start);
         }
         Kind::Simple => lines.set("Type", "exec"),
         _ => {}
     }
 }
 
-/// 75 must neither be a failure nor begin everything anew.
+/// A oneshot has none unless it is written; `Type=exec` has `DefaultTimeoutStartSec=`.
+fn set_timeout_start(lines: &mut Lines, written: Option<Duration>) {
+    if written.is_none() {
+        lines.set("TimeoutStartSec", "infinity");
+    }
+}
+
+/// Not to be ended while it waits, and no failure if it is stopped.
+fn set_oneshot(lines: &mut Lines) {
+    lines.note(
+        "A oneshot that waits at boot keeps the boot \"starting\"; SIGTERM: stopping it is no failure.",
+    );
+    lines.set("TimeoutStartSec", "infinity");
+    lines.note(
+        "\"Not now\" (75) stays a failure: what follows the command must not be run after it.",
+    );
+    lines.set("SuccessExitStatus", "SIGTERM");
+}
+
+/// 75 must neither be a failure nor begin everything again.
 fn set_restart(lines: &mut Lines, service: &Service) {
     if service.restart != Restart::No {
         lines.note("Restart= stays, for failures that are the command's own: it is run again for all others.");
@@ -89,13 +194,95 @@ fn set_restart(lines: &mut Lines, service: &Service) {
     }
 }
 
-/// The command behind the gate: its prefixes stay in front, and its `argv[0]` is handed on.
-fn wrapped(exec: &Exec, wish: &Wish<'_>) -> Result<Exec, Refusal> {
-    if exec.prefixes.via_shell {
-        let why = "which shell the prefix | stands for is known to systemd alone; write ExecStart=/bin/sh -c …";
-        return Err(refuse(wish, why));
+fn set_commands(lines: &mut Lines, wish: &Wish<'_>, service: &Service) -> Result<(), Refusal> {
+    let pre = moved(wish, service).map_err(|why| use_companion(wish, why))?;
+    if !pre.is_empty() {
+        lines.note("ExecStartPre= is run behind the gate, too, in each attempt.");
+        lines.set("ExecStartPre", "");
     }
-    let mut gate = command(wish, exec.prefixes, &["run", "--profile", wish.profile]);
+    lines.set("ExecStart", "");
+    for exec in &service.exec_start {
+        lines.set("ExecStart", &print(&wrapped(exec, &pre, wish), wish));
+    }
+    Ok(())
+}
+
+/// The lines of `ExecStartPre=` as words of `run`, or why they cannot be.
+fn moved(wish: &Wish<'_>, service: &Service) -> Result<Vec<String>, &'static str> {
+    let all = &service.exec_start_pre;
+    let plain = Prefixes::default();
+    let as_the_unit = |exec: &Exec| exec.prefixes == plain || exec.prefixes == no_env_expand();
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !matches!(&service.exec_start[..], [exec] if as_the_unit(exec)) {
+        return Err(
+            "ExecStartPre= cannot be run with a command that has a prefix, or with several",
+        );
+    }
+    if !service.success.codes.is_empty() || !service.success.signals.is_empty() {
+        return Err(
+            "SuccessExitStatus= is for its ExecStartPre=, too, of which upgrade-gate run does not know",
+        );
+    }
+    if !all.iter().all(|exec| exec.prefixes.is_plain()) {
+        return Err("ExecStartPre= has a prefix (+, ! or |) that systemd alone can follow");
+    }
+    if all.iter().any(has_variables) {
+        return Err(
+            "ExecStartPre= has a variable ($), which systemd would split otherwise behind the gate",
+        );
+    }
+    if all.iter().any(|exec| has_odd_specifiers(exec, wish)) {
+        return Err(
+            "ExecStartPre= has a specifier (%) that may stand for a backslash, which would be lost behind the gate",
+        );
+    }
+    Ok(all.iter().map(pre_word).collect())
+}
+
+const fn no_env_expand() -> Prefixes {
+    Prefixes {
+        ignore_failure: false,
+        no_env_expand: true,
+        privileges: super::super::unit::Privileges::Unit,
+        via_shell: false,
+    }
+}
+
+fn has_variables(exec: &Exec) -> bool {
+    exec.path.contains('$') || exec.argv.iter().any(|word| word.contains('$'))
+}
+
+/// Whether a part of the unit's name is filled in that has, or may have, escapes.
+fn has_odd_specifiers(exec: &Exec, wish: &Wish<'_>) -> bool {
+    let name = &wish.unit.name;
+    let odd_name = is_template(name) || name.contains('\\');
+    let filled_in = |word: &String| word.replace("%%", "").contains('%');
+    let words = std::iter::once(&exec.path).chain(&exec.argv);
+    odd_name
+        && wish.specifiers == exec_line::Specifiers::Written
+        && words.into_iter().any(filled_in)
+}
+
+fn pre_word(exec: &Exec) -> String {
+    let prefixes = Prefixes {
+        no_env_expand: false,
+        ..exec.prefixes
+    };
+    let exec = Exec {
+        prefixes,
+        ..exec.clone()
+    };
+    // What it prints is unquoted once more as a word of ours, which is where specifiers are resolved.
+    let line = exec_line::print(&exec, exec_line::Specifiers::Written);
+    format!("--exec-start-pre={line}")
+}
+
+/// The command behind the gate: its prefixes stay in front, and its `argv[0]` is handed on.
+fn wrapped(exec: &Exec, pre: &[String], wish: &Wish<'_>) -> Exec {
+    let mut gate = command(wish, exec.prefixes, &["run"]);
+    gate.argv.extend(pre.iter().cloned());
     let mut argv = exec.argv.iter();
     let argv0 = argv.next().filter(|argv0| **argv0 != exec.path);
     gate.argv
@@ -104,5 +291,5 @@ fn wrapped(exec: &Exec, wish: &Wish<'_>) -> Result<Exec, Refusal> {
     // systemd substitutes no variables in a program's path, but in arguments.
     gate.argv.push(without_variables(&exec.path, exec.prefixes));
     gate.argv.extend(argv.cloned());
-    Ok(gate)
+    gate
 }

@@ -1,5 +1,8 @@
 //! Drop-ins and refusals, by table.
 
+mod choice;
+mod companion;
+
 use super::*;
 use crate::restart::sample;
 use crate::restart::surroundings::Families;
@@ -38,16 +41,35 @@ impl Case {
         self
     }
 
-    fn result(&self) -> Result<String, Refusal> {
-        text(&Wish {
+    fn wish(&self) -> Wish<'_> {
+        Wish {
             unit: &self.unit,
             surroundings: &self.surroundings,
             specifiers: Specifiers::Written,
+            scope: Scope::System,
             version: Version::OLDEST,
             mode: self.mode,
             profile: self.profile,
             program: "/usr/bin/upgrade-gate",
-        })
+            gated_script: None,
+        }
+    }
+
+    fn before(mut self, lines: &[&str]) -> Self {
+        let parsed = lines
+            .iter()
+            .flat_map(|line| exec_line::parse(line).commands);
+        self.service().exec_start_pre = parsed.collect();
+        self
+    }
+
+    fn result(&self) -> Result<String, Refusal> {
+        in_mode(&self.wish()).map(|made| made.own)
+    }
+
+    /// What is chosen if no mode is asked for.
+    fn chosen(&self) -> DropIns {
+        chosen(&self.wish()).unwrap()
     }
 
     /// The settings, without the section and what is said above.
@@ -70,6 +92,7 @@ fn a_oneshot_with_one_command_becomes_exec() {
         case.settings(),
         [
             "Type=exec",
+            "TimeoutStartSec=infinity",
             "ExecStart=",
             "ExecStart=/usr/bin/upgrade-gate run --profile upgrade -- /usr/bin/upgrade --all",
             "SuccessExitStatus=75",
@@ -86,7 +109,7 @@ fn several_commands_stay_a_oneshot_that_may_take_its_time() {
     for line in [
         "ExecStart=/usr/bin/upgrade-gate run --profile upgrade -- /bin/b",
         "TimeoutStartSec=infinity",
-        "SuccessExitStatus=75 SIGTERM",
+        "SuccessExitStatus=SIGTERM",
     ] {
         assert!(settings.contains(&line.to_owned()), "{line}: {settings:?}");
     }
@@ -96,9 +119,12 @@ fn several_commands_stay_a_oneshot_that_may_take_its_time() {
 fn what_follows_the_commands_keeps_a_oneshot_one() {
     let mut case = Case::new(Mode::Run);
     case.surroundings.start_post = true;
+    let settings = case.settings();
+    assert!(settings.contains(&"TimeoutStartSec=infinity".to_owned()));
+    assert!(!settings.contains(&"Type=exec".to_owned()));
     assert!(
-        case.settings()
-            .contains(&"TimeoutStartSec=infinity".to_owned())
+        settings.contains(&"SuccessExitStatus=SIGTERM".to_owned()),
+        "ExecStartPost= must not follow a 75: {settings:?}"
     );
 }
 
@@ -107,31 +133,31 @@ fn prefixes_variables_specifiers_and_another_argv0_are_kept() {
     for (line, wrapped) in [
         (
             "-!/bin/a",
-            "-!/usr/bin/upgrade-gate run --profile p$$%% -- /bin/a",
+            "-!/usr/bin/upgrade-gate run --profile p$$%i -- /bin/a",
         ),
         (
             "+/bin/a %i $X ${Y}",
-            "+/usr/bin/upgrade-gate run --profile p$$%% -- /bin/a %i $X ${Y}",
+            "+/usr/bin/upgrade-gate run --profile p$$%i -- /bin/a %i $X ${Y}",
         ),
         (
             ":/bin/a$b $X",
-            ":/usr/bin/upgrade-gate run --profile p$%% -- /bin/a$b $X",
+            ":/usr/bin/upgrade-gate run --profile p$%i -- /bin/a$b $X",
         ),
         (
             "/bin/a$b $$",
-            "/usr/bin/upgrade-gate run --profile p$$%% -- /bin/a$$b $$",
+            "/usr/bin/upgrade-gate run --profile p$$%i -- /bin/a$$b $$",
         ),
         (
             "@/bin/a named -x",
-            "/usr/bin/upgrade-gate run --profile p$$%% --argv0=named -- /bin/a -x",
+            "/usr/bin/upgrade-gate run --profile p$$%i --argv0=named -- /bin/a -x",
         ),
         (
             "/bin/a 'b c' ;",
-            "/usr/bin/upgrade-gate run --profile p$$%% -- /bin/a \"b c\"",
+            "/usr/bin/upgrade-gate run --profile p$$%i -- /bin/a \"b c\"",
         ),
     ] {
         let mut case = Case::new(Mode::Run).starts(&[line]);
-        case.profile = "p$%";
+        case.profile = "p$%i";
         let wrapped = format!("ExecStart={wrapped}");
         assert!(
             case.settings().contains(&wrapped),
@@ -142,27 +168,6 @@ fn prefixes_variables_specifiers_and_another_argv0_are_kept() {
 }
 
 #[test]
-fn a_daemon_cannot_be_run_and_is_told_of_the_companion() {
-    for kind in [Kind::Notify, Kind::NotifyReload, Kind::Forking, Kind::Dbus] {
-        let mut case = Case::new(Mode::Run);
-        case.service().kind = kind;
-        assert!(case.refused().contains("--mode companion"), "{kind:?}");
-        case.mode = Mode::Companion;
-        assert_eq!(
-            case.settings(),
-            [
-                "Requires=upgrade-gate@upgrade.service",
-                "After=upgrade-gate@upgrade.service"
-            ]
-        );
-    }
-    let mut case = Case::new(Mode::Run);
-    case.service().kind = Kind::Simple;
-    case.service().restart = Restart::Always;
-    assert!(case.refused().contains("Restart=always"));
-}
-
-#[test]
 fn a_user_of_its_own_gets_directories_of_its_own() {
     let mut case = Case::new(Mode::Run);
     case.service().user = "fwupd-refresh".to_owned();
@@ -170,14 +175,37 @@ fn a_user_of_its_own_gets_directories_of_its_own() {
     assert!(settings.contains(&"RuntimeDirectory=upgrade-gate/upgrade".to_owned()));
     assert!(settings.contains(&"StateDirectory=upgrade-gate/upgrade".to_owned()));
     case.surroundings.runtime_directory = true;
-    case.surroundings.state_directory = true;
+    assert_eq!(case.settings(), settings, "never into the service's own");
+    case.mode = Mode::Pre;
+    let settings = case.settings();
     assert!(
-        !case
-            .settings()
-            .iter()
-            .any(|line| line.contains("Directory=")),
+        !settings.iter().any(|line| line.contains("Directory=")),
         "its commands may expect one alone"
     );
+}
+
+#[test]
+fn directories_of_templates_and_odd_names_are_named_by_systemd() {
+    for name in ["bk@.service", "bk@my\\x2ddata.service"] {
+        let mut case = Case::new(Mode::Run);
+        case.service().user = "bk".to_owned();
+        case.unit.name = name.to_owned();
+        let own = "StateDirectory=upgrade-gate/%N".to_owned();
+        assert!(case.settings().contains(&own), "{name}");
+    }
+}
+
+#[test]
+fn a_user_s_unit_has_the_user_s_directories() {
+    let mut case = Case::new(Mode::Run);
+    case.surroundings.read_only = true;
+    let wish = Wish {
+        scope: Scope::User,
+        ..case.wish()
+    };
+    let made = in_mode(&wish).unwrap().own;
+    assert!(made.contains("\nReadWritePaths=-%t/upgrade-gate -%h/.local/state/upgrade-gate\n"));
+    assert!(!made.contains("/var/lib"), "{made}");
 }
 
 #[test]
@@ -192,26 +220,7 @@ fn a_sandbox_is_opened_only_as_far_as_needed() {
     );
     case.surroundings.families = Families::Any;
     case.surroundings.read_only = false;
-    assert_eq!(case.settings().len(), 5);
-}
-
-#[test]
-fn where_there_is_no_network_to_see_only_the_companion_can_wait() {
-    let closed: [fn(&mut Surroundings); 3] = [
-        |around| around.own_network = true,
-        |around| around.addresses_denied = true,
-        |around| around.own_root = true,
-    ];
-    for close in closed {
-        for mode in [Mode::Run, Mode::Pre, Mode::Condition] {
-            let mut case = Case::new(mode);
-            close(&mut case.surroundings);
-            assert!(case.refused().contains("--mode companion"));
-        }
-        let mut case = Case::new(Mode::Companion);
-        close(&mut case.surroundings);
-        case.result().unwrap();
-    }
+    assert_eq!(case.settings().len(), 6);
 }
 
 #[test]
@@ -223,6 +232,10 @@ fn settings_that_would_fight_the_gate_are_answered() {
     for line in ["RuntimeMaxSec=infinity", "RestartPreventExitStatus=75"] {
         assert!(settings.contains(&line.to_owned()), "{line}: {settings:?}");
     }
+    case.surroundings.start_post = true;
+    let settings = case.settings();
+    let bound = settings.iter().find(|line| line.starts_with("RuntimeMax"));
+    assert_eq!(bound, None, "a oneshot has none");
 }
 
 #[test]
@@ -240,11 +253,13 @@ fn in_mode_pre_the_gate_is_the_first_of_all() {
     );
     case.service().may_notify = true;
     assert_eq!(case.settings()[0], "NotifyAccess=all");
+    case.service().exec_condition = vec![sample::exec("/bin/c")];
+    assert!(case.refused().contains("ExecCondition="));
 }
 
 #[test]
-fn in_mode_condition_the_gate_is_asked_after_other_conditions() {
-    let case = Case::new(Mode::Condition);
+fn in_mode_condition_the_gate_is_asked_before_other_conditions() {
+    let mut case = Case::new(Mode::Condition);
     assert_eq!(
         case.settings(),
         ["ExecCondition=/usr/bin/upgrade-gate check --exec-condition --profile upgrade"]
@@ -254,6 +269,15 @@ fn in_mode_condition_the_gate_is_asked_after_other_conditions() {
             .unwrap()
             .contains("upgrade-gate-online.target"),
         "nothing else starts it again"
+    );
+    case.service().exec_condition = vec![sample::exec("/bin/c")];
+    assert_eq!(
+        case.settings(),
+        [
+            "ExecCondition=",
+            "ExecCondition=/usr/bin/upgrade-gate check --exec-condition --profile upgrade",
+            "ExecCondition=/bin/c"
+        ]
     );
 }
 
@@ -279,20 +303,22 @@ fn units_that_cannot_be_gated_at_all_are_refused_in_every_mode() {
             "no ExecStart=",
         ),
         (|unit| unit.transient = true, "transient"),
-        (|unit| unit.service = None, "no service"),
+        (|unit| unit.service = None, "not a service unit"),
         (
             |unit| unit.requires = vec!["upgrade-gate@x.service".into()],
             "upgrade-gate@x.service",
         ),
         (
             |unit| {
-                unit.service.as_mut().unwrap().exec_start = vec![sample::exec("/x/upgrade-gate")];
+                let gated = exec_line::parse("/x/upgrade-gate run -- a").commands;
+                unit.service.as_mut().unwrap().exec_start = gated;
             },
             "ExecStart=",
         ),
         (
             |unit| {
-                unit.service.as_mut().unwrap().exec_condition = vec![sample::exec("upgrade-gate")];
+                let gated = exec_line::parse("/bin/sh -c 'upgrade-gate check'").commands;
+                unit.service.as_mut().unwrap().exec_condition = gated;
             },
             "ExecCondition=",
         ),
@@ -310,7 +336,7 @@ fn units_that_cannot_be_gated_at_all_are_refused_in_every_mode() {
 #[test]
 fn the_users_shell_and_a_profile_no_unit_is_named_after_are_refused() {
     let case = Case::new(Mode::Run).starts(&["|echo"]);
-    assert!(case.refused().contains("/bin/sh -c"));
+    assert!(case.refused().contains("the prefix |"));
     let mut case = Case::new(Mode::Companion);
     case.profile = "a b";
     assert!(case.refused().contains("rename the profile"));
@@ -320,15 +346,10 @@ fn the_users_shell_and_a_profile_no_unit_is_named_after_are_refused() {
 fn an_older_systemd_has_no_exec_condition() {
     let case = Case::new(Mode::Condition);
     let old = Wish {
-        unit: &case.unit,
-        surroundings: &case.surroundings,
-        specifiers: Specifiers::Written,
         version: Version(241),
-        mode: case.mode,
-        profile: case.profile,
-        program: "/usr/bin/upgrade-gate",
+        ..case.wish()
     };
-    let sentence = text(&old).expect_err("refused").to_string();
+    let sentence = in_mode(&old).expect_err("refused").to_string();
     assert!(sentence.contains("systemd 241"), "{sentence}");
 }
 
@@ -344,4 +365,12 @@ fn whatever_the_profile_is_called_no_line_is_added() {
         "{text}"
     );
     assert_eq!(text.matches("\n[Service]\n").count(), 1);
+}
+
+#[test]
+fn a_profile_that_begins_like_an_option_is_not_taken_for_one() {
+    let mut case = Case::new(Mode::Run);
+    case.profile = "-a";
+    let starts = "ExecStart=/usr/bin/upgrade-gate run --profile=-a -- /usr/bin/upgrade";
+    assert!(case.settings().contains(&starts.to_owned()));
 }

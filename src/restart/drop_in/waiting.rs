@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::super::read::scope::Scope;
 use super::super::unit::{Kind, Prefixes, Service};
-use super::refusal::{refuse, use_companion};
-use super::{Lines, Refusal, Wish, command, print, stem};
+use super::refusal::use_companion;
+use super::{Lines, Refusal, Wish, command, print};
 
 /// What `wait-online` exits with when it cannot even wait.
 const CANNOT_WAIT: &[u8] = &[64, 69, 70, 75, 78];
@@ -13,6 +14,10 @@ const MUST_NOT_RUN: &[u8] = &[1, 255];
 
 /// The gate comes first of all `ExecStartPre=`: what they fetch needs it, too.
 pub(super) fn pre(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> {
+    if !service.exec_condition.is_empty() {
+        let why = "its ExecCondition= would be looked at before the gate is open";
+        return Err(use_companion(wish, why));
+    }
     refuse_ungated(wish, &service.success.codes, CANNOT_WAIT)?;
     let mut lines = Lines::new("Service");
     if service.kind == Kind::Oneshot || !wish.unit.wanted_by.is_empty() {
@@ -24,11 +29,7 @@ pub(super) fn pre(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> 
     if !service.exec_start_pre.is_empty() {
         lines.set("ExecStartPre", "");
     }
-    let gate = command(
-        wish,
-        Prefixes::default(),
-        &["wait-online", "--profile", wish.profile],
-    );
+    let gate = command(wish, Prefixes::default(), &["wait-online"]);
     for exec in std::iter::once(&gate).chain(&service.exec_start_pre) {
         lines.set("ExecStartPre", &print(exec, wish));
     }
@@ -42,44 +43,23 @@ pub(super) fn condition(wish: &Wish<'_>, service: &Service) -> Result<Lines, Ref
             "{} has no ExecCondition=, which came with 243",
             wish.version
         );
-        return Err(use_companion(wish, &why));
+        return Err(use_companion(wish, why));
     }
     refuse_ungated(wish, &service.success.codes, MUST_NOT_RUN)?;
     let mut lines = Lines::new("Service");
     lines.note("Skipped, without a failure, while the gate is held.");
-    if wish.unit.timers.is_empty() {
+    if wish.unit.timers.is_empty() && wish.scope == Scope::System {
         lines.note("No timer starts it again then: have upgrade-gate-online.target want it.");
     }
-    let words = ["check", "--exec-condition", "--profile", wish.profile];
-    lines.set(
-        "ExecCondition",
-        &print(&command(wish, Prefixes::default(), &words), wish),
-    );
+    let words = ["check", "--exec-condition"];
+    if !service.exec_condition.is_empty() {
+        lines.set("ExecCondition", "");
+    }
+    let gate = command(wish, Prefixes::default(), &words);
+    for exec in std::iter::once(&gate).chain(&service.exec_condition) {
+        lines.set("ExecCondition", &print(exec, wish));
+    }
     lines.make_room(wish, service);
-    Ok(lines)
-}
-
-pub(super) fn companion(wish: &Wish<'_>, _: &Service) -> Result<Lines, Refusal> {
-    let instance = |c: char| c.is_ascii_alphanumeric() || ":_.-@".contains(c);
-    if wish.profile.is_empty() || !wish.profile.chars().all(instance) {
-        let why = format!(
-            "the companion is named after the profile, and {:?} has characters that no unit's name has; rename the profile",
-            wish.profile
-        );
-        return Err(refuse(wish, &why));
-    }
-    let companion = format!("upgrade-gate@{}.service", wish.profile);
-    let mut lines = Lines::new("Unit");
-    lines.note(format!(
-        "{companion} waits, and holds the profile's inhibitor locks until {} ends.",
-        stem(&wish.unit.name)
-    ));
-    if !wish.unit.wanted_by.is_empty() {
-        lines.note("Its start job waits with it: at boot, the machine is \"starting\" so long. To have it start later instead,");
-        lines.note("have upgrade-gate-online.target want it, and nothing else.");
-    }
-    lines.set("Requires", &companion);
-    lines.set("After", &companion);
     Ok(lines)
 }
 
@@ -89,7 +69,7 @@ fn refuse_ungated(wish: &Wish<'_>, success: &BTreeSet<u8>, codes: &[u8]) -> Resu
         None => Ok(()),
         Some(code) => Err(use_companion(
             wish,
-            &format!(
+            format!(
                 "SuccessExitStatus= lists {code}, with which a gate that is held would let it run all the same"
             ),
         )),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::words::{self, Call, Command};
-use super::{Assumed, Fate, Said};
+use super::{Assumed, Fate, Said, upgraders, waits};
 use crate::config::span::Span as Written;
 use crate::report::span::format_span;
 use crate::restart::outage::{Attempt, Outage, Story, simulate};
@@ -52,8 +52,8 @@ impl<'a> Case<'a> {
 
     /// Whether it is known to upgrade something.
     fn upgrades(&self) -> bool {
-        words::is_called_upgrade(&self.unit.name)
-            || words::lines(self.service).any(|(_, exec)| words::upgrades(exec))
+        upgraders::is_called_upgrade(&self.unit.name)
+            || words::lines(self.service).any(|(_, exec)| upgraders::upgrades(exec))
     }
 
     /// Whether it needs the network for a piece of work, rather than serving it.
@@ -80,28 +80,21 @@ impl<'a> Case<'a> {
 
     /// Whether something else in it waits for a network, well or not.
     pub(super) fn waits_otherwise(&self) -> bool {
-        let mut before = words::lines(self.service).filter(|(phase, _)| *phase != Phase::Start);
-        let nm_online = self
-            .nm_online()
-            .is_some_and(|options| !asks_startup(&options));
-        nm_online || before.any(|(_, exec)| words::waits_otherwise(exec))
+        let nm_online = self.nm_online();
+        nm_online.is_some_and(|options| !asks_startup(&options))
+            || words::lines(self.service).any(|(phase, exec)| waits::waits(phase, exec))
     }
 
     /// The words after `nm-online`, if something calls it before the work begins.
-    pub(super) fn nm_online(&self) -> Option<Vec<&'a str>> {
-        let is_wait = |exec| words::program(exec) == "nm-online";
-        if self
-            .service
-            .exec_start
-            .iter()
-            .any(|exec| is_wait(&exec.path))
-        {
+    pub(super) fn nm_online(&self) -> Option<Vec<String>> {
+        let mut work = self.service.exec_start.iter();
+        if work.any(|exec| words::program(&exec.path) == "nm-online") {
             // A unit that is nothing but the wait, as NetworkManager-wait-online.service.
             return None;
         }
         words::lines(self.service).find_map(|(_, exec)| {
-            let words = words::words(exec);
-            words::arguments(&words, "nm-online").map(<[&str]>::to_vec)
+            let commands = words::commands(exec);
+            words::arguments(&commands, "nm-online").map(<[String]>::to_vec)
         })
     }
 
@@ -163,7 +156,7 @@ impl<'a> Case<'a> {
 }
 
 /// Whether these options of nm-online have it wait for NetworkManager's start alone.
-pub(super) fn asks_startup(options: &[&str]) -> bool {
+pub(super) fn asks_startup(options: &[String]) -> bool {
     options.iter().any(|word| match word.strip_prefix("--") {
         Some(long) => long == "wait-for-startup",
         None => word.starts_with('-') && word.contains('s'),
@@ -173,6 +166,13 @@ pub(super) fn asks_startup(options: &[&str]) -> bool {
 /// A span as it is written in a setting.
 pub(super) fn exact(span: Span) -> String {
     Written::from(span).to_string()
+}
+
+/// A setting as the unit has it, or as it has it by not writing it.
+pub(super) fn quoted(key: &str, span: Span, default_ms: u64) -> String {
+    let is_default = span == Some(Duration::from_millis(default_ms));
+    let note = if is_default { " (the default)" } else { "" };
+    format!("{key}={}{note}", exact(span))
 }
 
 /// A span for people.

@@ -1,10 +1,12 @@
 //! Rules about upgrade-gate within a unit: where it works, and where it does not.
 
-use super::Said;
-use super::case::{Case, exact, shown};
+use super::case::{Case, quoted, shown};
+use super::local::is_local;
 use super::words::{self, Call, Command};
+use super::{Said, waits};
+use crate::restart::exec_line::{self, Specifiers};
 use crate::restart::policy::{Exit, Next, Phase, next};
-use crate::restart::unit::{Kind, Span};
+use crate::restart::unit::{Exec, Kind, Span, is_of_boot};
 
 /// `EX_TEMPFAIL`: held at the deadline.
 const NOT_NOW: u8 = 75;
@@ -137,19 +139,6 @@ fn started_at_boot<'a>(case: &Case<'a>, phase: Phase) -> Option<&'a str> {
         .map(String::as_str)
 }
 
-fn is_of_boot(target: &str) -> bool {
-    matches!(
-        target,
-        "multi-user.target"
-            | "graphical.target"
-            | "default.target"
-            | "basic.target"
-            | "sysinit.target"
-            | "network-online.target"
-            | "local-fs.target"
-    )
-}
-
 /// UG015: it cannot ask for more time.
 pub(super) fn killed_while_waiting(case: &Case<'_>) -> Option<Said> {
     let call = call_in(case, Phase::StartPre).filter(|call| call.command != Command::Check)?;
@@ -160,18 +149,87 @@ pub(super) fn killed_while_waiting(case: &Case<'_>) -> Option<Said> {
     }
     Some(Said {
         what: format!(
-            "{} in ExecStartPre= waits for {}, and TimeoutStartSec={} ends it with SIGTERM before: the unit is failed \
+            "{} in ExecStartPre= waits for {}, and {} ends it with SIGTERM before: the unit is failed \
              (Result=timeout). Without NotifyAccess= it cannot ask systemd for more time.",
             call.name(),
             waits.map_or_else(
                 || "as long as it takes".to_owned(),
                 |waits| shown(Some(waits))
             ),
-            exact(Some(timeout)),
+            quoted("TimeoutStartSec", Some(timeout), 90_000),
         ),
         command: None,
         lines: ["[Service]", "NotifyAccess=exec"].map(str::to_owned).into(),
     })
+}
+
+/// UG018: a success that has done nothing.
+pub(super) fn not_now_is_done(case: &Case<'_>) -> Option<Said> {
+    let call = call_in(case, Phase::Start)?;
+    let may_give_up = call.command == Command::Run || !call.waits();
+    if !may_give_up || !goes_on(case, call, NOT_NOW) {
+        return None;
+    }
+    let units = &case.unit.on_success;
+    let follows = if !units.is_empty() {
+        format!(
+            "OnSuccess= starts {}, although nothing was done",
+            units.join(" and ")
+        )
+    } else if case.service.remain_after_exit {
+        "RemainAfterExit=yes keeps the unit active, so that no timer starts it again until it is stopped".to_owned()
+    } else {
+        return None;
+    };
+    let name = &case.unit.name;
+    Some(Said {
+        what: format!(
+            "{} exits with {NOT_NOW} for \"not now\": held at the deadline, or interrupted too often. Here that is a success, \
+             and {follows}.",
+            call.name()
+        ),
+        command: Some(format!(
+            "upgrade-gate drop-in {name} --mode companion --write"
+        )),
+        lines: Vec::new(),
+    })
+}
+
+/// UG019: the gate holds back only what comes after it.
+pub(super) fn before_the_gate(case: &Case<'_>) -> Vec<Said> {
+    let mut ungated: Vec<_> = words::lines(case.service).collect();
+    let gate = ungated.iter().position(|(_, exec)| words::is_gate(exec));
+    ungated.truncate(gate.unwrap_or(0));
+    let first = case.calls.first();
+    let is_last =
+        first.is_some_and(|call| call.phase == Phase::Start) && case.companion().is_none();
+    let exposed = ungated
+        .into_iter()
+        .filter(|(_, exec)| is_last && needs_gate(exec));
+    exposed
+        .map(|(phase, exec)| case.wants_gate(runs_ungated(phase, exec)))
+        .collect()
+}
+
+/// Whether the line does not wait itself, and does not evidently keep to this machine.
+fn needs_gate(exec: &Exec) -> bool {
+    let commands = words::commands(exec);
+    let mut programs = commands.iter().map(|words| words::program(&words[0]));
+    !waits::holds_back(exec) && programs.any(|name| !is_local(name))
+}
+
+fn runs_ungated(phase: Phase, exec: &Exec) -> String {
+    let (setting, fails) = match phase {
+        Phase::Condition => ("ExecCondition", "skips the unit"),
+        Phase::StartPre if exec.prefixes.ignore_failure => ("ExecStartPre", "fails unnoticed"),
+        Phase::StartPre => ("ExecStartPre", "fails the unit"),
+        Phase::Start => ("ExecStart", "fails the unit"),
+    };
+    let line = exec_line::print(exec, Specifiers::Written);
+    format!(
+        "{setting}={line} runs before the gate in ExecStart=. If it needs the network and there is none, it {fails} before the \
+         gate is asked."
+    )
 }
 
 fn call_in(case: &Case<'_>, phase: Phase) -> Option<Call> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Said;
-use super::case::{Case, exact, shown};
+use super::case::{Case, exact, quoted, shown};
 use crate::restart::delay::Delays;
 use crate::restart::outage::{Ending, Story};
 use crate::restart::policy::{Exit, Next, Phase, next};
@@ -32,12 +32,12 @@ pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
     let cycle = delay.saturating_add(attempt);
     let needed = cycle.saturating_mul(limit.burst);
     let what = format!(
-        "With RestartSec={} and attempts of {}, {burst} starts take {}, which is no less than StartLimitIntervalSec={}: the \
-         window is over before start {} comes, and a new one begins. It is restarted for ever, every {}.",
-        exact(Some(delay)),
+        "With {} and attempts of {}, {burst} starts take {}, which is no less than {}: the window is over before start {} \
+         comes, and a new one begins. It is restarted indefinitely, every {}.",
+        delay_quoted(case, delay),
         shown(Some(attempt)),
         shown(Some(needed)),
-        exact(limit.interval),
+        quoted("StartLimitIntervalSec", limit.interval, 10_000),
         limit.burst.saturating_add(1),
         shown(Some(cycle)),
         burst = limit.burst,
@@ -61,6 +61,20 @@ pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
             ],
         }
     })
+}
+
+/// The settings that make the delay what it is in the end.
+fn delay_quoted(case: &Case<'_>, delay: Duration) -> String {
+    let first = case.service.restart_delay;
+    let longest = format!("RestartMaxDelaySec={}", exact(Some(delay)));
+    match first {
+        Some(first) if first == delay => quoted("RestartSec", Some(first), 100),
+        Some(first) if first < delay => format!(
+            "{}, which grows to {longest},",
+            quoted("RestartSec", Some(first), 100)
+        ),
+        _ => longest,
+    }
 }
 
 /// A limit that bit would only give up before the network is back (UG002).

@@ -6,8 +6,11 @@
 mod case;
 mod gates;
 mod limits;
+mod local;
 mod resume;
 mod settings;
+mod upgraders;
+mod waits;
 mod words;
 
 use std::time::Duration;
@@ -24,6 +27,8 @@ pub struct Assumed {
     pub outage: Duration,
     /// How long an attempt without a network takes to fail.
     pub attempt: Duration,
+    /// Whether it is a unit of a user's manager, which has no network-online.target.
+    pub of_user: bool,
 }
 
 impl Default for Assumed {
@@ -31,6 +36,7 @@ impl Default for Assumed {
         Self {
             outage: Duration::from_secs(30 * 60),
             attempt: Duration::from_secs(5),
+            of_user: false,
         }
     }
 }
@@ -42,7 +48,24 @@ pub struct Rule {
     pub id: &'static str,
     /// What is wrong, in a line.
     pub title: &'static str,
-    check: fn(&Case<'_>) -> Option<Said>,
+    check: Check,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Check {
+    /// At most one finding in a unit.
+    Once(fn(&Case<'_>) -> Option<Said>),
+    /// One for each of what is wrong.
+    Each(fn(&Case<'_>) -> Vec<Said>),
+}
+
+impl Rule {
+    fn check(&self, case: &Case<'_>) -> Vec<Said> {
+        match self.check {
+            Check::Once(check) => check(case).into_iter().collect(),
+            Check::Each(check) => check(case),
+        }
+    }
 }
 
 /// What a rule has to say of a unit.
@@ -158,10 +181,29 @@ pub const RULES: &[Rule] = &[
         "a switch to a new system restarts the unit that it runs in",
         settings::switches_itself,
     ),
+    Rule {
+        id: "UG017",
+        title: "systemd ignores a line, or reads it differently",
+        check: Check::Each(settings::ignored_lines),
+    },
+    rule(
+        "UG018",
+        "the gate's \"not now\" counts as done",
+        gates::not_now_is_done,
+    ),
+    Rule {
+        id: "UG019",
+        title: "a command runs before the gate",
+        check: Check::Each(gates::before_the_gate),
+    },
 ];
 
 const fn rule(id: &'static str, title: &'static str, check: fn(&Case<'_>) -> Option<Said>) -> Rule {
-    Rule { id, title, check }
+    Rule {
+        id,
+        title,
+        check: Check::Once(check),
+    }
 }
 
 /// What is wrong with the unit, if it is a service that can be started; in the order of the rules.
@@ -169,10 +211,11 @@ pub fn findings(unit: &Unit, version: Version, assumed: Assumed) -> Vec<Finding>
     let Some(case) = Case::of(unit, version, assumed) else {
         return Vec::new();
     };
-    let rules = RULES.iter();
-    rules
-        .filter_map(|rule| (rule.check)(&case).map(|said| Finding { rule, said }))
-        .collect()
+    let found = RULES.iter().flat_map(|rule| {
+        let said = rule.check(&case).into_iter();
+        said.map(move |said| Finding { rule, said })
+    });
+    found.collect()
 }
 
 /// What becomes of the unit during the outage; none if it is no service that can be started, or one that systemd refuses.

@@ -7,11 +7,16 @@ use crate::restart::unit::Timer;
 /// UG003: the reason why there is upgrade-gate.
 pub(super) fn before_the_network(case: &Case<'_>) -> Option<Said> {
     let timer = timer_of_the_resume(case)?;
-    let believed = if case.relies_on_online_target() {
-        " network-online.target, which it is ordered after, was reached once, at boot, and stays active all the time: nobody \
-         waits for it at a resume."
-    } else {
-        ""
+    let believed = match (case.relies_on_online_target(), case.assumed.of_user) {
+        (false, _) => "",
+        (true, true) => {
+            " network-online.target, which it is ordered after, is a unit of the system: a user's manager has none, and waits \
+             for nothing."
+        }
+        (true, false) => {
+            " network-online.target, which it is ordered after, was reached once, at boot, and stays active all the time: nobody \
+             waits for it at a resume."
+        }
     };
     let woken = if timer.wake_system {
         format!(
@@ -53,7 +58,7 @@ pub(super) fn persistent(case: &Case<'_>) -> Option<Said> {
             "Persistent=true".to_owned(),
         ],
         ..case.wants_gate(format!(
-            "Persistent=false in {} holds for times at which the timer was not running: the machine was off. What elapses \
+            "Persistent=false in {}, which is the default, is about times at which the timer was not running: the machine was off. What elapses \
              during a sleep is made up for at the resume, once, whatever Persistent= says (systemd.timer(5)). With \
              Persistent=false an upgrade missed while the machine was off is not made up for at all.",
             timer.name

@@ -1,7 +1,7 @@
 //! Rules about settings that do not do what they say.
 
 use super::Said;
-use super::case::{Case, exact, shown};
+use super::case::{Case, exact, quoted, shown};
 use super::limits::is_restarted;
 use super::words;
 use crate::restart::unit::{ExitStatuses, Kind, Load, Restart, RestartMode};
@@ -71,8 +71,8 @@ pub(super) fn lonely_steps(case: &Case<'_>) -> Option<Said> {
     }
     Some(Said {
         what: format!(
-            "{has} is ignored without {lacks}: each restart comes after RestartSec={}, the last as soon as the first.",
-            exact(Some(delay))
+            "{has} is ignored without {lacks}: each restart comes after {}, the last as soon as the first.",
+            quoted("RestartSec", Some(delay), 100)
         ),
         command: None,
         lines: vec!["[Service]".to_owned(), line],
@@ -128,16 +128,28 @@ pub(super) fn switches_itself(case: &Case<'_>) -> Option<Said> {
     })
 }
 
+/// UG017: a setting that is not there, and looks as if it were.
+pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Said> {
+    let timers = case.unit.timers.iter().flat_map(|timer| &timer.ignored);
+    let lines = case.unit.ignored.iter().chain(timers);
+    let ignored = lines.filter(|ignored| ignored.by(case.version));
+    let said = ignored.map(|ignored| Said {
+        what: format!("{ignored}."),
+        ..Said::default()
+    });
+    said.collect()
+}
+
 fn switches(case: &Case<'_>) -> bool {
     words::lines(case.service).any(|(_, exec)| {
-        let words = words::words(exec);
+        let commands = words::commands(exec);
         ["nixos-rebuild", "switch-to-configuration"]
             .iter()
             .any(|name| {
-                let arguments = words::arguments(&words, name).unwrap_or_default();
+                let arguments = words::arguments(&commands, name).unwrap_or_default();
                 arguments
                     .iter()
-                    .any(|word| matches!(*word, "switch" | "test"))
+                    .any(|word| matches!(word.as_str(), "switch" | "test"))
             })
     })
 }

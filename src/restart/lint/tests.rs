@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::*;
 use crate::restart::sample::{self, codes, exec};
 use crate::restart::unit::{
-    Exec, Kind, Load, Restart, RestartMode, Service, Span, StartLimit, Switch, Timer, Unit,
+    Exec, Ignored, Kind, Load, Restart, RestartMode, Service, Span, StartLimit, Switch, Timer, Unit,
 };
 
 const V257: Version = Version(257);
@@ -85,6 +85,7 @@ fn timer() -> Timer {
         persistent: true,
         randomized_delay: secs(0),
         wake_system: false,
+        ignored: Vec::new(),
     }
 }
 

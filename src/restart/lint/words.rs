@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::commandline;
+pub(super) use crate::commandline::program;
 use crate::config::span::Span;
 use crate::restart::policy::Phase;
 use crate::restart::unit::{Exec, Service};
@@ -68,41 +70,39 @@ pub(super) fn lines(service: &Service) -> impl Iterator<Item = (Phase, &Exec)> {
     conditions.chain(before).chain(start)
 }
 
-/// The words of a command line; a script given to a shell is taken apart at blanks, brackets and `;`.
-pub(super) fn words(exec: &Exec) -> Vec<&str> {
-    let is_script = exec.prefixes.via_shell || exec.argv.iter().any(|word| word == "-c");
-    let mut words = vec![exec.path.as_str()];
-    for word in exec.argv.iter().skip(1) {
-        if is_script {
-            let parts = word.split_inclusive(is_gap).flat_map(apart);
-            words.extend(parts.filter(|part| !part.is_empty()));
-        } else {
-            words.push(word);
-        }
+/// The simple commands of a command line, each as its words: wrappers and scripts are looked through, and so is
+/// `upgrade-gate run -- COMMAND`, which is followed by the command.
+pub(super) fn commands(exec: &Exec) -> Vec<Vec<String>> {
+    let mut all = commandline::commands(&argv(exec));
+    let run = all.iter().filter(|words| program(&words[0]) == NAME);
+    let inner = run.filter_map(|words| words.split(|word| word == "--").nth(1));
+    let inner: Vec<_> = inner.flat_map(commandline::commands).collect();
+    all.extend(inner);
+    all
+}
+
+const NAME: &str = "upgrade-gate";
+
+/// The words that are executed. `$$` is how systemd is told to leave a `$` alone.
+fn argv(exec: &Exec) -> Vec<String> {
+    let rest = exec.argv.iter().skip(1);
+    let rest: Vec<_> = rest.map(|word| word.replace("$$", "$")).collect();
+    if exec.prefixes.via_shell {
+        ["sh".to_owned(), "-c".to_owned(), rest.join(" ")].into()
+    } else {
+        std::iter::once(exec.path.clone()).chain(rest).collect()
     }
-    words
 }
 
-/// A word of a script, and the semicolon that ends it.
-fn apart(part: &str) -> [&str; 2] {
-    let word = part.trim_end_matches(is_gap);
-    let semicolon = if part.ends_with(';') { ";" } else { "" };
-    [word, semicolon]
-}
-
-fn is_gap(c: char) -> bool {
-    c.is_whitespace() || matches!(c, ';' | '(' | ')' | '\'' | '"' | '`')
-}
-
-/// The name of the program in a word that is a path.
-pub(super) fn program(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
+/// All that is executed, in one line: to look for the loops of scripts in it.
+pub(super) fn text(exec: &Exec) -> String {
+    argv(exec).join(" ")
 }
 
 /// The words that follow this program in the command line, if it is called there.
-pub(super) fn arguments<'w, 'e>(words: &'w [&'e str], name: &str) -> Option<&'w [&'e str]> {
-    let at = words.iter().position(|word| program(word) == name)?;
-    Some(&words[at + 1..])
+pub(super) fn arguments<'w>(commands: &'w [Vec<String>], name: &str) -> Option<&'w [String]> {
+    let called = commands.iter().find(|words| program(&words[0]) == name)?;
+    Some(&called[1..])
 }
 
 /// The calls of upgrade-gate.
@@ -118,28 +118,32 @@ pub(super) fn is_gate(exec: &Exec) -> bool {
 }
 
 fn call(phase: Phase, exec: &Exec) -> Option<Call> {
-    let words = words(exec);
-    let words = arguments(&words, "upgrade-gate")?;
-    let end = words.iter().position(|word| is_end(word));
-    let own = &words[..end.unwrap_or(words.len())];
-    let command = own.iter().find_map(|word| match *word {
-        "wait-online" | "--wait-online" => Some(Command::WaitOnline),
-        "check" => Some(Command::Check),
-        "run" => Some(Command::Run),
-        _ => None,
-    })?;
+    let commands = commands(exec);
+    let gates = commands.iter().filter(|words| program(&words[0]) == NAME);
+    let mut gates = gates.filter_map(|words| {
+        let own: Vec<_> = words[1..].iter().map(String::as_str).collect();
+        // What follows is another program's.
+        let end = own.iter().position(|word| *word == "--");
+        let own = own[..end.unwrap_or(own.len())].to_vec();
+        Some((command(&own)?, own))
+    });
+    let (command, own) = gates.next()?;
     Some(Call {
         phase,
         command,
-        timeout: option(own, "--timeout").and_then(finite),
+        timeout: option(&own, "--timeout").and_then(finite),
         exec_condition: own.contains(&"--exec-condition"),
         ignored: exec.prefixes.ignore_failure,
     })
 }
 
-/// Where the command of `run` begins, or the next command of a script.
-fn is_end(word: &str) -> bool {
-    matches!(word, "--" | ";" | "&&" | "||" | "|")
+fn command(own: &[&str]) -> Option<Command> {
+    own.iter().find_map(|word| match *word {
+        "wait-online" | "--wait-online" => Some(Command::WaitOnline),
+        "check" => Some(Command::Check),
+        "run" => Some(Command::Run),
+        _ => None,
+    })
 }
 
 fn option<'w>(words: &[&'w str], name: &str) -> Option<&'w str> {
@@ -153,65 +157,6 @@ fn option<'w>(words: &[&'w str], name: &str) -> Option<&'w str> {
 /// What is no span is refused by upgrade-gate itself, and no gate at all.
 fn finite(text: &str) -> Option<Duration> {
     text.parse().map_or(Some(Duration::ZERO), Span::finite)
-}
-
-/// Programs that upgrade something over the network, and the words with which they do; any, if there are none.
-const UPGRADES: &[(&str, &[&str])] = &[
-    ("nixos-rebuild", &[]),
-    ("nix-channel", &["--update"]),
-    ("fwupdmgr", &["refresh", "update", "upgrade", "get-updates"]),
-    ("apt-get", &["update", "upgrade", "dist-upgrade"]),
-    ("apt", &["update", "upgrade", "full-upgrade"]),
-    ("apt.systemd.daily", &[]),
-    ("unattended-upgrade", &[]),
-    ("unattended-upgrades", &[]),
-    ("dnf", &["upgrade", "update", "makecache"]),
-    ("dnf-automatic", &[]),
-    ("yum", &["update", "upgrade"]),
-    ("zypper", &["up", "update", "dup", "patch", "refresh"]),
-    ("rpm-ostree", &["upgrade", "update", "rebase"]),
-    ("bootc", &["upgrade", "update", "switch"]),
-    ("transactional-update", &[]),
-    ("flatpak", &["update", "upgrade"]),
-    ("snap", &["refresh"]),
-    ("home-manager", &["switch"]),
-    ("cachix", &["deploy"]),
-    ("comin", &["run"]),
-    ("uupd", &[]),
-    ("ublue-update", &[]),
-    ("topgrade", &[]),
-];
-
-/// Whether this command line is known to upgrade something over the network, or calls itself an upgrade.
-pub(super) fn upgrades(exec: &Exec) -> bool {
-    let words = words(exec);
-    let known = UPGRADES.iter().any(|(name, with)| {
-        arguments(&words, name)
-            .is_some_and(|rest| with.is_empty() || rest.iter().any(|word| with.contains(word)))
-    });
-    known || is_called_upgrade(program(&exec.path))
-}
-
-/// Whether a name has the word `upgrade` in it: `my-upgrade.service`.
-pub(super) fn is_called_upgrade(name: &str) -> bool {
-    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
-    words.any(|word| matches!(word, "upgrade" | "upgrades" | "autoupgrade"))
-}
-
-/// Whether this command line waits for a network in a way of its own, well or not.
-pub(super) fn waits_otherwise(exec: &Exec) -> bool {
-    let words = words(exec);
-    let by_itself = [
-        "systemd-networkd-wait-online",
-        "connmand-wait-online",
-        "ping",
-        "curl",
-        "getent",
-    ];
-    let apt = arguments(&words, "apt-helper").is_some_and(|rest| rest.contains(&"wait-online"));
-    apt || by_itself
-        .iter()
-        .any(|name| arguments(&words, name).is_some())
 }
 
 #[cfg(test)]
@@ -265,35 +210,61 @@ mod tests {
     }
 
     #[test]
-    fn a_script_is_looked_into() {
-        let text = "upgrade-gate wait-online --timeout 5; check && nixos-rebuild switch";
-        let found = call(Phase::Start, &script(text)).unwrap();
-        assert_eq!(found.timeout, Some(Duration::from_secs(5)));
-        assert!(upgrades(&script(text)));
-        assert!(waits_otherwise(&script(
-            "until ping -c1 example.org; do sleep 1; done"
-        )));
+    fn a_call_is_found_behind_wrappers_and_in_scripts() {
+        let shells = [
+            &["/bin/sh", "-c"][..],
+            &["/bin/bash", "-lc"],
+            &["/bin/bash", "-euo", "pipefail", "-c"],
+            &["/usr/bin/env", "A=b", "sh", "-ec"],
+            &["/usr/bin/flock", "-w", "5", "/run/lock", "sh", "-c"],
+            &[
+                "/usr/bin/systemd-inhibit",
+                "--what=sleep",
+                "timeout",
+                "1h",
+                "sh",
+                "-c",
+            ],
+        ];
+        for shell in shells {
+            let text = "upgrade-gate wait-online --timeout 5; exec nixos-rebuild $$X";
+            let argv: Vec<_> = shell
+                .iter()
+                .chain(&[text])
+                .map(|word| (*word).to_owned())
+                .collect();
+            let exec = Exec {
+                path: argv[0].clone(),
+                argv,
+                ..Exec::default()
+            };
+            let found = call(Phase::Start, &exec).unwrap();
+            assert_eq!(found.timeout, Some(Duration::from_secs(5)), "{shell:?}");
+            assert_eq!(
+                arguments(&commands(&exec), "nixos-rebuild").unwrap(),
+                ["$X"]
+            );
+        }
     }
 
     #[test]
-    fn an_upgrade_is_known_by_what_it_does() {
-        for line in [
-            "/usr/bin/fwupdmgr refresh",
-            "/usr/lib/apt/apt.systemd.daily update",
-            "/usr/bin/env nixos-rebuild boot",
-            "/usr/local/bin/my-upgrade",
-            "/nix/store/x-unit-script-nixos-upgrade-start/bin/nixos-upgrade-start",
-        ] {
-            assert!(upgrades(&exec(line)), "{line}");
-        }
-        for line in [
-            "/usr/bin/apt-get autoclean",
-            "/usr/bin/fwupdmgr get-devices",
-            "/lib/systemd/systemd-update-utmp reboot",
-            "/usr/bin/certbot -q renew",
-        ] {
-            assert!(!upgrades(&exec(line)), "{line}");
-        }
+    fn what_the_gate_runs_is_a_command_of_its_own() {
+        let exec = exec("/usr/bin/upgrade-gate run --profile p -- nice apt-get update");
+        assert_eq!(arguments(&commands(&exec), "apt-get").unwrap(), ["update"]);
+        let mut shell = script("upgrade-gate check && nix flake update");
+        shell.prefixes.via_shell = true;
+        shell.argv = [
+            "sh",
+            "upgrade-gate",
+            "check",
+            "&&",
+            "nix",
+            "flake",
+            "update",
+        ]
+        .map(str::to_owned)
+        .into();
+        assert!(call(Phase::Start, &shell).is_some() && commands(&shell).len() == 2);
     }
 
     #[test]
@@ -312,7 +283,7 @@ mod tests {
         fn no_command_line_is_too_odd(words in proptest::collection::vec(".{0,12}", 0..5)) {
             let odd = Exec { path: words.first().cloned().unwrap_or_default(), argv: words, ..Exec::default() };
             let _ = call(Phase::Start, &odd);
-            let _ = upgrades(&odd) || waits_otherwise(&odd);
+            let _ = text(&odd);
         }
     }
 }

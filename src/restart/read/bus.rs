@@ -3,6 +3,7 @@
 //! The calls are pipelined, one for each unit; nothing is cached, and nothing but the unit is loaded.
 
 mod decode;
+mod ignored;
 mod properties;
 mod switch;
 
@@ -19,7 +20,8 @@ use zbus::{Connection, Message, OwnedObjectPath, fdo};
 use self::properties::Properties;
 use super::{All, ReadError, is_template};
 use crate::dbus::systemd1::{Systemd1ManagerProxy, unit_path};
-use crate::restart::unit::{Timer, Unit};
+use crate::files;
+use crate::restart::unit::{Timer, Unit, is_of_boot};
 use crate::restart::version::Version;
 use crate::sources::bus::BusAddress;
 
@@ -44,6 +46,10 @@ pub struct Systemd {
 impl Systemd {
     /// Connects, or says within five seconds why it cannot.
     pub async fn connect(address: BusAddress, root: &Path) -> Result<Self, ReadError> {
+        let no_systemd = |error: &dyn ToString| ReadError::NoSystemd {
+            bus: address.name(),
+            why: properties::one_line(&error.to_string()),
+        };
         let connection = address.connect().await?;
         let name = BusName::try_from(SYSTEMD).map_err(|error| no_systemd(&error))?;
         // Unlike a call to the name itself, this starts nothing.
@@ -127,22 +133,43 @@ impl Systemd {
 
     async fn read(&self, object: &OwnedObjectPath) -> Result<Unit, ReadError> {
         let reply = self.get_all(object).await?;
-        let (mut unit, timers) = {
+        let (mut unit, mut timers) = {
             let body = reply.body();
             let told = Properties::read(&body).map_err(|why| not_told(object, &why))?;
             (decode::unit(&told)?, decode::timers(&told))
         };
         unit.nixos = switch::of(&self.root, &unit);
+        let fragment = unit.fragment.as_deref();
+        unit.ignored = ignored::of(&self.root, &unit.name, fragment, &unit.drop_ins);
+        timers.extend(self.timers_of_targets(&unit).await);
         unit.timers = try_join_all(timers.iter().map(|name| self.timer(name))).await?;
         Ok(unit)
+    }
+
+    /// The timers of the targets that pull it in; those of the boot have none.
+    async fn timers_of_targets(&self, unit: &Unit) -> BTreeSet<String> {
+        let mut timers = BTreeSet::new();
+        let targets = unit.wanted_by.iter();
+        for target in targets.filter(|name| name.ends_with(".target") && !is_of_boot(name)) {
+            // Gone since it was named, perhaps.
+            if let Ok(reply) = self.get_all(&unit_path(target)).await {
+                let body = reply.body();
+                timers.extend(Properties::read(&body).iter().flat_map(decode::timers));
+            }
+        }
+        timers
     }
 
     async fn timer(&self, name: &str) -> Result<Timer, ReadError> {
         let object = unit_path(name);
         let reply = self.get_all(&object).await?;
         let body = reply.body();
-        let timer = Properties::read(&body).map_err(|why| not_told(&object, &why))?;
-        Ok(decode::timer(name, &timer))
+        let told = Properties::read(&body).map_err(|why| not_told(&object, &why))?;
+        let (fragment, drop_ins) = decode::files(&told);
+        Ok(Timer {
+            ignored: ignored::of(&self.root, name, fragment.as_deref(), &drop_ins),
+            ..decode::timer(name, &told)
+        })
     }
 
     async fn get_all(&self, object: &OwnedObjectPath) -> Result<Message, ReadError> {
@@ -162,8 +189,11 @@ fn is_startable(state: &str) -> bool {
     !matches!(state, "masked" | "masked-runtime" | "alias" | "bad")
 }
 
-fn no_systemd(error: &impl ToString) -> ReadError {
-    ReadError::NoSystemd(properties::one_line(&error.to_string()))
+/// The text of a file that systemd has read; nothing, if it is gone or is more than a unit file can be.
+fn text(root: &Path, path: &Path) -> Vec<u8> {
+    const LONGEST: u64 = 4 << 20;
+    let below = root.join(path.strip_prefix("/").unwrap_or(path));
+    files::read(&below, LONGEST).unwrap_or_default()
 }
 
 fn failed(what: &str, error: &impl ToString) -> ReadError {

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::defaults::Defaults;
+use super::keys;
+use super::scope::{Scope, UnitPaths};
 use super::search::{Found, Fragment, Search};
-use super::settings::{Defaults, Settings};
-use super::unit_text::{self, Assignment};
+use super::settings::Settings;
+use super::unit_text::{self, Assignment, Text};
 use crate::restart::surroundings::Surroundings;
 use crate::restart::unit::{Load, Timer, Unit};
 use crate::restart::version::Version;
@@ -16,11 +19,26 @@ pub struct Files {
     root: PathBuf,
     search: Search,
     defaults: Defaults,
-    /// Each timer, and the unit it starts.
-    timers: Vec<(String, Timer)>,
+    timers: Vec<Starter>,
     warnings: Vec<String>,
     /// A drop-in that is read as if it were not there.
     left_out: Option<PathBuf>,
+}
+
+/// A timer, and what it starts.
+#[derive(Debug)]
+struct Starter {
+    timer: Timer,
+    /// A unit, and if that is a target what it pulls in.
+    starts: BTreeSet<String>,
+}
+
+impl Starter {
+    /// Whether it starts this unit, which these others pull in.
+    fn reaches(&self, name: &str, wanted_by: &[String]) -> bool {
+        let targets = wanted_by.iter().filter(|name| name.ends_with(".target"));
+        self.starts.contains(name) || targets.into_iter().any(|name| self.starts.contains(name))
+    }
 }
 
 /// A unit as its files have it.
@@ -35,11 +53,16 @@ pub struct Read {
 }
 
 impl Files {
-    /// The units below `root`, as they are now; `/` for those of this machine.
+    /// The system's units below `root`, as they are now; `/` for those of this machine.
     pub fn below(root: &Path) -> Self {
+        Self::in_paths(root, UnitPaths::of(Scope::System))
+    }
+
+    /// The units below `root` that are in these directories.
+    pub fn in_paths(root: &Path, paths: UnitPaths) -> Self {
         let mut files = Self {
             root: root.to_owned(),
-            search: Search::below(root),
+            search: Search::below(root, paths),
             defaults: Defaults::default(),
             timers: Vec::new(),
             warnings: Vec::new(),
@@ -62,11 +85,14 @@ impl Files {
         &self.warnings
     }
 
-    /// The names of all services and timers; of templates only the instances that have a file of their own.
+    /// The names of all services and timers: of templates the instances that have a file or a link of their own, or a timer.
     pub fn names(&self) -> Vec<String> {
-        let services = self.search.names(".service");
-        let timers = self.search.names(".timer");
-        services.union(&timers).map(ToString::to_string).collect()
+        let services = self.search.names(".service").into_iter();
+        let files = services.chain(self.search.names(".timer"));
+        let started = self.timers.iter().flat_map(|timer| &timer.starts);
+        let started = started.filter(|name| name.ends_with(".service"));
+        let all: BTreeSet<_> = files.chain(started.map(String::as_str)).collect();
+        all.into_iter().map(str::to_owned).collect()
     }
 
     /// A unit by its name or one of its aliases.
@@ -74,6 +100,7 @@ impl Files {
         let found = self.search.find(name);
         let mut settings = self.settings(&found);
         self.add_links(&found.name, &mut settings);
+        settings.surroundings.socket |= self.has_socket(&found.name);
         let (service, refused) = settings.service();
         let is_service = found.name.ends_with(".service");
         let refused = if is_service {
@@ -87,6 +114,7 @@ impl Files {
             Fragment::File(path) => (refused.map_or(Load::Loaded, Load::Refused), Some(path)),
         };
         let transient = Path::new("/run/systemd/transient");
+        let timers = self.timers_of(&found.name, &settings.wanted_by);
         let unit = Unit {
             transient: fragment
                 .as_ref()
@@ -100,15 +128,18 @@ impl Files {
             after: settings.after,
             wanted_by: settings.wanted_by,
             on_failure: settings.on_failure,
+            on_success: settings.on_success,
             nixos: settings.nixos,
             service: is_service.then_some(service),
-            timers: self.timers_of(&found.name),
+            timers,
             name: found.name,
+            ignored: settings.ignored,
         };
+        let ignored = unit.ignored.iter().map(ToString::to_string);
         Read {
+            warnings: ignored.chain(settings.warnings).collect(),
             unit,
             surroundings: settings.surroundings,
-            warnings: settings.warnings,
         }
     }
 
@@ -119,11 +150,7 @@ impl Files {
 
     /// systemd's version, by the name of its library; none if it is not there.
     pub fn version(&self) -> Option<Version> {
-        let dirs = ["usr/lib", "usr/lib64", "lib"].map(|dir| self.root.join(dir));
-        let multiarch = dirs.iter().flat_map(|dir| subdirectories(dir));
-        let all = dirs.iter().cloned().chain(multiarch);
-        let mut versions = all.filter_map(|dir| library_version(&dir.join("systemd")));
-        versions.next()
+        version_below(&self.root)
     }
 
     fn counting(&self, drop_ins: Vec<PathBuf>) -> Vec<PathBuf> {
@@ -141,29 +168,19 @@ impl Files {
         };
         let drop_ins = self.counting(found.drop_ins.clone());
         for path in std::iter::once(fragment).chain(&drop_ins) {
-            let shown = path.display().to_string();
-            let (assignments, warnings) = self.assignments(path);
-            settings.warnings.extend(warnings);
-            for assignment in &assignments {
-                settings.assign(assignment, &shown);
+            match self.text(path) {
+                Ok(text) => settings.follow(&text, &path.to_string_lossy(), path != fragment),
+                Err(warning) => settings.warnings.push(warning),
             }
         }
         settings
     }
 
-    fn assignments(&self, path: &Path) -> (Vec<Assignment>, Vec<String>) {
-        match self.search.read(path) {
-            Ok(bytes) => {
-                let text = unit_text::parse(&bytes);
-                let warnings = text.warnings.iter();
-                let warnings = warnings.map(|warning| format!("{}:{warning}", path.display()));
-                (text.assignments, warnings.collect())
-            }
-            Err(error) => {
-                let warning = format!("{}: cannot be read: {error}", path.display());
-                (Vec::new(), vec![warning])
-            }
-        }
+    /// The text of a file, or why it cannot be read.
+    fn text(&self, path: &Path) -> Result<Text, String> {
+        let read = self.search.read(path);
+        let text = read.map(|bytes| unit_text::parse(&bytes));
+        text.map_err(|error| format!("{}: cannot be read: {error}", path.display()))
     }
 
     fn add_links(&self, name: &str, settings: &mut Settings) {
@@ -179,47 +196,102 @@ impl Files {
         add(&mut settings.requires, self.search.linked(name, "requires"));
     }
 
-    fn timers_of(&self, name: &str) -> Vec<Timer> {
-        let own = self
-            .timers
-            .iter()
-            .filter(|(starts, timer)| starts == name || timer.name == name);
-        own.map(|(_, timer)| timer.clone()).collect()
+    /// Whether there is a socket unit of its name, which starts it; of a template's instances it may be one for all.
+    fn has_socket(&self, name: &str) -> bool {
+        let Some(stem) = name.strip_suffix(".service") else {
+            return false;
+        };
+        let prefix = stem.split_once('@').map_or(stem, |(prefix, _)| prefix);
+        let sockets = [stem, prefix].map(|stem| format!("{stem}.socket"));
+        let found = sockets.iter().map(|socket| self.search.find(socket));
+        found
+            .into_iter()
+            .any(|found| matches!(found.fragment, Fragment::File(_)))
     }
 
-    fn read_timers(&self) -> Vec<(String, Timer)> {
-        let names = self.search.names(".timer");
-        let found = names.into_iter().map(|name| self.search.find(name));
-        let files = found.filter(|found| matches!(found.fragment, Fragment::File(_)));
-        files
-            .map(|found| {
-                let settings = self.settings(&found);
-                let own = format!("{}.service", found.name.trim_end_matches(".timer"));
-                (settings.triggers.unwrap_or(own), settings.timer)
-            })
-            .collect()
+    fn timers_of(&self, name: &str, wanted_by: &[String]) -> Vec<Timer> {
+        // Of an instance that nobody has enabled the timer is looked at as well: so is that of any other unit.
+        let own = name.strip_suffix(".service");
+        let own = own.map(|stem| format!("{stem}.timer"));
+        let is_read = |own: &String| self.timers.iter().any(|timer| timer.timer.name == *own);
+        let unread = own.filter(|own| own.contains('@') && !is_read(own));
+        let unread: Vec<_> = unread
+            .and_then(|own| self.timer(&own))
+            .into_iter()
+            .collect();
+        let all = self.timers.iter().chain(&unread);
+        let starters =
+            all.filter(|timer| timer.reaches(name, wanted_by) || timer.timer.name == name);
+        starters.map(|timer| timer.timer.clone()).collect()
+    }
+
+    fn read_timers(&self) -> Vec<Starter> {
+        let names = self.search.names(".timer").into_iter();
+        names.filter_map(|name| self.timer(name)).collect()
+    }
+
+    fn timer(&self, name: &str) -> Option<Starter> {
+        let found = self.search.find(name);
+        if !matches!(found.fragment, Fragment::File(_)) {
+            return None;
+        }
+        let settings = self.settings(&found);
+        Some(Starter {
+            starts: self.started(settings.timer.starts()),
+            timer: Timer {
+                ignored: settings.ignored,
+                ..settings.timer.timer()
+            },
+        })
+    }
+
+    /// A unit and, if it is a target, what it pulls in.
+    fn started(&self, name: String) -> BTreeSet<String> {
+        let mut started = BTreeSet::new();
+        if name.ends_with(".target") {
+            let mut target = self.settings(&self.search.find(&name));
+            self.add_links(&name, &mut target);
+            started.extend(target.wants);
+            started.extend(target.requires);
+        }
+        started.insert(name);
+        started
     }
 
     fn read_defaults(&mut self) {
         for path in self.search.configuration() {
-            let (assignments, warnings) = self.assignments(&path);
-            self.warnings.extend(warnings);
-            for assignment in assignments
-                .iter()
-                .filter(|found| found.section == "Manager")
-            {
-                if !self.defaults.assign(assignment) {
-                    let Assignment {
-                        key, value, line, ..
-                    } = assignment;
-                    let file = path.display();
-                    self.warnings.push(format!(
-                        "{file}:{line}: ignored, as {value:?} is no value of {key}="
-                    ));
-                }
+            match self.text(&path) {
+                Ok(text) => self.follow_configuration(&text, &path),
+                Err(warning) => self.warnings.push(warning),
             }
         }
     }
+
+    fn follow_configuration(&mut self, text: &Text, path: &Path) {
+        let file = path.display();
+        let lines = text.ignored.iter().chain(&text.broken);
+        self.warnings
+            .extend(lines.map(|(line, why)| format!("{file}:{line}: {why}")));
+        let of_manager = |found: &&Assignment| found.section == "Manager";
+        for Assignment {
+            key, value, line, ..
+        } in text.assignments.iter().filter(of_manager)
+        {
+            if !self.defaults.assign(key, value) {
+                let why = keys::not_parsed(key, value);
+                self.warnings.push(format!("{file}:{line}: {why}"));
+            }
+        }
+    }
+}
+
+/// The version of the systemd below a root directory.
+pub fn version_below(root: &Path) -> Option<Version> {
+    let dirs = ["usr/lib", "usr/lib64", "lib"].map(|dir| root.join(dir));
+    let multiarch = dirs.iter().flat_map(|dir| subdirectories(dir));
+    let all = dirs.iter().cloned().chain(multiarch);
+    let mut versions = all.filter_map(|dir| library_version(&dir.join("systemd")));
+    versions.next()
 }
 
 fn subdirectories(dir: &Path) -> Vec<PathBuf> {

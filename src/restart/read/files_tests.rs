@@ -1,5 +1,8 @@
 //! Units from files, in a root of their own.
 
+#[path = "surroundings_tests.rs"]
+mod surroundings;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -8,6 +11,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::restart::unit::{Kind, Restart};
+
+#[path = "files_tests/timers.rs"]
+mod timers;
 
 const LIB: &str = "usr/lib/systemd/system";
 const ETC: &str = "etc/systemd/system";

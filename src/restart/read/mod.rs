@@ -1,10 +1,15 @@
 //! Units as systemd has them: asked for over D-Bus, or read from the files below a root directory.
 
 pub mod bus;
+mod calendar;
 mod chroot;
+mod defaults;
 pub mod files;
+mod keys;
+pub mod scope;
 mod search;
 mod settings;
+mod timers;
 mod unit_text;
 mod values;
 
@@ -14,17 +19,19 @@ use std::path::{Path, PathBuf};
 
 use self::bus::Systemd;
 use self::files::Files;
+use self::scope::{Scope, UnitPaths};
 use super::unit::{Load, Unit};
 use super::version::Version;
 use crate::sources::bus::{BusAddress, ConnectError};
 
 /// Where units are read from.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Source {
-    /// The systemd that runs.
+    /// The systemd that runs, the system's or the user's.
     Systemd(Systemd),
     /// The unit files below a root directory.
-    Files(Files),
+    Files(Box<Files>),
 }
 
 /// Every service that there is.
@@ -39,15 +46,32 @@ pub struct All {
 }
 
 impl Source {
-    /// The files below `root`, or, without one, systemd.
-    pub async fn open(root: Option<&Path>) -> Result<Self, ReadError> {
+    /// The files below `root`, or, without one, systemd; nobody but the files knows what is there for all users.
+    pub async fn open(root: Option<&Path>, scope: Scope) -> Result<Self, ReadError> {
+        let bus = match scope {
+            Scope::System => BusAddress::system(),
+            Scope::User => BusAddress::user(),
+            Scope::Global => return Self::files(root.unwrap_or(Path::new("/")), scope),
+        };
         match root {
-            None => Systemd::connect(BusAddress::system(), Path::new("/"))
+            None => Systemd::connect(bus, Path::new("/"))
                 .await
                 .map(Self::Systemd),
-            Some(root) if root.is_dir() => Ok(Self::Files(Files::below(root))),
-            Some(root) => Err(ReadError::NoRoot(root.to_owned())),
+            Some(root) => Self::files(root, scope),
         }
+    }
+
+    fn files(root: &Path, scope: Scope) -> Result<Self, ReadError> {
+        if !root.is_dir() {
+            return Err(ReadError::NoRoot(root.to_owned()));
+        }
+        let files = Files::in_paths(root, UnitPaths::of(scope));
+        Ok(Self::Files(Box::new(files)))
+    }
+
+    /// Whether the systemd that runs is asked.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Systemd(_))
     }
 
     /// systemd's version; none if no file tells it.
@@ -75,6 +99,23 @@ impl Source {
     }
 }
 
+/// The service in a file, and in its drop-ins and timers next to it, wherever that is; of a template an instance.
+pub fn unit_in_file(path: &Path) -> Result<Unit, ReadError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if !name.ends_with(".service") {
+        return Err(ReadError::NoServiceFile(path.to_owned()));
+    }
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let dir = parent.unwrap_or(Path::new(".")).canonicalize();
+    let dir = dir
+        .ok()
+        .filter(|dir| dir.join(&*name).symlink_metadata().is_ok());
+    let dir = dir.ok_or_else(|| ReadError::NoFile(path.to_owned()))?;
+    let files = Files::in_paths(Path::new("/"), UnitPaths::only(&dir));
+    // As systemd-analyze verify names it.
+    Ok(files.unit(&name.replacen("@.", "@i.", 1)).unit)
+}
+
 fn all_of(files: &Files) -> All {
     let names = files.names().into_iter();
     let services = names.filter(|name| name.ends_with(".service"));
@@ -95,8 +136,13 @@ pub enum ReadError {
     #[error("{0}; {INSTEAD}")]
     Bus(Box<ConnectError>),
     /// The bus is there, and systemd is not on it.
-    #[error("systemd is not on the system bus: {0}; {INSTEAD}")]
-    NoSystemd(String),
+    #[error("systemd is not on the {bus}: {why}; {INSTEAD}")]
+    NoSystemd {
+        /// `system bus` or `user bus`.
+        bus: &'static str,
+        /// What the bus answered.
+        why: String,
+    },
     /// systemd refuses, or does not answer.
     #[error("failed to {what}: {why}; {INSTEAD}")]
     Failed {
@@ -108,6 +154,12 @@ pub enum ReadError {
     /// The root directory is none.
     #[error("there is no directory {}; --root wants one with etc/systemd and usr/lib/systemd in it", .0.display())]
     NoRoot(PathBuf),
+    /// A path of a file that is not there.
+    #[error("there is no file {}", .0.display())]
+    NoFile(PathBuf),
+    /// A path of something else.
+    #[error("{} is not a service unit file; its name ends in .service", .0.display())]
+    NoServiceFile(PathBuf),
     /// No unit has such a name.
     #[error("{name:?} is no name of a unit: {why}")]
     Name {

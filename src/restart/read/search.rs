@@ -5,36 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::chroot;
-
-/// Where system units are looked for, the most important directory first.
-const SEARCH_PATH: &[&str] = &[
-    "/etc/systemd/system.control",
-    "/run/systemd/system.control",
-    "/run/systemd/transient",
-    "/run/systemd/generator.early",
-    "/etc/systemd/system",
-    "/etc/systemd/system.attached",
-    "/run/systemd/system",
-    "/run/systemd/system.attached",
-    "/run/systemd/generator",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-    "/run/systemd/generator.late",
-];
-
-/// Where the manager's own configuration is looked for, the most important directory first.
-const CONFIGURATION: &[&str] = &[
-    "/etc/systemd",
-    "/run/systemd",
-    "/usr/local/lib/systemd",
-    "/usr/lib/systemd",
-];
+use super::scope::UnitPaths;
 
 /// All names in the search path, as they were when it was read.
 #[derive(Debug)]
 pub(super) struct Search {
     root: PathBuf,
+    paths: UnitPaths,
     /// The directories that are there, and what lies in them.
     dirs: Vec<(PathBuf, BTreeSet<String>)>,
     /// The links in `.wants` and `.requires` directories.
@@ -73,17 +50,18 @@ pub(super) struct Found {
 }
 
 impl Search {
-    pub(super) fn below(root: &Path) -> Self {
+    pub(super) fn below(root: &Path, paths: UnitPaths) -> Self {
         let mut real = BTreeSet::new();
-        let dirs = SEARCH_PATH.iter().filter_map(|dir| {
-            let resolved = chroot::resolve(root, Path::new(dir))?;
+        let dirs = paths.search.iter().filter_map(|dir| {
+            let resolved = chroot::resolve(root, dir)?;
             let names = list(&chroot::outside(root, &resolved));
             // /lib is often /usr/lib.
-            (!names.is_empty() && real.insert(resolved)).then(|| (PathBuf::from(dir), names))
+            (!names.is_empty() && real.insert(resolved)).then(|| (dir.clone(), names))
         });
         let mut search = Self {
             dirs: dirs.collect(),
             root: root.to_owned(),
+            paths,
             links: Vec::new(),
             aliases: BTreeMap::new(),
         };
@@ -92,13 +70,14 @@ impl Search {
         search
     }
 
-    /// The names of all units that end in `suffix` and can be loaded: templates only as instances.
+    /// The names of all units that end in `suffix` and can be loaded: of templates the instances that have a file or a link
+    /// of their own.
     pub(super) fn names(&self, suffix: &str) -> BTreeSet<&str> {
-        let all = self.dirs.iter().flat_map(|(_, names)| names);
-        let with_suffix = all.filter(|name| name.ends_with(suffix));
-        with_suffix
-            .filter(|name| !name.contains("@."))
-            .map(String::as_str)
+        let files = self.dirs.iter().flat_map(|(_, names)| names);
+        let links = self.links.iter().map(|link| &link.name);
+        let instances = links.filter(|name| self.entry(name).is_some());
+        let all = files.chain(instances).map(String::as_str);
+        all.filter(|name| name.ends_with(suffix) && !name.contains("@."))
             .collect()
     }
 
@@ -125,21 +104,27 @@ impl Search {
         links.map(|link| link.name.clone()).collect()
     }
 
-    /// system.conf and its drop-ins, in the order in which later ones win (systemd-system.conf(5)).
+    /// system.conf (or user.conf) and its drop-ins, in the order in which later ones win (systemd-system.conf(5)).
     pub(super) fn configuration(&self) -> Vec<PathBuf> {
-        let dirs = CONFIGURATION.iter().map(PathBuf::from);
-        let mains = dirs.clone().map(|dir| dir.join("system.conf"));
-        let main = mains.into_iter().find(|path| self.is_there(path));
+        let name = self.paths.configuration_name;
+        let dirs = self.paths.configuration.iter();
+        let mut mains = dirs.clone().map(|dir| dir.join(name));
+        let main = mains.find(|path| self.is_there(path));
         let mut drop_ins = BTreeMap::new();
-        for dir in dirs.map(|dir| dir.join("system.conf.d")) {
+        for dir in dirs.map(|dir| dir.join(format!("{name}.d"))) {
             self.add_conf_files(&dir, &mut drop_ins);
         }
         main.into_iter().chain(drop_ins.into_values()).collect()
     }
 
-    /// The bytes of a file of the search path.
+    /// The bytes of a file of the search path; no unit file is longer than this, a mistake may be.
     pub(super) fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        fs::read(self.outside(path))
+        let path = self.outside(path);
+        // The link of a drop-in that is masked.
+        if path == Path::new("/dev/null") {
+            return Ok(Vec::new());
+        }
+        crate::files::read(&path, 4 << 20)
     }
 
     /// Follows aliases to the unit's own name and its file.

@@ -3,52 +3,20 @@
 //! As systemd: a list grows and is reset by an empty assignment, anything else is replaced, a value that cannot be
 //! read is left out with a warning.
 
-use std::time::Duration;
-
-use super::unit_text::Assignment;
+use super::defaults::{Defaults, set};
+use super::keys;
+use super::timers::TimerSettings;
+use super::unit_text::{Assignment, Text};
 use super::values::{
-    add_exit_status, boolean, kind, restart, restart_mode, specifiers, time_span, timeout,
+    add_exit_status, boolean, is_output, is_unit_name, kind, notify_access, restart, restart_mode,
+    specifiers, time_span, timeout, unsigned,
 };
 use crate::restart::exec_line;
 use crate::restart::surroundings::Surroundings;
 use crate::restart::unit::{
-    ExitStatuses, Kind, Restart, RestartMode, Service, Span, StartLimit, Switch, Timer,
+    ExitStatuses, Ignored, Kind, Restart, Service, Span, StartLimit, Switch,
 };
-
-/// `DefaultTimeoutStartSec=` and its like, from systemd-system.conf(5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Defaults {
-    pub(super) start_limit: StartLimit,
-    pub(super) timeout_start: Span,
-    pub(super) restart_delay: Span,
-}
-
-impl Default for Defaults {
-    fn default() -> Self {
-        Self {
-            start_limit: StartLimit::DEFAULT,
-            timeout_start: Some(Duration::from_secs(90)),
-            restart_delay: Some(Duration::from_millis(100)),
-        }
-    }
-}
-
-impl Defaults {
-    /// Follows a line of system.conf; false if its value cannot be read.
-    pub(super) fn assign(&mut self, assignment: &Assignment) -> bool {
-        let value = assignment.value.as_str();
-        let limit = &mut self.start_limit;
-        match assignment.key.as_str() {
-            "DefaultStartLimitIntervalSec" | "DefaultStartLimitInterval" => {
-                set(&mut limit.interval, time_span(value))
-            }
-            "DefaultStartLimitBurst" => set(&mut limit.burst, value.parse().ok()),
-            "DefaultTimeoutStartSec" => set(&mut self.timeout_start, timeout(value)),
-            "DefaultRestartSec" => set(&mut self.restart_delay, time_span(value)),
-            _ => true,
-        }
-    }
-}
+use crate::restart::version::Version;
 
 /// What the assignments so far make of a unit.
 #[derive(Debug)]
@@ -60,13 +28,15 @@ pub(super) struct Settings {
     pub(super) after: Vec<String>,
     pub(super) wanted_by: Vec<String>,
     pub(super) on_failure: Vec<String>,
+    pub(super) on_success: Vec<String>,
     pub(super) nixos: Switch,
     pub(super) surroundings: Surroundings,
-    pub(super) timer: Timer,
-    /// `Unit=` of a timer.
-    pub(super) triggers: Option<String>,
+    pub(super) timer: TimerSettings,
     /// Why systemd refuses the unit.
     pub(super) refused: Option<String>,
+    /// What is left out of its files.
+    pub(super) ignored: Vec<Ignored>,
+    /// What else systemd warns of.
     pub(super) warnings: Vec<String>,
     service: Service,
     kind: Option<Kind>,
@@ -87,13 +57,14 @@ impl Settings {
             after: Vec::new(),
             wanted_by: Vec::new(),
             on_failure: Vec::new(),
+            on_success: Vec::new(),
             nixos: Switch::default(),
             surroundings: Surroundings::default(),
-            timer: timer(unit),
-            triggers: None,
+            timer: TimerSettings::new(unit),
             refused: None,
+            ignored: Vec::new(),
             warnings: Vec::new(),
-            service: service(defaults),
+            service: defaults.service(),
             kind: None,
             timeout_start: None,
             default_timeout: defaults.timeout_start,
@@ -102,21 +73,73 @@ impl Settings {
         }
     }
 
-    /// Follows one more line of `file`.
-    pub(super) fn assign(&mut self, assignment: &Assignment, file: &str) {
-        let value = assignment.value.as_str();
-        let understood = match assignment.section.as_str() {
-            "Unit" => self.assign_unit(&assignment.key, value),
-            "Service" => self.assign_service(&assignment.key, value, assignment.line, file),
-            "Timer" => self.assign_timer(&assignment.key, value),
-            "Install" => self.assign_install(&assignment.key, value),
+    /// Follows the text of one more file. A drop-in is read up to what breaks it; a unit's own file is refused.
+    pub(super) fn follow(&mut self, text: &Text, file: &str, is_drop_in: bool) {
+        let before = self.ignored.len();
+        for (line, why) in &text.ignored {
+            self.ignore(file, *line, why.clone(), None);
+        }
+        for (line, name) in &text.sections {
+            if let Some(why) = keys::unknown_section(&self.unit, name) {
+                self.ignore(file, *line, why, None);
+            }
+        }
+        for assignment in &text.assignments {
+            self.assign(assignment, file);
+        }
+        match &text.broken {
+            Some((line, why)) if is_drop_in => {
+                let why = format!("{why}, ignoring the rest of the file");
+                self.ignore(file, *line, why, None);
+            }
+            Some((line, why)) => self.refused = Some(format!("{file}:{line}: {why}")),
+            None => {}
+        }
+        self.ignored[before..].sort_by_key(|ignored| ignored.line);
+    }
+
+    fn ignore(&mut self, file: &str, line: usize, why: String, since: Option<Version>) {
+        let file = file.to_owned();
+        self.ignored.push(Ignored {
+            file,
+            line,
+            why,
+            since,
+        });
+    }
+
+    fn assign(&mut self, assignment: &Assignment, file: &str) {
+        let Assignment {
+            section,
+            key,
+            value,
+            line,
+        } = assignment;
+        if let Some(why) = keys::unknown_key(section, key) {
+            return self.ignore(file, *line, why, None);
+        }
+        let understood = match section.as_str() {
+            "Unit" => self.assign_unit(key, value),
+            "Service" => self.assign_service(key, value, *line, file),
+            "Timer" => self.timer.assign(key, value),
+            "Install" => self.assign_install(key, value),
             _ => true,
         };
-        if !understood {
-            self.warnings.push(format!(
-                "{file}:{}: ignored, as {value:?} is no value of {}=",
-                assignment.line, assignment.key
-            ));
+        let bad = match section.as_str() {
+            "Unit" if keys::is_dependency(key) => not_names(value, &self.unit),
+            _ if key.ends_with("ExitStatus") => not_statuses(value),
+            _ if understood => String::new(),
+            _ => value.clone(),
+        };
+        if key == "DynamicUser" && !understood {
+            // Not to run as root what is meant to run as nobody.
+            self.refused = Some(format!("{file}:{line}: {key}={value} is not a boolean"));
+        } else if !understood || !bad.is_empty() {
+            self.ignore(file, *line, keys::not_parsed(key, &bad), None);
+        }
+        if let Some(since) = keys::since(key, value) {
+            let why = format!("{key}={value} is known from {since} on, ignoring");
+            self.ignore(file, *line, why, Some(since));
         }
     }
 
@@ -126,11 +149,14 @@ impl Settings {
             "StartLimitIntervalSec" | "StartLimitInterval" => {
                 return set(&mut limit.interval, time_span(value));
             }
-            "StartLimitBurst" => return set(&mut limit.burst, value.parse().ok()),
+            "StartLimitBurst" => return set(&mut limit.burst, unsigned(value)),
             "Requires" | "Requisite" | "BindsTo" => names(&mut self.requires, value, &self.unit),
             "Wants" => names(&mut self.wants, value, &self.unit),
             "After" => names(&mut self.after, value, &self.unit),
             "OnFailure" => names(&mut self.on_failure, value, &self.unit),
+            "OnSuccess" => names(&mut self.on_success, value, &self.unit),
+            "SuccessAction" => self.surroundings.success_action = !matches!(value, "" | "none"),
+            "Before" => self.surroundings.before |= names_more_than_shutdown(value),
             _ => return self.assign_nixos(key, value),
         }
         true
@@ -146,21 +172,8 @@ impl Settings {
     }
 
     fn assign_install(&mut self, key: &str, value: &str) -> bool {
-        if matches!(key, "WantedBy" | "RequiredBy") {
+        if matches!(key, "WantedBy" | "RequiredBy" | "UpheldBy") {
             names(&mut self.wanted_by, value, &self.unit);
-        }
-        true
-    }
-
-    fn assign_timer(&mut self, key: &str, value: &str) -> bool {
-        let timer = &mut self.timer;
-        match key {
-            "OnCalendar" => timer.calendar = !value.is_empty(),
-            "Persistent" => return set(&mut timer.persistent, boolean(value)),
-            "RandomizedDelaySec" => return set(&mut timer.randomized_delay, time_span(value)),
-            "WakeSystem" => return set(&mut timer.wake_system, boolean(value)),
-            "Unit" => self.triggers = Some(specifiers(value, &self.unit)),
-            _ => {}
         }
         true
     }
@@ -168,25 +181,25 @@ impl Settings {
     fn assign_service(&mut self, key: &str, value: &str, line: usize, file: &str) -> bool {
         let service = &mut self.service;
         match key {
-            "ExecCondition" | "ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecStop" => {
+            "ExecCondition" | "ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecStop"
+            | "ExecStopPost" => {
                 self.assign_exec(key, value, line, file);
                 true
             }
             "Type" => set_some(&mut self.kind, kind(value)),
+            "StartLimitInterval" => set(&mut self.start_limit.interval, time_span(value)),
+            "StartLimitBurst" => set(&mut self.start_limit.burst, unsigned(value)),
             "Restart" => set(&mut service.restart, restart(value)),
             "RestartMode" => set(&mut service.restart_mode, restart_mode(value)),
             "RestartSec" => set(&mut service.restart_delay, time_span(value)),
-            "RestartSteps" => set(&mut service.restart_steps, value.parse().ok()),
+            "RestartSteps" => set(&mut service.restart_steps, unsigned(value)),
             "RestartMaxDelaySec" => set(&mut service.restart_max_delay, time_span(value)),
             "TimeoutStartSec" | "TimeoutSec" => set_some(&mut self.timeout_start, timeout(value)),
             "RuntimeMaxSec" => set(&mut service.runtime_max, time_span(value)),
             "SuccessExitStatus" => statuses(&mut service.success, value),
             "RestartPreventExitStatus" => statuses(&mut service.prevent, value),
             "RestartForceExitStatus" => statuses(&mut service.force, value),
-            "NotifyAccess" => {
-                service.may_notify = matches!(value, "main" | "exec" | "all");
-                service.may_notify || value == "none"
-            }
+            "NotifyAccess" => set(&mut service.may_notify, notify_access(value)),
             "RemainAfterExit" => set(&mut service.remain_after_exit, boolean(value)),
             _ => self.assign_execution(key, value),
         }
@@ -198,16 +211,24 @@ impl Settings {
         match key {
             "User" => service.user = specifiers(value, &self.unit),
             "DynamicUser" => return set(&mut service.dynamic_user, boolean(value)),
+            "StandardOutput" if !is_output(value) => return false,
             "StandardOutput" => value.clone_into(&mut service.standard_output),
             "BusName" => self.bus_name = !value.is_empty(),
             "PrivateNetwork" => return set(&mut around.own_network, boolean(value)),
             "NetworkNamespacePath" => around.own_network |= !value.is_empty(),
             "RootDirectory" | "RootImage" => around.own_root = !matches!(value, "" | "/"),
+            "ProtectSystem" if !matches!(value, "full" | "strict") => {
+                around.read_only &= boolean(value).is_none();
+                return boolean(value).is_some();
+            }
             "ProtectSystem" => around.read_only = value == "strict",
             "RuntimeDirectory" => around.runtime_directory = !value.is_empty(),
             "StateDirectory" => around.state_directory = !value.is_empty(),
             "RestrictAddressFamilies" => around.families.assign(value),
+            "Sockets" => around.socket |= !value.is_empty(),
+            "WatchdogSec" => around.watchdog = timeout(value).flatten().is_some(),
             "IPAddressDeny" => around.addresses_denied = !value.is_empty(),
+            _ if around.environment.assign(key, value) => {}
             _ => return self.assign_nixos(key, value),
         }
         true
@@ -215,13 +236,17 @@ impl Settings {
 
     fn assign_exec(&mut self, key: &str, value: &str, line: usize, file: &str) {
         let parsed = exec_line::parse(value);
-        let warnings = parsed.warnings.into_iter();
-        self.warnings
-            .extend(warnings.map(|warning| format!("{file}:{line}: {key}=: {warning}")));
+        let reset = value.is_empty();
+        if let Some(why) = keys::misread_command(key, &parsed).filter(|_| !reset) {
+            self.ignore(file, line, why, None);
+        } else {
+            let warnings = parsed.warnings.into_iter();
+            self.warnings
+                .extend(warnings.map(|warning| format!("{file}:{line}: {key}=: {warning}")));
+        }
         if let Some(why) = parsed.refused {
             self.refused = Some(format!("{file}:{line}: {key}=: {why}"));
         }
-        let reset = value.is_empty();
         let service = &mut self.service;
         let list = match key {
             "ExecCondition" => &mut service.exec_condition,
@@ -229,6 +254,11 @@ impl Settings {
             "ExecStart" => &mut service.exec_start,
             "ExecStop" => {
                 self.stops = !reset;
+                self.surroundings.stop = !reset;
+                return;
+            }
+            "ExecStopPost" => {
+                self.surroundings.stop_post = !reset;
                 return;
             }
             _ => {
@@ -276,13 +306,15 @@ impl Settings {
     /// What systemd checks when all of a service is read.
     fn verify(&self, service: &Service) -> Option<String> {
         let oneshot = service.kind == Kind::Oneshot;
+        // A service may consist of it.
+        let acts = self.surroundings.success_action;
         let restarts_good = matches!(service.restart, Restart::Always | Restart::OnSuccess);
         let why = match service.exec_start.len() {
-            0 if !self.stops && !oneshot => "it has no ExecStart=",
-            0 if !self.stops && !service.remain_after_exit => {
-                "it has neither ExecStart= nor ExecStop="
+            0 if !self.stops && !acts => "it has neither ExecStart= nor ExecStop=",
+            0 if !oneshot => "it has no ExecStart=, and is not of Type=oneshot",
+            0 if !service.remain_after_exit && !acts => {
+                "it has no ExecStart=, and no RemainAfterExit=yes"
             }
-            0 if !oneshot && !service.remain_after_exit => "it has no ExecStart=",
             2.. if !oneshot => "it has more than one ExecStart=, which is for Type=oneshot only",
             _ if oneshot && restarts_good => {
                 "Restart=always and on-success are not for Type=oneshot"
@@ -296,14 +328,6 @@ impl Settings {
     }
 }
 
-fn set<T>(place: &mut T, value: Option<T>) -> bool {
-    let understood = value.is_some();
-    if let Some(value) = value {
-        *place = value;
-    }
-    understood
-}
-
 fn set_some<T>(place: &mut Option<T>, value: Option<T>) -> bool {
     let understood = value.is_some();
     *place = value.or(place.take());
@@ -313,11 +337,35 @@ fn set_some<T>(place: &mut Option<T>, value: Option<T>) -> bool {
 /// Adds the names of units; an empty list resets nothing here, systemd.unit(5).
 fn names(list: &mut Vec<String>, value: &str, unit: &str) {
     let names = value.split_whitespace().map(|name| specifiers(name, unit));
-    for name in names {
+    for name in names.filter(|name| is_unit_name(name)) {
         if !list.contains(&name) {
             list.push(name);
         }
     }
+}
+
+fn names_more_than_shutdown(value: &str) -> bool {
+    let mut names = value.split_whitespace();
+    names.any(|name| name != "shutdown.target")
+}
+
+/// What systemd leaves out of a list of units.
+fn not_names(value: &str, unit: &str) -> String {
+    let words = value.split_whitespace();
+    let bad: Vec<_> = words
+        .filter(|word| !is_unit_name(&specifiers(word, unit)))
+        .collect();
+    bad.join(" ")
+}
+
+/// What systemd leaves out of a list of exit statuses.
+fn not_statuses(value: &str) -> String {
+    let mut scratch = ExitStatuses::default();
+    let words = value.split_whitespace();
+    let bad: Vec<_> = words
+        .filter(|word| !add_exit_status(&mut scratch, word))
+        .collect();
+    bad.join(" ")
 }
 
 fn statuses(list: &mut ExitStatuses, value: &str) -> bool {
@@ -327,38 +375,4 @@ fn statuses(list: &mut ExitStatuses, value: &str) -> bool {
     // One bad word does not spoil the others.
     let words = value.split_whitespace();
     words.filter(|word| !add_exit_status(list, word)).count() == 0
-}
-
-fn timer(name: &str) -> Timer {
-    Timer {
-        name: name.to_owned(),
-        calendar: false,
-        persistent: false,
-        randomized_delay: Some(Duration::ZERO),
-        wake_system: false,
-    }
-}
-
-fn service(defaults: &Defaults) -> Service {
-    Service {
-        kind: Kind::Simple,
-        exec_condition: Vec::new(),
-        exec_start_pre: Vec::new(),
-        exec_start: Vec::new(),
-        restart: Restart::No,
-        restart_delay: defaults.restart_delay,
-        restart_steps: 0,
-        restart_max_delay: None,
-        restart_mode: RestartMode::Normal,
-        success: ExitStatuses::default(),
-        prevent: ExitStatuses::default(),
-        force: ExitStatuses::default(),
-        timeout_start: defaults.timeout_start,
-        runtime_max: None,
-        may_notify: false,
-        remain_after_exit: false,
-        user: String::new(),
-        dynamic_user: false,
-        standard_output: "journal".to_owned(),
-    }
 }

@@ -17,11 +17,15 @@ pub(super) struct Assignment {
 #[derive(Debug, Default)]
 pub(super) struct Text {
     pub(super) assignments: Vec<Assignment>,
-    /// `3: no "=" …`: the line's number and what is wrong with it.
-    pub(super) warnings: Vec<String>,
+    /// The headers of its sections, and their lines.
+    pub(super) sections: Vec<(usize, String)>,
+    /// Lines that are left out: their numbers, and what is wrong with them.
+    pub(super) ignored: Vec<(usize, String)>,
+    /// The line at which systemd stops reading the file, and why.
+    pub(super) broken: Option<(usize, String)>,
 }
 
-/// Reads a unit file. Bytes that are not UTF-8 spoil their line only.
+/// Reads a unit file, as far as systemd does.
 pub(super) fn parse(bytes: &[u8]) -> Text {
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -42,6 +46,9 @@ pub(super) fn parse(bytes: &[u8]) -> Text {
         }
         parsed.line(joined.trim_matches(BLANK), last, &mut section);
         joined.clear();
+        if parsed.broken.is_some() {
+            return parsed;
+        }
     }
     parsed.line(joined.trim_matches(BLANK), last, &mut section);
     parsed
@@ -57,34 +64,53 @@ fn ends_escaped(line: &str) -> bool {
 
 impl Text {
     fn line(&mut self, line: &str, number: usize, section: &mut Option<String>) {
-        let problem = if line.is_empty() {
+        if line.is_empty() {
             return;
-        } else if line.contains(char::REPLACEMENT_CHARACTER) {
-            "it is not UTF-8"
-        } else if let Some(name) = line.strip_prefix('[') {
-            if let Some(name) = name.strip_suffix(']') {
-                *section = Some(name.to_owned());
-                return;
-            }
-            "the section's name is not closed"
+        }
+        if line.contains(char::REPLACEMENT_CHARACTER) {
+            self.broken = Some((number, format!("the line is not UTF-8: {line}")));
+        } else if line.starts_with('[') {
+            *section = self.section(line, number);
         } else {
-            match (&section, line.split_once('=')) {
-                (Some(section), Some((key, value))) => {
-                    self.assignments.push(Assignment {
-                        section: section.clone(),
-                        key: key.trim_end_matches(BLANK).to_owned(),
-                        value: value.trim_start_matches(BLANK).to_owned(),
-                        line: number,
-                    });
-                    return;
-                }
-                (None, _) => "it is outside of any section",
-                (_, None) => "it has no \"=\"",
+            let assignment = assignment(line, number, section.as_deref());
+            match assignment {
+                Ok(assignment) => self.assignments.push(assignment),
+                Err(why) => self
+                    .ignored
+                    .push((number, format!("{why}, ignoring: {line}"))),
             }
-        };
-        self.warnings
-            .push(format!("{number}: ignored, as {problem}: {line}"));
+        }
     }
+
+    fn section(&mut self, line: &str, number: usize) -> Option<String> {
+        let name = line[1..].strip_suffix(']');
+        let good = name.filter(|name| !name.contains(['\\', '\'', '"']));
+        if good.is_none() {
+            self.broken = Some((number, format!("invalid section header {line:?}")));
+        }
+        let name = good?.to_owned();
+        self.sections.push((number, name.clone()));
+        Some(name)
+    }
+}
+
+fn assignment(
+    line: &str,
+    number: usize,
+    section: Option<&str>,
+) -> Result<Assignment, &'static str> {
+    let section = section.ok_or("assignment outside of a section")?;
+    let (key, value) = line.split_once('=').ok_or("missing \"=\"")?;
+    let key = key.trim_end_matches(BLANK);
+    if key.is_empty() {
+        return Err("missing key name before \"=\"");
+    }
+    Ok(Assignment {
+        section: section.to_owned(),
+        key: key.to_owned(),
+        value: value.trim_start_matches(BLANK).to_owned(),
+        line: number,
+    })
 }
 
 #[cfg(test)]
@@ -112,12 +138,21 @@ mod tests {
 
     #[test]
     fn what_systemd_leaves_out_is_left_out_with_its_line() {
-        let parsed = parse(b"A=1\n[Unit\n[Unit]\nB\nC = 2 = 3 \nD=\xff\n");
+        let parsed = parse(b"A=1\n[Unit]\nB\nC = 2 = 3 \n=D\n");
         assert_eq!(parsed.assignments.len(), 1);
         assert_eq!(parsed.assignments[0].value, "2 = 3");
-        assert_eq!(parsed.assignments[0].line, 5);
-        let lines: Vec<_> = parsed.warnings.iter().map(|text| &text[..2]).collect();
-        assert_eq!(lines, ["1:", "2:", "4:", "6:"]);
+        assert_eq!(parsed.assignments[0].line, 4);
+        let lines: Vec<_> = parsed.ignored.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [1, 3, 5]);
+    }
+
+    #[test]
+    fn a_broken_section_header_or_line_ends_the_file() {
+        for bad in ["[Unit", "[Unit] # x", "[Un\\it]", "D=\u{fffd}"] {
+            let parsed = parse(format!("[Unit]\nA=1\n{bad}\nB=1\n").as_bytes());
+            assert_eq!(parsed.assignments.len(), 1, "{bad}");
+            assert_eq!(parsed.broken.map(|(line, _)| line), Some(3), "{bad}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::SUFFIXES;
 use crate::config::span;
 use crate::restart::unit::{ExitStatuses, Kind, Restart, RestartMode, Span};
 
@@ -27,6 +28,54 @@ pub(super) fn timeout(value: &str) -> Option<Span> {
     time_span(value).map(|length| length.filter(|length| *length > Duration::ZERO))
 }
 
+/// A number without a sign: decimal, or as C writes it.
+pub(super) fn unsigned(value: &str) -> Option<u32> {
+    let value = value.strip_prefix('+').unwrap_or(value);
+    let (digits, radix) = match value.strip_prefix("0x").or(value.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None if value.len() > 1 && value.starts_with('0') => (value, 8),
+        None => (value, 10),
+    };
+    let all = digits.chars().all(|digit| digit.is_digit(radix));
+    u32::from_str_radix(digits, radix).ok().filter(|_| all)
+}
+
+/// Whether this is the name of a unit that can be started; specifiers that a name does not fill in may stand for anything.
+pub(super) fn is_unit_name(name: &str) -> bool {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    let (stem, suffix) = name.rsplit_once('.').unwrap_or_default();
+    let known = SUFFIXES.iter().any(|known| known[1..] == *suffix);
+    name.contains('%')
+        || known
+            && !stem.is_empty()
+            && !stem.starts_with('@')
+            && name.len() < 256
+            && name.chars().all(is_good)
+}
+
+/// Whether `StandardOutput=` may have this value.
+pub(super) fn is_output(value: &str) -> bool {
+    let words = [
+        "inherit",
+        "null",
+        "tty",
+        "journal",
+        "journal+console",
+        "kmsg",
+        "kmsg+console",
+        "socket",
+        "syslog",
+        "syslog+console",
+        "fd",
+    ];
+    let path = ["file:", "append:", "truncate:"]
+        .iter()
+        .find_map(|kind| value.strip_prefix(kind));
+    words.contains(&value)
+        || value.starts_with("fd:")
+        || path.is_some_and(|path| path.starts_with(['/', '%']))
+}
+
 /// `Type=`.
 pub(super) fn kind(value: &str) -> Option<Kind> {
     Some(match value {
@@ -40,6 +89,15 @@ pub(super) fn kind(value: &str) -> Option<Kind> {
         "idle" => Kind::Idle,
         _ => return None,
     })
+}
+
+/// `NotifyAccess=`: whether anyone may notify.
+pub(super) fn notify_access(value: &str) -> Option<bool> {
+    match value {
+        "none" => Some(false),
+        "main" | "exec" | "all" => Some(true),
+        _ => None,
+    }
 }
 
 /// `Restart=`.
@@ -162,6 +220,47 @@ mod tests {
         assert_eq!(timeout("infinity"), Some(None));
         assert_eq!(timeout("2min"), Some(Some(Duration::from_secs(120))));
         assert_eq!(timeout("soon"), None);
+    }
+
+    #[test]
+    fn numbers_are_read_as_c_has_them() {
+        for (text, number) in [
+            ("5", Some(5)),
+            ("+5", Some(5)),
+            ("010", Some(8)),
+            ("0x10", Some(16)),
+            ("0", Some(0)),
+        ] {
+            assert_eq!(unsigned(text), number, "{text}");
+        }
+        for text in ["", "-1", "5.0", "5 # x", "++5", "08"] {
+            assert_eq!(unsigned(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_unit_name_has_a_known_suffix_and_no_odd_letters() {
+        for name in [
+            "a.service",
+            "a@b.timer",
+            "-.mount",
+            "a-%H.service",
+            "a\\x2db.mount",
+        ] {
+            assert!(is_unit_name(name), "{name}");
+        }
+        for name in [
+            "#",
+            "comment",
+            "a",
+            "a.b",
+            ".service",
+            "@.service",
+            "a.service,b.service",
+            "\"a.service\"",
+        ] {
+            assert!(!is_unit_name(name), "{name}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One attempt: the command is started, stayed with to its end, and judged.
 
+use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
@@ -30,6 +31,14 @@ struct Ended {
     ending: Ending,
     timed_out: bool,
     told_to_stop: Option<i32>,
+    /// It was one of `--exec-start-pre`: the command itself was not started.
+    before_command: bool,
+}
+
+impl Ended {
+    fn was_ended(&self) -> bool {
+        self.timed_out || self.told_to_stop.is_some()
+    }
 }
 
 impl Runner {
@@ -51,36 +60,63 @@ impl Runner {
         let (sleeps, detours) = (self.engine.gate().sleeps(), self.engine.gate().detours());
         let began = clock::now().monotonic;
         self.reporter.attempt_started(self.attempts);
-        let running = self
-            .launcher
-            .start(&self.plan.command)
-            .map_err(|e| End::of_fault(&e))?;
-        let ended = self
-            .watch(running, began)
-            .await
-            .map_err(|e| End::of_fault(&e))?;
+        let deadline = self.plan.profile.attempt_timeout;
+        let ended = self.run_all(deadline.map(|span| began.after(span))).await?;
         // A suspend may have ended the command and have frozen us: it is told after the command's end.
         self.engine.hear_all().await;
         Ok(Attempt {
-            ended,
             slept: self.engine.gate().sleeps() != sleeps,
             way_out_lost: self.engine.gate().detours() != detours,
-            changed: before != Fingerprints::read(&self.plan.profile.final_if_changed),
+            // Without the command it was somebody else's doing.
+            changed: !ended.before_command
+                && before != Fingerprints::read(&self.plan.profile.final_if_changed),
+            ended,
             took: clock::now().monotonic.since(began),
         })
     }
 
+    /// Runs what comes before the command, up to the first that fails, and then the command.
+    async fn run_all(&mut self, deadline: Option<Monotonic>) -> Result<Ended, End> {
+        for pre in self.plan.exec_start_pre.clone() {
+            let ended = self.run_one(&pre.command, pre.argv0, deadline).await?;
+            if ended.ending != Ending::Exited(0) {
+                report_pre(&pre.command, ended.ending, pre.ignore_failure);
+            }
+            let failed = ended.ending != Ending::Exited(0) && !pre.ignore_failure;
+            if failed || ended.was_ended() {
+                return Ok(Ended {
+                    before_command: true,
+                    ..ended
+                });
+            }
+        }
+        let (command, argv0) = (self.plan.command.clone(), self.plan.argv0.clone());
+        self.run_one(&command, argv0, deadline).await
+    }
+
+    async fn run_one(
+        &mut self,
+        command: &[OsString],
+        argv0: Option<OsString>,
+        deadline: Option<Monotonic>,
+    ) -> Result<Ended, End> {
+        let running = self.launcher.named(argv0).start(command);
+        let running = running.map_err(|e| End::of_fault(&e))?;
+        let ended = self.watch(running, deadline).await;
+        ended.map_err(|e| End::of_fault(&e))
+    }
+
     /// Stays with the command to its end; passes signals on, and listens to the world.
-    async fn watch(&mut self, mut running: Running, began: Monotonic) -> io::Result<Ended> {
-        let mut deadline = self
-            .plan
-            .profile
-            .attempt_timeout
-            .map(|span| began.after(span));
+    async fn watch(
+        &mut self,
+        mut running: Running,
+        mut deadline: Option<Monotonic>,
+    ) -> io::Result<Ended> {
         let mut ended = Ended {
             ending: Ending::Exited(0),
             timed_out: false,
             told_to_stop: None,
+            before_command: false,
         };
         loop {
             tokio::select! {
@@ -105,7 +141,11 @@ impl Runner {
 
     /// Says what the attempt means; asks the targets once more where that hangs on it.
     pub(super) async fn judge(&mut self, attempt: &Attempt) -> Result<Judgement, End> {
-        let final_exit_status = self.plan.profile.final_exit_status.clone();
+        let mut final_exit_status = self.plan.profile.final_exit_status.clone();
+        if attempt.ended.before_command {
+            // They are the command's verdicts, and it has given none.
+            final_exit_status.clear();
+        }
         let mut facts = Facts {
             ending: attempt.ended.ending,
             final_exit_status: &final_exit_status,
@@ -144,6 +184,21 @@ impl Runner {
             clock::now(),
         );
     }
+}
+
+/// What became of a command line of `--exec-start-pre` that did not succeed.
+fn report_pre(command: &[OsString], ending: Ending, ignored: bool) {
+    let program = command.first().map(OsString::as_os_str).unwrap_or_default();
+    let ended = match ending {
+        Ending::Exited(code) => format!("exited with {code}"),
+        Ending::Killed(signal) => format!("was killed by signal {signal}"),
+    };
+    let then = if ignored {
+        "ignored, as its line begins with -"
+    } else {
+        "the command is not started"
+    };
+    tracing::warn!("--exec-start-pre: {} {ended}; {then}", program.display());
 }
 
 /// How a judgement is told.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::backoff::Backoff;
+use super::backoff;
 use super::properties::{Properties, Question};
+use crate::gate::backoff::Backoff;
 use crate::gate::event::Report;
 use crate::gate::time::Monotonic;
 
@@ -78,7 +79,7 @@ impl Follower {
             due: None,
             asked: None,
             round: None,
-            backoff: Backoff::new(),
+            backoff: backoff(),
         }
     }
 
@@ -276,7 +277,8 @@ mod tests {
             text,
             "the example cannot be read, it answers: org.example.No"
         );
-        assert_eq!(follower.wakes_at(), Some(at(1002)));
+        let again = follower.wakes_at().unwrap();
+        assert!(at(502) <= again && again <= at(1002), "{again:?}");
     }
 
     #[test]
@@ -289,7 +291,7 @@ mod tests {
             now += 5000;
             let silent = Report::Unknown("the example does not answer".into());
             assert_eq!(follower.step(at(now)), Step::Say(silent));
-            assert_eq!(follower.step(at(now + delay - 1)), Step::Rest);
+            assert_eq!(follower.step(at(now + delay / 2 - 1)), Step::Rest);
             now += delay;
             assert_eq!(follower.step(at(now)), Step::Ask);
         }

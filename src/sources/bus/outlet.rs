@@ -1,23 +1,13 @@
 //! What the services say, turned into events, and each said only once.
 
 use std::mem::discriminant;
-use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::follower::Service;
 use super::properties::Properties;
-use crate::gate::event::{Event, Power, Report};
-use crate::sources::power::Speakers;
+use crate::gate::event::{Event, Report};
 use crate::sources::{logind, network_manager, networkd, upower};
-
-/// The kernel's word on the power: the last to be believed, and the only bell that logind has for it.
-pub struct Sysfs<F> {
-    /// Reads `/sys/class/power_supply`.
-    pub read: F,
-    /// Rings when something there has changed.
-    pub bell: Arc<Notify>,
-}
 
 /// The services that are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,24 +41,16 @@ impl Kind {
 pub(super) struct Unheard;
 
 /// Where the events go.
-pub(super) struct Outlet<F> {
+pub(super) struct Outlet {
     events: mpsc::Sender<Event>,
-    sysfs: Sysfs<F>,
-    speakers: Speakers,
     /// The last report of each kind.
     said: Vec<Event>,
 }
 
-impl<F: Fn() -> Report<Power>> Outlet<F> {
-    pub(super) fn new(events: mpsc::Sender<Event>, sysfs: Sysfs<F>) -> Self {
-        let speakers = Speakers::default();
+impl Outlet {
+    pub(super) fn new(events: mpsc::Sender<Event>) -> Self {
         let said = Vec::new();
-        Self {
-            events,
-            sysfs,
-            speakers,
-            said,
-        }
+        Self { events, said }
     }
 
     /// Says an event that happened, however often it does.
@@ -86,8 +68,8 @@ impl<F: Fn() -> Report<Power>> Outlet<F> {
             Kind::Logind => {
                 let preparing = and_then(&report, logind::preparing);
                 self.news(Event::Logind(preparing)).await?;
-                self.speakers.external = Some(and_then(&report, logind::external_power));
-                self.power().await
+                let external = and_then(&report, logind::external_power);
+                self.news(Event::ExternalPower(external)).await
             }
             Kind::NetworkManager => {
                 let state = and_then(&report, |p| Report::Known(network_manager::state(p)));
@@ -98,8 +80,8 @@ impl<F: Fn() -> Report<Power>> Outlet<F> {
                 self.news(Event::Networkd(state)).await
             }
             Kind::UPower => {
-                self.speakers.upower = Some(and_then(&report, upower::power));
-                self.power().await
+                let power = and_then(&report, upower::power);
+                self.news(Event::UPower(power)).await
             }
         }
     }
@@ -112,27 +94,9 @@ impl<F: Fn() -> Report<Power>> Outlet<F> {
         Ok(())
     }
 
-    /// Says what is known of the power, if it is news.
-    pub(super) async fn power(&mut self) -> Result<(), Unheard> {
-        match self.speakers.power(&self.sysfs.read) {
-            Some(power) => self.news(Event::Power(power)).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Waits until sysfs has changed.
-    pub(super) async fn sysfs_rings(&self) {
-        self.sysfs.bell.notified().await;
-    }
-
     /// Waits until nobody listens any more.
     pub(super) async fn unheard(&self) {
         self.events.closed().await;
-    }
-
-    /// Whether it is logind's word on the power that counts.
-    pub(super) fn logind_speaks_for_the_power(&self) -> bool {
-        self.speakers.logind_speaks()
     }
 
     async fn news(&mut self, event: Event) -> Result<(), Unheard> {

@@ -7,16 +7,17 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use futures::{FutureExt, StreamExt};
+use tokio::sync::Notify;
 use zbus::message::{Header, Type};
 use zbus::{Connection, Message, MessageStream};
 
-use super::backoff::Backoff;
 use super::follower::{DEADLINE, Follower, Step};
 use super::messages;
 use super::outlet::{Kind, Outlet, Unheard};
 use super::properties::{Properties, error_text};
 use crate::clock;
-use crate::gate::event::{Power, Report};
+use crate::gate::backoff::Backoff;
+use crate::gate::event::Report;
 use crate::gate::time::Monotonic;
 use crate::sources::logind;
 
@@ -42,20 +43,22 @@ struct Setup {
     deadline: Monotonic,
 }
 
-struct Session<'a, F> {
+struct Session<'a> {
     connection: Connection,
     messages: MessageStream,
     followers: Vec<(Kind, Follower)>,
     setup: Setup,
-    outlet: &'a mut Outlet<F>,
+    outlet: &'a mut Outlet,
     backoff: &'a mut Backoff,
+    power_changed: &'a Notify,
 }
 
 /// Follows all services until the connection ends; the report is what is to be said of them then.
-pub(super) async fn run<F: Fn() -> Report<Power>>(
+pub(super) async fn run(
     connection: Connection,
-    outlet: &mut Outlet<F>,
+    outlet: &mut Outlet,
     backoff: &mut Backoff,
+    power_changed: &Notify,
 ) -> Result<Report<Properties>, Unheard> {
     let follower = |kind: Kind| (kind, Follower::new(kind.service()));
     let deadline = clock::now().monotonic.after(DEADLINE);
@@ -69,6 +72,7 @@ pub(super) async fn run<F: Fn() -> Report<Power>>(
         },
         outlet,
         backoff,
+        power_changed,
     };
     match session.follow().await {
         Err(End::Unheard) => Err(Unheard),
@@ -77,7 +81,7 @@ pub(super) async fn run<F: Fn() -> Report<Power>>(
     }
 }
 
-impl<F: Fn() -> Report<Power>> Session<'_, F> {
+impl Session<'_> {
     async fn follow(&mut self) -> Result<Infallible, End> {
         self.subscribe().await?;
         loop {
@@ -86,7 +90,7 @@ impl<F: Fn() -> Report<Power>> Session<'_, F> {
             tokio::select! {
                 message = self.messages.next() => self.take_all(message).await?,
                 () = until(wakes_at) => {}
-                () = self.outlet.sysfs_rings() => self.sysfs_rang().await?,
+                () = self.power_changed.notified() => self.ask_logind(),
                 () = self.outlet.unheard() => return Err(End::Unheard),
             }
         }
@@ -291,25 +295,15 @@ impl<F: Fn() -> Report<Power>> Session<'_, F> {
     }
 
     /// logind does not say when the external power comes or goes, so it is asked when the kernel does.
-    async fn sysfs_rang(&mut self) -> Result<(), End> {
-        if !self.outlet.logind_speaks_for_the_power() {
-            return Ok(self.outlet.power().await?);
-        }
+    fn ask_logind(&mut self) {
         let now = clock::now().monotonic;
-        let logind = self
-            .followers
-            .iter_mut()
-            .filter(|(kind, _)| *kind == Kind::Logind);
+        let is_logind = |(kind, _): &&mut (Kind, Follower)| *kind == Kind::Logind;
+        let logind = self.followers.iter_mut().filter(is_logind);
         logind.for_each(|(_, follower)| follower.rang(now));
-        Ok(())
     }
 }
 
-async fn say<F: Fn() -> Report<Power>>(
-    outlet: &mut Outlet<F>,
-    kind: Kind,
-    step: Step,
-) -> Result<(), End> {
+async fn say(outlet: &mut Outlet, kind: Kind, step: Step) -> Result<(), End> {
     match step {
         Step::Say(report) => Ok(outlet.report(kind, report).await?),
         Step::Rest | Step::Ask => Ok(()),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_bus_without_services_has_none_and_the_kernel_speaks_for_the_power() {
+async fn on_a_bus_without_services_all_are_absent() {
     let (_folder, bus) = bus();
     assert_eq!(Gate::at(&bus.address()).first().await, absent());
 }
@@ -70,6 +70,7 @@ async fn a_bus_that_dies_takes_its_services_with_it_and_is_followed_again() {
     let _bus = TestBus::start(&path);
     let logind = Logind::start(&address).await;
     assert_eq!(gate.logind().await, Report::Known(AWAKE));
+    assert_eq!(gate.external_power().await, Report::Known(true));
     logind.sleep(true).await;
     assert_eq!(gate.next().await, Event::PrepareForSleep(true));
 }

@@ -12,17 +12,17 @@ async fn every_service_is_read_once_at_the_start() {
     let _upower = UPower::start(&address).await;
     let first = Gate::at(&address).first().await;
     let online = Online {
-        online_state: "online".into(),
         operational_state: "routable".into(),
     };
     let known = [
         Event::Logind(Report::Known(AWAKE)),
         Event::NetworkManager(Report::Known(connected())),
         Event::Networkd(Report::Known(online)),
-        Event::Power(Report::Known(Power {
+        Event::UPower(Report::Known(Power {
             on_battery: false,
             percentage: Some(80),
         })),
+        Event::ExternalPower(Report::Known(true)),
     ];
     assert_eq!(first, known);
     assert_eq!(network_manager.asked(), 1);
@@ -126,7 +126,10 @@ async fn a_service_that_refuses_or_talks_nonsense_is_unknown() {
             matches!(first[1], Event::NetworkManager(Report::Unknown(_))),
             "{first:?}"
         );
-        assert_eq!(first[3], Event::Power(Report::Known(SYSFS)));
+        assert!(
+            matches!(first[4], Event::ExternalPower(Report::Unknown(_))),
+            "{first:?}"
+        );
     }
 }
 
@@ -165,24 +168,18 @@ async fn a_huge_answer_is_cut_short() {
 }
 
 #[tokio::test]
-async fn logind_speaks_for_the_power_without_upower_and_is_asked_when_the_kernel_rings() {
+async fn logind_is_asked_for_the_external_power_when_the_kernel_tells_of_a_change() {
     let (_folder, bus) = bus();
     let logind = Logind::start(&bus.address()).await;
     let mut gate = Gate::at(&bus.address());
-    let power = |on_battery| {
-        Report::Known(Power {
-            on_battery,
-            percentage: SYSFS.percentage,
-        })
-    };
-    assert_eq!(gate.power().await, power(false));
+    assert_eq!(gate.external_power().await, Report::Known(true));
     logind.put("OnExternalPower", false);
     gate.bell.notify_one();
-    assert_eq!(gate.power().await, power(true));
+    assert_eq!(gate.external_power().await, Report::Known(false));
 }
 
 #[tokio::test]
-async fn upower_speaks_for_the_power_while_it_is_there() {
+async fn upower_is_followed_until_it_is_gone() {
     let (_folder, bus) = bus();
     let _logind = Logind::start(&bus.address()).await;
     let upower = UPower::start(&bus.address()).await;
@@ -193,13 +190,13 @@ async fn upower_speaks_for_the_power_while_it_is_there() {
             percentage: Some(charge),
         })
     };
-    assert_eq!(gate.power().await, power(false, 80));
+    assert_eq!(gate.upower().await, power(false, 80));
     upower.set_on_battery(true).await;
-    assert_eq!(gate.power().await, power(true, 80));
+    assert_eq!(gate.upower().await, power(true, 80));
     upower.set_percentage(79.9).await;
-    assert_eq!(gate.power().await, power(true, 79));
+    assert_eq!(gate.upower().await, power(true, 79));
     upower.vanish().await;
-    assert_eq!(gate.power().await, Report::Known(SYSFS));
+    assert_eq!(gate.upower().await, Report::Absent);
 }
 
 #[tokio::test]

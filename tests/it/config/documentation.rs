@@ -1,6 +1,7 @@
 //! docs/configuration.md against the code: nothing is typed twice unchecked.
 
-use upgrade_gate::config::keys::{KEYS, Key};
+use upgrade_gate::config::key::Key;
+use upgrade_gate::config::keys::KEYS;
 use upgrade_gate::config::profile::{BUILT_IN, Profile};
 use upgrade_gate::config::watch::{self, Watch};
 
@@ -43,7 +44,7 @@ fn the_documentation_has_every_key_of_the_watch_as_the_code_has_it() {
 
 #[test]
 fn the_documentation_has_what_is_built_in() {
-    let differs = |name: &'static str, key: &'static Key| {
+    let differs = |name: &'static str, key: &'static Key<_>| {
         let value = key.show(&Profile::built_in(name));
         let row = format!("| `{name}` | `{}` | `{value}` |\n", key.name);
         (value != key.show(&Profile::built_in("default"))).then_some(row)

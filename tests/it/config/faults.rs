@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use upgrade_gate::commands::config as command;
 
 use super::{ETC, Root, choose};
 
@@ -42,7 +42,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[watch]\nprofile = '../x'",
         &[
-            ":2: watch.profile: \"../x\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+            ":2: watch.profile: \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
         ],
     ),
     (
@@ -72,13 +72,13 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[profile.'../x']",
         &[
-            ":1: profile.\"../x\": \"../x\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+            ":1: profile.\"../x\": \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
         ],
     ),
     (
         "[profile.'']",
         &[
-            ":1: profile.\"\": \"\" cannot name a profile; use up to 64 letters, digits and any of - _ . @ : + after the first of them",
+            ":1: profile.\"\": \"\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
         ],
     ),
     (
@@ -339,30 +339,41 @@ fn what_cannot_be_read_is_an_error_that_names_it() {
     assert!(root.errors()[0].starts_with(&format!("{drop_in}: cannot be read: No such file")));
     let root = Root::new().link(drop_in, "/dev/zero");
     assert_eq!(root.errors(), is(": must be a file, and is something else"));
+    let root = Root::new().file(drop_in, "#".repeat((1 << 20) + 1));
+    assert_eq!(
+        root.errors(),
+        is(": cannot be read: it is longer than 1048576 bytes")
+    );
     let root = Root::new().file("etc/upgrade-gate/upgrade-gate.d", "");
     assert!(
         root.errors()[0].starts_with("etc/upgrade-gate/upgrade-gate.d: cannot be read: Not a dir")
     );
 }
 
+fn config(root: &Root, options: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_upgrade-gate"));
+    let command = command.arg("--root").arg(root.0.path()).arg("config");
+    command.args(options).output().unwrap()
+}
+
 #[test]
 fn a_wrong_configuration_is_78_and_all_of_it_is_told() {
     let root =
         Root::with("[profile.p]\nx = 1\ny = 2\n").file("etc/upgrade-gate/upgrade-gate.d/z", "");
-    let errors = root.load().unwrap_err();
-    let mut text = Vec::new();
-    command::refuse(&errors, false, &mut text).unwrap();
-    let text = String::from_utf8(text).unwrap();
+    let output = config(&root, &[]);
+    assert_eq!(output.status.code(), Some(78));
+    let text = String::from_utf8(output.stderr).unwrap();
     let kinds: Vec<_> = text
         .lines()
-        .map(|line| line.split(": ").next().unwrap())
+        .map(|line| line.split(": ").nth(1).unwrap())
         .collect();
     assert_eq!(kinds, ["warning", "error", "error"]);
-    let mut json = Vec::new();
-    command::refuse(&errors, true, &mut json).unwrap();
-    let json: Value = serde_json::from_slice(&json).unwrap();
+    let output = config(&root, &["--json", "--quiet"]);
+    assert_eq!(output.status.code(), Some(78));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["errors"][1]["key"], "profile.p.y");
     assert_eq!(json["errors"][1]["line"], 3);
+    assert_eq!(output.stderr, text.as_bytes(), "quiet, but for faults");
 }
 
 #[test]
@@ -373,7 +384,7 @@ fn a_file_whose_name_is_no_text_is_told_of_all_the_same() {
     fs::write(folder.with_file_name(name), "x = 1").unwrap();
     let errors = root.load().unwrap_err();
     assert_eq!(errors.to_string().lines().count(), 1);
-    assert!(command::refuse(&errors, true, &mut Vec::new()).is_ok());
+    assert_eq!(config(&root, &["--json"]).status.code(), Some(78));
 }
 
 proptest! {

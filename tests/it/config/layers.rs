@@ -149,22 +149,30 @@ fn keys_are_merged_one_by_one() {
 }
 
 #[test]
-fn of_several_files_with_one_name_run_beats_etc_and_etc_beats_usr() {
+fn of_several_files_with_one_name_etc_beats_run_and_run_beats_usr() {
     for name in ["upgrade-gate.toml", "upgrade-gate.d/a.toml"] {
-        let root = Root::new().file(
-            &format!("usr/lib/upgrade-gate/{name}"),
-            "[profile.p]\nattempts = 3\n",
-        );
+        let path = |folder: &str| format!("{folder}/upgrade-gate/{name}");
+        let usr = "[profile.p]\nattempts = 3\n";
+        let root = Root::new().file(&path("usr/lib"), usr);
         assert_eq!(root.profile().attempts, 3, "{name}");
-        let root = root.file(&format!("etc/upgrade-gate/{name}"), settle(7));
+        let root = root.file(&path("run"), settle(7));
+        let profile = root.profile();
         assert_eq!(
-            (root.profile().settle.as_secs(), root.profile().attempts),
+            (profile.settle.as_secs(), profile.attempts),
             (7, 10),
             "{name}"
         );
-        let root = root.file(&format!("run/upgrade-gate/{name}"), settle(8));
+        let root = root.file(&path("etc"), settle(8));
         assert_eq!(root.profile().settle.as_secs(), 8, "{name}");
-        assert_eq!(root.load().unwrap().files.len(), 1, "{name}");
+        let loaded = root.load().unwrap();
+        assert_eq!(loaded.files.len(), 1, "{name}");
+        assert_eq!(
+            root.strip(&loaded.replaced),
+            [
+                format!("{} replaces {}", path("run"), path("usr/lib")),
+                format!("{} replaces {}", path("etc"), path("run")),
+            ]
+        );
     }
 }
 
@@ -191,13 +199,26 @@ fn what_is_no_drop_in_is_a_warning() {
         .directory("run/upgrade-gate/upgrade-gate.d/d");
     let ignored = "is ignored: its name does not end in .toml, or begins with a dot";
     let expected = [
+        "run/upgrade-gate/upgrade-gate.d/d",
         "etc/upgrade-gate/upgrade-gate.d/.#c.toml",
         "etc/upgrade-gate/upgrade-gate.d/a.conf",
         "etc/upgrade-gate/upgrade-gate.d/b.toml~",
-        "run/upgrade-gate/upgrade-gate.d/d",
     ]
     .map(|file| format!("{file}: {ignored}"));
     assert_eq!(root.warnings(), expected);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_a_service_was_given_below_run_is_not_the_configuration() {
+    let root = Root::with(&settle(1))
+        .file("run/upgrade-gate/upgrade-gate.toml", settle(2))
+        .file("run/upgrade-gate/upgrade-gate.d/a.toml", settle(3));
+    assert_eq!(root.profile().settle.as_secs(), 3);
+    std::os::unix::fs::chown(root.path("run/upgrade-gate"), Some(4_000_000_001), None).unwrap();
+    assert_eq!(root.profile().settle.as_secs(), 1);
+    let ignored = "run/upgrade-gate: is ignored: it belongs to 4000000001";
+    assert_eq!(root.warnings(), [ignored]);
 }
 
 #[test]

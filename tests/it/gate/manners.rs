@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Command as StdCommand, Stdio};
+use std::process::Stdio;
 
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use crate::datagrams::{assignments, receive, until};
 use crate::harness::{Gate, Says, World};
-use crate::namespace::enter_mounts;
+use crate::namespace::{enter_mounts, own_run};
 
 /// systemd's native journal protocol: `NAME=value`, or a name, a length of eight bytes, and the value.
 fn fields(mut datagram: &[u8]) -> String {
@@ -65,12 +65,9 @@ async fn the_command_finds_the_notify_socket_as_if_it_were_started_directly() {
     assert!(run.heard().contains(&format!("found {}", socket.display())));
 }
 
-/// `/run` becomes a file system of our own, with a journal that nobody else hears.
+/// A journal that nobody else hears.
 fn journal() -> mpsc::UnboundedReceiver<String> {
-    let mounted = StdCommand::new("mount")
-        .args(["-t", "tmpfs", "tmpfs", "/run"])
-        .status();
-    assert!(mounted.unwrap().success());
+    own_run();
     std::fs::create_dir_all("/run/systemd/journal").unwrap();
     receive(Path::new("/run/systemd/journal/socket"), fields)
 }
@@ -169,4 +166,21 @@ async fn a_terminal_that_inherited_journal_stream_gets_plain_lines_and_the_journ
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("upgrade-gate: open"), "{said}");
     assert!(told.try_recv().is_err());
+}
+
+#[tokio::test]
+#[ignore = "needs root"]
+async fn wrong_arguments_in_a_silenced_unit_are_in_the_journal() {
+    if !enter_mounts("gate::manners::wrong_arguments_in_a_silenced_unit_are_in_the_journal") {
+        return;
+    }
+    let mut told = journal();
+    let world = World::without_bus(Says::Good);
+    let mut command = world.command("check --nonsense");
+    command
+        .env("INVOCATION_ID", "0123456789abcdef0123456789abcdef")
+        .stderr(Stdio::null());
+    assert_eq!(command.status().await.unwrap().code(), Some(64));
+    let all = until(&mut told, |text| text.contains("--nonsense")).await;
+    assert!(all[all.len() - 1].contains("PRIORITY=3\n"), "{all:#?}");
 }

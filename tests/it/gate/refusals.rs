@@ -73,7 +73,6 @@ async fn an_exec_condition_skips_only_for_a_verdict() {
     assert_eq!(world.ran(&check).await.status.code(), Some(1));
     world.target.say(Says::Good);
     assert_eq!(world.ran(&check).await.status.code(), Some(0));
-    refused(&world, "check --exec-condition", 255, "give --target").await;
     refused(
         &world,
         "check --exec-condition --nonsense",
@@ -90,6 +89,82 @@ async fn an_exec_condition_skips_only_for_a_verdict() {
     .await;
     world.configure("attempts = 'many'");
     refused(&world, &check, 255, ":2: profile.default.attempts").await;
+}
+
+#[tokio::test]
+async fn an_exec_condition_that_nothing_can_be_derived_for_guesses_and_says_so() {
+    let world = World::without_bus(Says::Good);
+    for words in [
+        "check --exec-condition",
+        "check --exec-condition --profile apt-daily",
+    ] {
+        let output = world.ran(words).await;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        // The machine of the test may have no route.
+        let expected = i32::from(!said.contains("open on a guess"));
+        assert_eq!(output.status.code(), Some(expected), "{said}");
+        assert!(said.contains("warning: nothing to decide from"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn sources_that_are_all_on_this_machine_need_no_network() {
+    let world = World::without_bus(Says::Good);
+    world.write("etc/apt/sources.list", "deb cdrom:[Debian 12]/ s main\n");
+    for words in [
+        "check --profile apt-daily",
+        "check --profile apt-daily --exec-condition",
+        "run --profile apt-daily -- true",
+    ] {
+        let output = world.ran(words).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{words}: {said}");
+    }
+    let output = world.ran("check --profile apt-daily").await;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.contains("open: everything it needs is on this machine"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_login_is_neither_refused_nor_shown() {
+    let world = World::without_bus(Says::Nothing);
+    let login = |target: &str| target.replacen("://", "://me:secret@", 1);
+    let target = login(&world.target.written());
+    let says = world.target.written();
+    refused(&world, &format!("check --target {target}"), 75, &says).await;
+    world.configure(&format!(
+        "targets = [{target:?}]\nflake = \"git+https://me:secret@h.example/x\""
+    ));
+    for words in [
+        "check",
+        "config",
+        "config --json",
+        "wait-online --timeout 100ms --json",
+    ] {
+        let output = world.ran(words).await;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(!said.contains("secret"), "{words}: {said}");
+    }
+    world.configure("\"https://me:secret@h/\" = 1\nmetered = \"https://me:sec/secret@h\"\n\"\" = https://me:secret@h");
+    for words in [
+        "check",
+        "config --json",
+        "check --profile https://me:secret@h",
+        "check https://me:secret@h",
+    ] {
+        let output = world.ran(words).await;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(
+            !output.status.success() && !said.contains("secret"),
+            "{words}: {said}"
+        );
+    }
 }
 
 #[tokio::test]

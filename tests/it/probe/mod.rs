@@ -1,6 +1,7 @@
 //! The probe child itself: the real binary against real servers on loopback.
 
 mod network;
+mod openssl;
 mod proxies;
 mod trust;
 mod web;
@@ -53,6 +54,7 @@ impl Probe {
                 groups: self.groups,
             },
             ssl_cert_file: self.ssl_cert_file,
+            ..Request::default()
         };
         let request = serde_json::to_vec(&request).unwrap();
         serde_json::from_slice(&child(&request, &self.env)).unwrap()

@@ -8,6 +8,7 @@ use upgrade_gate::gate::reason::Reason;
 use upgrade_gate::probe::Prober;
 
 use super::*;
+use crate::namespace::{enter, ip};
 use crate::support::http::closed;
 
 #[test]
@@ -73,7 +74,7 @@ fn a_name_that_nobody_knows_is_a_matter_of_dns() {
 }
 
 #[test]
-fn whoever_says_nothing_is_unreachable_when_the_time_is_up() {
+fn when_the_time_is_up_what_was_said_so_far_is_judged() {
     let silent = Server::speaking_first(Reply::hang());
     let targets = [
         plain(http_url(&silent)),
@@ -86,6 +87,10 @@ fn whoever_says_nothing_is_unreachable_when_the_time_is_up() {
             assert!(failed.detail.contains("no answer from 127"), "{failed:?}");
         })
     });
+    let page = Reply::raw("HTTP/1.1 200 OK\r\n\r\n<html>").and(Reply::hang());
+    let endless = answering(page);
+    let failed = Probe::of(cache(http_url(&endless))).fails("portal");
+    assert!(failed.detail.contains("answers 200"), "{failed:?}");
     for wait in waits {
         wait.join().unwrap();
     }
@@ -121,6 +126,33 @@ fn the_failure_that_explains_most_is_told() {
 }
 
 #[test]
+#[ignore = "needs root, to make network namespaces"]
+fn a_network_without_a_route_to_the_target_has_a_label_of_its_own() {
+    if !enter("probe::network::a_network_without_a_route_to_the_target_has_a_label_of_its_own") {
+        return;
+    }
+    ip(
+        "link add here type veth peer name there\nlink set here up\nlink set there up\naddress add 10.7.0.2/24 dev here",
+    );
+    let far = "203.0.113.5";
+    for target in [
+        plain(format!("http://{far}")),
+        cache(format!("https://{far}")),
+        "ssh://203.0.113.5".parse().unwrap(),
+        "tcp://[2001:db8::5]:9".parse().unwrap(),
+    ] {
+        let failed = Probe::of(target).fails("no_route");
+        assert!(failed.detail.starts_with("no route to "), "{failed:?}");
+        assert!(!failed.may_be_portal, "{failed:?}");
+    }
+    let behind = Probe::of(cache("https://cache.invalid"));
+    let proxy = format!("http://{far}:3128");
+    let failed = behind.env("https_proxy", proxy.clone()).fails("no_route");
+    let detail = format!("no route to the proxy {proxy}");
+    assert_eq!(failed.detail, detail);
+}
+
+#[test]
 fn nothing_to_probe_and_nonsense_are_unknown() {
     Probe::default().fails("unknown");
     Probe::all(vec![Vec::new()]).fails("unknown");
@@ -140,7 +172,7 @@ fn prober(target: Target) -> Prober {
         wanted: Wanted {
             groups: vec![vec![target]],
         },
-        ssl_cert_file: None,
+        ..Request::default()
     };
     let program = [env!("CARGO_BIN_EXE_upgrade-gate"), "__probe"];
     Prober::with_program(request, program.map(OsString::from).to_vec())

@@ -1,9 +1,14 @@
 //! `nix-cache`, `https` and `http` targets: statuses, redirects, bodies and portals.
 
+use std::io::Write;
 use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::*;
 use crate::support::http::listener;
+use crate::support::tls::https_on;
 
 #[test]
 fn a_nix_cache_is_reached_by_its_nix_cache_info() {
@@ -48,6 +53,129 @@ fn a_cache_that_is_not_there_is_an_unexpected_answer() {
         let probe = Probe::of(cache(https_url(&server)));
         probe.trusting(&ca, &folder).fails("unexpected_answer");
     }
+}
+
+#[test]
+fn a_caches_lines_come_in_any_order_with_any_ending() {
+    for body in [
+        "WantMassQuery: 1\nStoreDir: /nix/store\nPriority: 41\n",
+        "\u{feff}StoreDir: /nix/store\r\nPriority: 30\r\n",
+        "Priority: 30\nStoreDir:/nix/store",
+    ] {
+        Probe::of(cache(http_url(&answering(Reply::ok(body))))).reached();
+    }
+}
+
+#[test]
+fn a_cache_for_another_store_is_an_unexpected_answer() {
+    let info = Reply::ok("WantMassQuery: 1\nStoreDir: /gnu/store\n");
+    let plain = answering(info.clone());
+    let (server, ca, folder) = trusted(info);
+    let over_tls = Probe::of(cache(https_url(&server))).trusting(&ca, &folder);
+    let over_http = Probe::of(cache(http_url(&plain)));
+    for probe in [over_tls, over_http] {
+        let failed = probe.fails("unexpected_answer");
+        assert!(failed.detail.contains("\"/gnu/store\""), "{failed:?}");
+    }
+}
+
+fn packed(coding: &str, body: &[u8]) -> Reply {
+    let length = body.len();
+    let head = format!("Content-Encoding: {coding}\r\nContent-Length: {length}\r\n\r\n");
+    Reply::raw(format!("HTTP/1.1 200 OK\r\n{head}")).and(Reply::raw(body))
+}
+
+#[test]
+fn an_answer_that_is_packed_though_nobody_asked_is_unpacked() {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(CACHE.as_bytes()).unwrap();
+    let body = gzip.finish().unwrap();
+    for coding in ["gzip", "X-Gzip", "identity, gzip"] {
+        let server = answering(packed(coding, &body));
+        Probe::of(cache(http_url(&server))).reached();
+        let head = server.heads()[0].to_lowercase();
+        assert!(head.contains("accept-encoding: identity\r\n"), "{head}");
+    }
+    let lying = answering(packed("gzip", CACHE.as_bytes()));
+    Probe::of(cache(http_url(&lying))).fails("portal");
+}
+
+#[test]
+fn a_coding_that_cannot_be_read_is_named_with_a_target_that_works() {
+    let (server, ca, folder) = trusted(packed("br", b"\x0b"));
+    let url = https_url(&server);
+    let failed = Probe::of(cache(&url))
+        .trusting(&ca, &folder)
+        .fails("unexpected_answer");
+    assert!(failed.detail.contains("\"br\""), "{failed:?}");
+    let instead = format!("{url}/nix-cache-info");
+    assert!(failed.detail.contains(&instead), "{failed:?}");
+    Probe::of(secure(instead)).trusting(&ca, &folder).reached();
+}
+
+/// Two HTTPS servers of one issuer, at 127.0.0.1 and 127.0.0.2: the first redirects to the second.
+fn led_elsewhere(reply: Reply) -> (Server, Server, Ca, tempfile::TempDir) {
+    let ca = Ca::new();
+    let there = ca.issue("127.0.0.2", Validity::Now);
+    let other = https_on(listener("127.0.0.2:0"), there, move |_| reply.clone());
+    let to = format!("{}/info", https_url(&other));
+    let here = ca.issue("127.0.0.1", Validity::Now);
+    let asked = https(here, move |_| Reply::redirect(&to));
+    (asked, other, ca, tempfile::tempdir().unwrap())
+}
+
+#[test]
+fn a_cache_may_have_its_info_delivered_by_another_host() {
+    let (asked, _other, ca, folder) = led_elsewhere(Reply::ok(CACHE));
+    let probe = Probe::of(cache(https_url(&asked)));
+    probe.trusting(&ca, &folder).reached();
+    let plain = answering(Reply::ok(CACHE));
+    let to = http_url(&plain);
+    let asked = https(ca.issue("127.0.0.1", Validity::Now), move |_| {
+        Reply::redirect(&to)
+    });
+    let downgraded = Probe::of(cache(https_url(&asked)));
+    downgraded.trusting(&ca, &folder).reached();
+}
+
+#[test]
+fn another_servers_refusal_proves_nothing_of_the_cache() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let (asked, _other, ca, folder) = led_elsewhere(Reply::status(status, "log in"));
+        let probe = Probe::of(cache(https_url(&asked))).trusting(&ca, &folder);
+        let failed = probe.fails("unexpected_answer");
+        let words = "127.0.0.2, to which 127.0.0.1 redirects, answers";
+        assert!(failed.detail.contains(words), "{failed:?}");
+    }
+    // On another port there may be another service, and curl takes no login there.
+    let (other, ca, folder) = trusted(Reply::status("403 Forbidden", ""));
+    let to = https_url(&other);
+    let asked = https(ca.issue("127.0.0.1", Validity::Now), move |_| {
+        Reply::redirect(&to)
+    });
+    let probe = Probe::of(cache(https_url(&asked))).trusting(&ca, &folder);
+    probe.fails("unexpected_answer");
+    let plain = answering(Reply::status("403 Forbidden", ""));
+    let to = http_url(&plain);
+    let asked = https(ca.issue("127.0.0.1", Validity::Now), move |_| {
+        Reply::redirect(&to)
+    });
+    let probe = Probe::of(cache(https_url(&asked))).trusting(&ca, &folder);
+    probe.fails("unexpected_answer");
+}
+
+#[test]
+fn a_private_cache_may_redirect_to_itself_before_it_refuses() {
+    let ca = Ca::new();
+    let folder = tempfile::tempdir().unwrap();
+    let server = https(ca.issue("127.0.0.1", Validity::Now), |head| {
+        match head.split(' ').nth(1) {
+            Some("/nix-cache-info") => Reply::redirect("/private/nix-cache-info"),
+            _ => Reply::status("401 Unauthorized", ""),
+        }
+    });
+    let probe = Probe::of(cache(https_url(&server)));
+    probe.trusting(&ca, &folder).reached();
 }
 
 #[test]
@@ -122,7 +250,7 @@ fn a_body_is_read_no_further_than_it_takes() {
     let chunked = "Transfer-Encoding: chunked\r\n\r\n5\r\nStore\r\n";
     let slow = Reply::raw(format!("HTTP/1.1 200 OK\r\n{chunked}")).and(Reply::after(
         Duration::from_millis(50),
-        Reply::raw("4\r\nDir:\r\n").and(Reply::hang()),
+        Reply::raw("11\r\nDir: /nix/store\r\n\r\n").and(Reply::hang()),
     ));
     Probe::of(cache(http_url(&answering(slow)))).reached();
 }

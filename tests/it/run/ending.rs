@@ -160,3 +160,48 @@ async fn the_summary_says_how_long_it_waited_and_how_often_it_ran() {
     assert!(said.contains("1 attempt)"), "{said}");
     assert!(output.stdout.is_empty());
 }
+
+#[tokio::test]
+async fn the_command_finds_the_units_own_directories_and_not_the_gates() {
+    let world = World::without_bus(Says::Good);
+    let mut command = world.run_command("", "echo \"$STATE_DIRECTORY ${RUNTIME_DIRECTORY-none}\"");
+    command
+        .env("STATE_DIRECTORY", "/var/lib/a:/var/lib/upgrade-gate/a")
+        .env("RUNTIME_DIRECTORY", "/run/upgrade-gate/a");
+    let output = command.output().await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told, "/var/lib/a none\n");
+}
+
+#[tokio::test]
+async fn a_command_named_like_our_own_words_is_the_command() {
+    for name in ["--argv0", "--", "-h", "--wait-online", "__probe", "__exec"] {
+        let world = World::without_bus(Says::Good);
+        world.write(&format!("bin/{name}"), "#!/bin/sh\necho \"$@\" > ran\n");
+        let program = world.path("bin").join(name);
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(program, executable).unwrap();
+        let target = world.target.written();
+        let mut command = world.command(&format!("run --settle 0 --target {target} --"));
+        command.args([name, "x", "-h"]).env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", world.path("bin").display()),
+        );
+        assert_eq!(command.status().await.unwrap().code(), Some(0), "{name}");
+        let ran = std::fs::read_to_string(world.path("ran")).unwrap();
+        assert_eq!(ran, "x -h\n", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_name_given_by_argv0_may_look_like_an_option_of_ours() {
+    for name in ["--wait-online", "--exec-condition", "-h", "__exec"] {
+        let world = World::without_bus(Says::Good);
+        let target = world.target.written();
+        let mut command = world.command(&format!("run --settle 0 --target {target} --argv0"));
+        command.args([name, "--", "sh", "-c", "cat /proc/$$/cmdline"]);
+        let output = command.output().await.unwrap();
+        let ran = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(ran.starts_with(&format!("{name}\0-c\0")), "{name}: {ran}");
+    }
+}

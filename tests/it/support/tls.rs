@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    IsCa, KeyPair, date_time_ymd,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -54,26 +55,72 @@ impl Ca {
 
     /// Issues a server's certificate for a name or an address.
     pub fn issue(&self, name: &str, validity: Validity) -> Arc<ServerConfig> {
+        self.issue_with_pem(name, validity).0
+    }
+
+    /// The same, with the certificate itself.
+    pub fn issue_with_pem(&self, name: &str, validity: Validity) -> (Arc<ServerConfig>, String) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let (from, to) = match validity {
-            Validity::Now => (1975, 4096),
-            Validity::Past => (1975, 2000),
-            Validity::Future => (4000, 4096),
+        validity.put_into(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        (serving(&certificate, &key), certificate.pem())
+    }
+}
+
+/// What a server's own certificate is like that nobody else has signed.
+#[derive(Clone, Debug)]
+pub struct SelfSigned {
+    /// The common name.
+    pub common_name: &'static str,
+    /// The alternative names.
+    pub names: Vec<String>,
+    /// It is a CA's, as `openssl req -x509` makes it.
+    pub is_ca: bool,
+    /// From when to when it is valid.
+    pub validity: Validity,
+}
+
+impl SelfSigned {
+    /// Makes it: a server's configuration, and the certificate itself.
+    pub fn make(self) -> (Arc<ServerConfig>, String) {
+        let mut params = CertificateParams::new(self.names).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, self.common_name);
+        if self.is_ca {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        self.validity.put_into(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        (serving(&certificate, &key), certificate.pem())
+    }
+}
+
+impl Validity {
+    fn put_into(self, params: &mut CertificateParams) {
+        let (from, to) = match self {
+            Self::Now => (1975, 4096),
+            Self::Past => (1975, 2000),
+            Self::Future => (4000, 4096),
         };
         params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(to, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        Arc::new(config)
     }
+}
+
+fn serving(certificate: &Certificate, key: &KeyPair) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    Arc::new(config)
 }
 
 /// Serves HTTPS on 127.0.0.1.

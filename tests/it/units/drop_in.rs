@@ -24,12 +24,37 @@ const SHAPES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "after",
-        "Type=oneshot\nExecStart=/usr/bin/true\nExecStartPost=/usr/bin/true\nRemainAfterExit=yes",
+        "Type=oneshot\nExecStart=/usr/bin/true\nExecStartPost=/usr/bin/true",
         &[],
     ),
     (
+        "remaining",
+        "Type=oneshot\nExecStart=/usr/bin/true\nRemainAfterExit=yes\nExecStop=/usr/bin/true",
+        &["run"],
+    ),
+    (
         "before",
-        "Type=oneshot\nExecStartPre=-/usr/bin/true %n\nExecCondition=/usr/bin/true\nExecStart=/usr/bin/true",
+        "Type=oneshot\nExecStartPre=-/usr/bin/true %n \"a 'b' \\\"c\\\" \\\\ d\" 5%%\nExecStartPre=:/usr/bin/true\nExecStart=/usr/bin/true",
+        &[],
+    ),
+    (
+        "only-if",
+        "Type=oneshot\nExecCondition=/usr/bin/true\nExecStart=/usr/bin/true",
+        &["run", "pre"],
+    ),
+    (
+        "behind-proxy",
+        "Type=oneshot\nEnvironment=A=b \"https_proxy=http://p:1\" 'NIX_CONFIG=a = \\\"%%\\\"'\nEnvironmentFile=-/etc/%n.env\nExecStart=/usr/bin/true",
+        &[],
+    ),
+    (
+        "own-places",
+        "Type=oneshot\nUser=fwupd-refresh\nRuntimeDirectory=own\nStateDirectory=own\nExecStart=/usr/bin/true",
+        &[],
+    ),
+    (
+        "_under\\x2dscore",
+        "Type=oneshot\nDynamicUser=yes\nExecStart=/usr/bin/true %N",
         &[],
     ),
     (
@@ -86,6 +111,11 @@ const SHAPES: &[(&str, &str, &[&str])] = &[
         &["pre"],
     ),
     ("foo@bar", "Type=oneshot\nExecStart=/usr/bin/true %i", &[]),
+    (
+        "bk@",
+        "Type=oneshot\nUser=fwupd-refresh\nExecStart=/usr/bin/true %i",
+        &[],
+    ),
 ];
 
 fn said(output: &Output) -> String {
@@ -126,9 +156,129 @@ fn every_shape_is_gated_in_every_mode_or_refused_with_a_sentence_and_systemd_agr
         }
         let units: Vec<_> = SHAPES
             .iter()
-            .map(|(name, ..)| format!("{name}.service"))
+            .map(|(name, ..)| format!("{name}.service").replace("@.", "@an\\x2dinstance."))
             .collect();
         assert_eq!(root.complaints(&units), "", "{mode}");
+    }
+}
+
+#[test]
+fn without_a_mode_there_is_always_one_that_does() {
+    let root = with_shapes();
+    for (name, _, refused) in SHAPES {
+        let output = root.upgrade_gate(&format!("drop-in {name}"));
+        assert!(output.status.success(), "{name}: {}", said(&output));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let mode = if refused.contains(&"run") {
+            "companion"
+        } else {
+            "run"
+        };
+        assert!(printed.contains(&format!(" --mode {mode} ")), "{printed}");
+        assert_eq!(printed.contains("# Not mode run: "), mode == "companion");
+    }
+}
+
+#[test]
+fn the_companions_environment_comes_and_goes_with_the_drop_in() {
+    let root = with_shapes();
+    let etc = root.path().join(ETC);
+    let file = etc.join("upgrade-gate@behind-proxy.service.d/upgrade-gate.conf");
+    let printed = root
+        .upgrade_gate("drop-in behind-proxy --mode companion")
+        .stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    let (own, companion) = printed
+        .split_once(
+            "\n# /etc/systemd/system/upgrade-gate@behind-proxy.service.d/upgrade-gate.conf\n",
+        )
+        .expect("both, and where the second one goes");
+    let write = "drop-in behind-proxy --mode companion --write";
+    assert!(root.upgrade_gate(write).status.success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), companion);
+    let unit = etc.join("behind-proxy.service.d/upgrade-gate.conf");
+    assert_eq!(fs::read_to_string(&unit).unwrap(), own);
+    let other = "drop-in odd --mode companion --profile behind-proxy --write";
+    assert!(root.upgrade_gate(other).status.success(), "it has none");
+    assert!(root.upgrade_gate("drop-in odd --remove").status.success());
+    assert!(file.exists(), "another unit's");
+    assert!(
+        root.upgrade_gate("drop-in behind-proxy --mode run --write")
+            .status
+            .success()
+    );
+    assert!(!file.exists(), "no longer needed");
+    assert!(root.upgrade_gate(write).status.success());
+    assert!(
+        root.upgrade_gate("drop-in behind-proxy --remove")
+            .status
+            .success()
+    );
+    assert!(!file.parent().unwrap().exists() && !unit.exists());
+}
+
+#[test]
+fn a_script_that_waits_for_a_gate_is_not_given_a_second_one() {
+    let root = with_shapes();
+    root.write(
+        "usr/local/bin/up",
+        "#!/bin/sh\nset -e\nupgrade-gate wait-online --profile up\ndnf upgrade\n",
+    );
+    for (unit, start) in [
+        ("direct", "/usr/local/bin/up now"),
+        ("shell", "/bin/bash -e /usr/local/bin/up"),
+    ] {
+        root.write(
+            &format!("{ETC}/{unit}.service"),
+            &format!("[Service]\nType=oneshot\nExecStart={start}\n"),
+        );
+        let output = root.upgrade_gate(&format!("drop-in {unit}"));
+        assert_eq!(output.status.code(), Some(69), "{unit}");
+        let said = said(&output);
+        assert!(
+            said.contains("gated already, by /usr/local/bin/up"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn units_of_users_are_gated_where_users_have_them() {
+    let root = with_shapes();
+    let service = "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n";
+    root.write("usr/lib/systemd/user/sync.service", service);
+    let home = root
+        .path()
+        .join("me/.config/systemd/user/sync.service.d/upgrade-gate.conf");
+    let all = root
+        .path()
+        .join("etc/systemd/user/sync.service.d/upgrade-gate.conf");
+    for (option, file, apply) in [
+        (
+            "--user",
+            home,
+            "run \"systemctl --user daemon-reload\" to apply\n",
+        ),
+        ("--global", all, "daemon-reload\" to apply, as each user\n"),
+    ] {
+        let ran = |words: &str| {
+            let output = Command::new(env!("CARGO_BIN_EXE_upgrade-gate"))
+                .arg("--root")
+                .arg(root.path())
+                .args(words.split_whitespace())
+                .env_clear()
+                .env("HOME", "/me")
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{words}: {}", said(&output));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let told = ran(&format!("drop-in sync {option} --write"));
+        assert!(told.ends_with(apply), "{told}");
+        let written = fs::read_to_string(&file).unwrap();
+        assert!(!written.contains("Directory="), "{written}");
+        ran(&format!("drop-in sync {option} --remove"));
+        assert!(!file.exists());
     }
 }
 
@@ -228,7 +378,7 @@ fn units_that_cannot_be_gated_are_refused_with_what_to_do() {
         ("run-u1", 69, "transient"),
         ("bad", 69, "systemd refuses"),
         ("gated", 69, "gated already"),
-        ("foo@", 64, "template"),
+        ("foo@", 69, "does not exist"),
         ("timers.target", 64, "no service"),
         ("../evil", 64, "slash"),
     ] {

@@ -179,6 +179,7 @@ fn the_documentation_names_everything_that_is_installed_and_every_mode() {
         shipped(),
         shipped().join("tmpfiles.d"),
         shipped().join("example"),
+        shipped().join("user"),
     ];
     for path in all
         .iter()

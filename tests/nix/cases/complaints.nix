@@ -114,6 +114,70 @@ in
     })
     true
   ];
+  "what would be run before the gate, or take not now for done, is complained about in mode run" = [
+    (map
+      (
+        { words, ... }@service:
+        complaint words {
+          services.upgrade-gate.units.job = { };
+          systemd.services.job = {
+            script = "true";
+          }
+          // removeAttrs service [ "words" ];
+        }
+      )
+      [
+        {
+          words = "ExecCondition=";
+          serviceConfig.ExecCondition = "/bin/c";
+        }
+        {
+          words = "Restart=always";
+          serviceConfig.Restart = "always";
+        }
+        {
+          words = "RemainAfterExit=";
+          serviceConfig.RemainAfterExit = true;
+        }
+        {
+          words = "ExecStartPost= without Type=oneshot";
+          serviceConfig.ExecStartPost = "/bin/p";
+        }
+        {
+          words = "ExecStopPost=";
+          serviceConfig.ExecStopPost = "/bin/p";
+        }
+        {
+          words = "OnSuccess=";
+          unitConfig.OnSuccess = "other.service";
+        }
+        {
+          words = "ExecStartPre= that cannot be moved";
+          serviceConfig.ExecStartPre = "+/bin/p";
+        }
+        {
+          words = "ExecStartPre= that cannot be moved";
+          serviceConfig.ExecStartPre = "/bin/p $X";
+        }
+        {
+          words = "ExecStartPre= that cannot be moved";
+          serviceConfig.ExecStartPre = "/bin/p";
+          serviceConfig.SuccessExitStatus = 3;
+        }
+      ]
+    )
+    [
+      true
+      true
+      true
+      true
+      true
+      true
+      true
+      true
+      true
+    ]
+  ];
   "a companion of another profile is complained about" = [
     (complaint "always asks for the profile job" {
       services.upgrade-gate.units.job.mode = "companion";

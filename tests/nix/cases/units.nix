@@ -84,13 +84,71 @@ in
       NotifyAccess = "main";
       SuccessExitStatus = [
         3
-        "75"
         "SIGTERM"
       ];
       ExecStart = [
         ""
         "${gate} run --profile job -- /bin/a"
         "${gate} run --profile job -- /bin/b"
+      ];
+    }
+  ];
+  "a semicolon between two commands makes them several, and one in quotes does not" = [
+    (map command [
+      "/bin/a x ; -/bin/b \"c ; d\""
+      "/bin/sh -c 'a ; b'"
+    ])
+    [
+      [
+        "${gate} run --profile job -- /bin/a x"
+        "-${gate} run --profile job -- /bin/b \"c ; d\""
+      ]
+      "${gate} run --profile job -- /bin/sh -c 'a ; b'"
+    ]
+  ];
+  "what is prepared is prepared behind the gate" = [
+    (gated { } {
+      serviceConfig.Type = "oneshot";
+      serviceConfig.ExecStart = "/bin/a";
+      serviceConfig.ExecStartPre = [ "-/bin/mkdir -p \"x y\"" ];
+    }).serviceConfig
+    {
+      Type = "exec";
+      TimeoutStartSec = "infinity";
+      NotifyAccess = "main";
+      SuccessExitStatus = [ "75" ];
+      ExecStartPre = [ ];
+      ExecStart = ''${gate} run --profile job "--exec-start-pre=-/bin/mkdir -p \"x y\"" -- /bin/a'';
+    }
+  ];
+  "what follows the command keeps a oneshot one, and not now a failure" = [
+    (removeAttrs (gated { } {
+      serviceConfig.Type = "oneshot";
+      serviceConfig.ExecStart = "/bin/a";
+      serviceConfig.ExecStartPost = "/bin/b";
+    }).serviceConfig [ "NotifyAccess" "ExecStart" ])
+    {
+      Type = "oneshot";
+      TimeoutStartSec = "infinity";
+      SuccessExitStatus = [ "SIGTERM" ];
+      ExecStartPost = "/bin/b";
+    }
+  ];
+  "the wait is not bounded by what bounds the run, and has directories of its own" = [
+    (removeAttrs (gated { } {
+      serviceConfig.ExecStart = "/bin/a";
+      serviceConfig.User = "job";
+      serviceConfig.RuntimeMaxSec = "1h";
+      serviceConfig.TimeoutStartSec = "5min";
+      serviceConfig.StateDirectory = "job";
+    }).serviceConfig [ "NotifyAccess" "ExecStart" "SuccessExitStatus" "Type" "User" ])
+    {
+      RuntimeMaxSec = "infinity";
+      TimeoutStartSec = "5min";
+      RuntimeDirectory = [ "upgrade-gate/job" ];
+      StateDirectory = [
+        "job"
+        "upgrade-gate/job"
       ];
     }
   ];

@@ -14,6 +14,7 @@
     {
       Type = "exec";
       NotifyAccess = "main";
+      TimeoutStartSec = "infinity";
       SuccessExitStatus = [ "75" ];
       ExecStart = ''${gate} run --profile nixos-upgrade -- /store/nixos-upgrade-start "--update-input" "nixpkgs" "--flake" "github:me/config"'';
     }
@@ -68,9 +69,11 @@
     {
       Type = "exec";
       NotifyAccess = "main";
+      TimeoutStartSec = "infinity";
       SuccessExitStatus = [ "75" ];
       StandardError = "inherit";
       RuntimeDirectory = "upgrade-gate/fwupd-refresh";
+      StateDirectory = "upgrade-gate/fwupd-refresh";
       ExecStart = [
         ""
         "${gate} run --profile fwupd-refresh -- /store/fwupd/bin/fwupdmgr refresh"

@@ -152,3 +152,90 @@ fn ug015_a_gate_that_is_killed_while_it_waits() {
     );
     assert!(what(&waiting, "UG015").contains("TimeoutStartSec=1min 30s"));
 }
+
+#[test]
+fn ug018_not_now_that_counts_as_done() {
+    let run = |line: &str| {
+        let gated = runs(job(), line);
+        changed(gated, |service| service.success = codes(&[75]))
+    };
+    let followed = |mut unit: Unit| {
+        unit.on_success.push("report.service".to_owned());
+        unit
+    };
+    let remains = |unit| changed(unit, |service| service.remain_after_exit = true);
+    let gate = "upgrade-gate run -- a";
+    table(
+        "UG018",
+        &[
+            followed(run(gate)),
+            remains(run(gate)),
+            followed(runs(job(), "-/usr/bin/upgrade-gate run -- a")),
+            remains(run("upgrade-gate wait-online --timeout 1h")),
+        ],
+        &[
+            run(gate),
+            followed(runs(job(), gate)),
+            remains(runs(job(), gate)),
+            followed(run("/usr/bin/a")),
+            // It never says "not now".
+            remains(run("upgrade-gate wait-online")),
+        ],
+    );
+    let said = what(&followed(run(gate)), "UG018");
+    assert!(said.contains("OnSuccess= starts report.service"), "{said}");
+    let said = what(&remains(run(gate)), "UG018");
+    assert!(said.contains("RemainAfterExit=yes"), "{said}");
+}
+
+#[test]
+fn ug019_what_the_gate_comes_too_late_for() {
+    let gated = runs(job(), "/usr/bin/upgrade-gate run -- nixos-rebuild boot");
+    table(
+        "UG019",
+        &[
+            before(gated.clone(), "/usr/bin/git -C /etc/nixos pull"),
+            // A script of its own may do anything, as preStart= of NixOS does.
+            before(
+                gated.clone(),
+                "/nix/store/x-unit-script-u-pre-start/bin/u-pre-start",
+            ),
+            before(gated.clone(), "-/usr/bin/git pull"),
+            before(
+                gated.clone(),
+                "/usr/bin/curl -fo /run/list https://example.org",
+            ),
+            before(gated.clone(), "/bin/ping -c1 example.org"),
+            condition(gated.clone(), "/usr/bin/needs-upgrade"),
+            changed(gated.clone(), |service| {
+                service.exec_start.insert(0, line("/usr/bin/git pull"));
+            }),
+        ],
+        &[
+            gated.clone(),
+            before(gated.clone(), "/bin/mkdir -p /var/lib/u"),
+            before(gated.clone(), "/lib/systemd/systemd-networkd-wait-online"),
+            {
+                let mut behind = before(gated.clone(), "/usr/bin/git pull");
+                behind.requires.push("upgrade-gate@u.service".to_owned());
+                behind
+            },
+            condition(gated.clone(), "/usr/bin/test -e /etc/u"),
+            before(
+                before(job(), "upgrade-gate wait-online"),
+                "/usr/bin/git pull",
+            ),
+            before(job(), "/usr/bin/git pull"),
+            changed(gated.clone(), |service| {
+                service.exec_start.push(line("/usr/bin/git push"));
+            }),
+        ],
+    );
+    let said = what(&before(gated.clone(), "/usr/bin/git pull"), "UG019");
+    assert!(
+        said.starts_with("ExecStartPre=/usr/bin/git pull runs before the gate"),
+        "{said}"
+    );
+    let said = what(&condition(gated, "/usr/bin/needs-upgrade"), "UG019");
+    assert!(said.contains("skips the unit"), "{said}");
+}

@@ -38,6 +38,27 @@ fn ug001_a_limit_whose_window_ends_before_its_starts_do() {
 }
 
 #[test]
+fn ug001_quotes_what_the_unit_says() {
+    let grows = changed(restarting(tool(), 1, 5, 10), |service| {
+        service.restart_steps = 5;
+        service.restart_max_delay = secs(10);
+    });
+    let said = what(&grows, "UG001");
+    assert!(
+        said.contains("RestartSec=1s, which grows to RestartMaxDelaySec=10s,"),
+        "{said}"
+    );
+    let mut silent = restarting(tool(), 0, 10, 200);
+    silent.service.as_mut().unwrap().restart_delay = Some(Duration::from_millis(100));
+    let said = what(&silent, "UG001");
+    assert!(said.contains("RestartSec=100ms (the default)"), "{said}");
+    assert!(
+        said.contains("StartLimitIntervalSec=10s (the default)"),
+        "{said}"
+    );
+}
+
+#[test]
 fn ug001_growing_delays_may_let_the_limit_bite_at_first() {
     let steps = |first| {
         changed(restarting(job(), first, 60, 3), |service| {

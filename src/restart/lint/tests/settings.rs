@@ -94,3 +94,29 @@ fn ug016_a_switch_that_stops_itself() {
         &[spared, transient, runs(job(), "nixos-rebuild boot"), job()],
     );
 }
+
+#[test]
+fn ug017_lines_that_systemd_ignores() {
+    let ignored = |line, since| Ignored {
+        file: "/etc/systemd/system/tool.service".to_owned(),
+        line,
+        why: format!("reason {line}"),
+        since,
+    };
+    let mut unit = tool();
+    unit.ignored = vec![ignored(3, None), ignored(7, Some(Version(254)))];
+    let mut starts = timer();
+    starts.ignored.push(ignored(9, None));
+    unit.timers.push(starts);
+    let said = |version| {
+        let found = found(&unit, version).into_iter();
+        let found = found.filter(|finding| finding.rule.id == "UG017");
+        found.map(|finding| finding.said.what).collect::<Vec<_>>()
+    };
+    let new = [
+        "/etc/systemd/system/tool.service:3: reason 3.",
+        "/etc/systemd/system/tool.service:9: reason 9.",
+    ];
+    assert_eq!(said(V257), new);
+    assert_eq!(said(Version(252)).len(), 3);
+}

@@ -4,6 +4,7 @@
 //! where a rule would be built on it.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use zbus::Variant;
@@ -18,7 +19,7 @@ use crate::restart::unit::{
 /// only its files tell.
 pub(super) fn unit(unit: &Properties<'_>) -> Result<Unit, ReadError> {
     let name = unit.text("Id").unwrap_or_default().to_owned();
-    let path = unit.text("FragmentPath").filter(|path| !path.is_empty());
+    let (fragment, drop_ins) = files(unit);
     let list = |names: &[&str]| names.iter().flat_map(|name| unit.texts(name)).collect();
     let load = load(unit);
     let service = match load {
@@ -27,12 +28,8 @@ pub(super) fn unit(unit: &Properties<'_>) -> Result<Unit, ReadError> {
     };
     Ok(Unit {
         load,
-        fragment: path.map(Into::into),
-        drop_ins: unit
-            .texts("DropInPaths")
-            .into_iter()
-            .map(Into::into)
-            .collect(),
+        fragment,
+        drop_ins,
         transient: unit.bool("Transient").unwrap_or(false),
         start_limit: StartLimit {
             interval: unit
@@ -47,11 +44,20 @@ pub(super) fn unit(unit: &Properties<'_>) -> Result<Unit, ReadError> {
         after: list(&["After"]),
         wanted_by: list(&["WantedBy", "RequiredBy"]),
         on_failure: list(&["OnFailure"]),
+        on_success: list(&["OnSuccess"]),
         nixos: Switch::default(),
         service,
         timers: Vec::new(),
+        ignored: Vec::new(),
         name,
     })
+}
+
+/// The file that a unit comes from, if any, and its drop-ins.
+pub(super) fn files(unit: &Properties<'_>) -> (Option<PathBuf>, Vec<PathBuf>) {
+    let path = unit.text("FragmentPath").filter(|path| !path.is_empty());
+    let drop_ins = unit.texts("DropInPaths").into_iter();
+    (path.map(Into::into), drop_ins.map(Into::into).collect())
 }
 
 /// The timers that start it.
@@ -72,6 +78,7 @@ pub(super) fn timer(name: &str, own: &Properties<'_>) -> Timer {
             .span("RandomizedDelayUSec")
             .unwrap_or(Some(Duration::ZERO)),
         wake_system: own.bool("WakeSystem").unwrap_or(false),
+        ignored: Vec::new(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What NixOS's switch-to-configuration reads in a unit's files and systemd does not tell.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::restart::read::{unit_text, values};
 use crate::restart::unit::{Switch, Unit};
@@ -11,14 +10,10 @@ pub(super) fn of(root: &Path, unit: &Unit) -> Switch {
     let mut switch = Switch::default();
     for path in unit.fragment.iter().chain(&unit.drop_ins) {
         // What cannot be read has been read by systemd, and is what it is by default.
-        let text = fs::read(below(root, path)).unwrap_or_default();
+        let text = super::text(root, path);
         assign(&mut switch, &text);
     }
     switch
-}
-
-fn below(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 fn assign(switch: &mut Switch, text: &[u8]) {
@@ -34,6 +29,8 @@ fn assign(switch: &mut Switch, text: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::restart::sample;
 

@@ -1,0 +1,326 @@
+//! Which commands a command line really runs: wrappers (`env`, `timeout`, `sudo` …) and shell scripts are looked through. Pure.
+
+mod script;
+
+/// How deep wrappers may stand in each other: `env sh -c "sudo sh -c …"`.
+const DEPTH: usize = 16;
+
+/// The commands that `words`, a program and its arguments, really runs, each as its own words.
+///
+/// A wrapper gives way to what it runs, `sh -c SCRIPT` to the simple commands of the script. Variables are not
+/// expanded, and what a script file does is not known: `sh FILE ARG…` is `FILE ARG…`. Never empty, unless there are no words
+/// or a script runs nothing.
+pub fn commands<W: AsRef<str>>(words: &[W]) -> Vec<Vec<String>> {
+    let words: Vec<String> = words.iter().map(|word| word.as_ref().to_owned()).collect();
+    run_by(&words, DEPTH)
+}
+
+/// The name of the program in a word that may be a path.
+pub fn program(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+fn run_by(words: &[String], depth: usize) -> Vec<Vec<String>> {
+    let Some(first) = words.first() else {
+        return Vec::new();
+    };
+    let itself = || vec![words.to_vec()];
+    if depth == 0 {
+        return itself();
+    }
+    match inner(program(first), &words[1..]) {
+        Inner::Command(inner) if !inner.is_empty() => run_by(inner, depth - 1),
+        Inner::Script { text, arguments } => of_script(&text, arguments, depth - 1),
+        Inner::Command(_) | Inner::Nothing => itself(),
+    }
+}
+
+/// The commands of a script, in which `$@` stands for its arguments.
+fn of_script(text: &str, arguments: &[String], depth: usize) -> Vec<Vec<String>> {
+    let expand = |word: String| match word.as_str() {
+        "$@" | "$*" => arguments.to_vec(),
+        _ => vec![word],
+    };
+    let simple = script::split(text).into_iter();
+    let expanded = simple.map(|words| words.into_iter().flat_map(expand).collect::<Vec<_>>());
+    expanded
+        .flat_map(|words| run_by(script::without_keywords(&words), depth))
+        .collect()
+}
+
+/// What a command runs in its turn.
+enum Inner<'a> {
+    Command(&'a [String]),
+    Script {
+        text: String,
+        /// `$1` and so on.
+        arguments: &'a [String],
+    },
+    Nothing,
+}
+
+fn inner<'a>(name: &str, rest: &'a [String]) -> Inner<'a> {
+    match name.trim_start_matches('-') {
+        "sh" | "bash" | "rbash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" => shell(rest),
+        "busybox" | "toybox" => Inner::Command(rest),
+        "eval" => script(&rest.join(" "), &[]),
+        "runuser"
+            if rest
+                .iter()
+                .any(|word| word.starts_with("-u") || word.starts_with("--user")) =>
+        {
+            wrapped("runuser", rest)
+        }
+        "su" | "runuser" => of_option(rest, "-c", "--command").unwrap_or(Inner::Nothing),
+        "env" => split_string(rest).unwrap_or_else(|| wrapped("env", rest)),
+        "command" if rest.iter().any(|word| word == "-v" || word == "-V") => Inner::Nothing,
+        "ip" => match rest.iter().position(|word| word == "exec") {
+            Some(at) => Inner::Command(rest.get(at + 2..).unwrap_or_default()),
+            None => Inner::Nothing,
+        },
+        name => wrapped(name, rest),
+    }
+}
+
+fn script<'a>(text: &str, arguments: &'a [String]) -> Inner<'a> {
+    let text = text.to_owned();
+    Inner::Script { text, arguments }
+}
+
+/// `-c` may stand among other letters, and the script comes after all options, each `o` of which has a value.
+fn shell(words: &[String]) -> Inner<'_> {
+    let mut rest = words;
+    let mut is_script = false;
+    while let [word, after @ ..] = rest {
+        rest = match word.as_str() {
+            "--" | "-" => after,
+            "--rcfile" | "--init-file" => after.get(1..).unwrap_or_default(),
+            long if long.starts_with("--") => after,
+            letters if letters.len() > 1 && letters.starts_with(['-', '+']) => {
+                is_script |= letters.starts_with('-') && letters.contains('c');
+                let values = letters.matches(['o', 'O']).count();
+                after.get(values..).unwrap_or_default()
+            }
+            _ => break,
+        };
+    }
+    match rest {
+        [text, after @ ..] if is_script => script(text, after.get(1..).unwrap_or_default()),
+        rest => Inner::Command(rest),
+    }
+}
+
+/// The script of `su -c SCRIPT`, wherever the option stands.
+fn of_option<'a>(words: &'a [String], short: &str, long: &str) -> Option<Inner<'a>> {
+    let text = words.iter().enumerate().find_map(|(at, word)| {
+        let attached = word
+            .strip_prefix(long)
+            .and_then(|rest| rest.strip_prefix('='));
+        let apart = || (word == short || word == long).then(|| words.get(at + 1))?;
+        attached.or_else(|| apart().map(String::as_str))
+    });
+    text.map(|text| script(text, &[]))
+}
+
+/// `env -S "COMMAND ARG…"`, as the first line of a script has it.
+fn split_string(words: &[String]) -> Option<Inner<'_>> {
+    let text = words.iter().enumerate().find_map(|(at, word)| {
+        let attached = word
+            .strip_prefix("-S")
+            .or_else(|| word.strip_prefix("--split-string="));
+        let own = attached.filter(|text| !text.is_empty());
+        let apart = word == "-S" || word == "--split-string";
+        own.or_else(|| words.get(at + 1).map(String::as_str).filter(|_| apart))
+    });
+    text.map(|text| script(text, &[]))
+}
+
+/// A program that runs the command among its arguments.
+struct Wrapper {
+    name: &'static str,
+    /// The letters of its options that have a value.
+    letters: &'static str,
+    /// Its long options whose value may be the next word.
+    long: &'static [&'static str],
+    /// How many words come before the command.
+    operands: usize,
+}
+
+const fn wrapper(
+    name: &'static str,
+    letters: &'static str,
+    long: &'static [&'static str],
+    operands: usize,
+) -> Wrapper {
+    Wrapper {
+        name,
+        letters,
+        long,
+        operands,
+    }
+}
+
+const WRAPPERS: &[Wrapper] = &[
+    wrapper("builtin", "", &[], 0),
+    wrapper("choom", "np", &["adjust", "pid"], 0),
+    wrapper("chroot", "", &["userspec", "groups"], 1),
+    wrapper("chronic", "", &[], 0),
+    wrapper(
+        "chrt",
+        "pTPD",
+        &["sched-runtime", "sched-deadline", "sched-period", "pid"],
+        1,
+    ),
+    wrapper("command", "", &[], 0),
+    wrapper("dbus-run-session", "", &["config-file"], 0),
+    wrapper("doas", "uC", &[], 0),
+    wrapper("env", "uC", &["unset", "chdir"], 0),
+    wrapper("exec", "a", &[], 0),
+    wrapper("flock", "wE", &["wait", "timeout", "conflict-exit-code"], 1),
+    wrapper(
+        "ionice",
+        "cnpPu",
+        &["class", "classdata", "pid", "pgid", "uid"],
+        0,
+    ),
+    wrapper("nice", "n", &["adjustment"], 0),
+    wrapper("nohup", "", &[], 0),
+    wrapper("nsenter", "tSGW", &["target", "setuid", "setgid"], 0),
+    wrapper("pkexec", "", &["user"], 0),
+    wrapper("prlimit", "p", &["pid"], 0),
+    wrapper("runuser", "ugG", &["user", "group", "supp-group"], 0),
+    wrapper(
+        "setpriv",
+        "",
+        &[
+            "ambient-caps",
+            "inh-caps",
+            "bounding-set",
+            "ruid",
+            "euid",
+            "rgid",
+            "egid",
+            "reuid",
+            "regid",
+            "groups",
+            "securebits",
+            "pdeathsig",
+            "selinux-label",
+            "apparmor-profile",
+            "landlock-access",
+            "landlock-rule",
+            "seccomp-filter",
+        ],
+        0,
+    ),
+    wrapper("setsid", "", &[], 0),
+    wrapper("stdbuf", "ioe", &["input", "output", "error"], 0),
+    wrapper(
+        "sudo",
+        "ughpCDRTUrt",
+        &[
+            "user",
+            "group",
+            "host",
+            "prompt",
+            "close-from",
+            "chdir",
+            "chroot",
+            "command-timeout",
+            "role",
+            "type",
+        ],
+        0,
+    ),
+    wrapper(
+        "systemd-cat",
+        "tp",
+        &[
+            "identifier",
+            "priority",
+            "stderr-priority",
+            "level-prefix",
+            "namespace",
+        ],
+        0,
+    ),
+    wrapper("systemd-inhibit", "", &["what", "who", "why", "mode"], 0),
+    wrapper(
+        "systemd-run",
+        "upEHMC",
+        &[
+            "unit",
+            "property",
+            "setenv",
+            "host",
+            "machine",
+            "description",
+            "slice",
+            "uid",
+            "gid",
+            "nice",
+            "working-directory",
+            "service-type",
+            "on-active",
+            "on-boot",
+            "on-startup",
+            "on-unit-active",
+            "on-unit-inactive",
+            "on-calendar",
+            "timer-property",
+            "background",
+            "root-directory",
+        ],
+        0,
+    ),
+    wrapper("taskset", "p", &["pid"], 1),
+    wrapper("time", "fo", &["format", "output"], 0),
+    wrapper("timeout", "sk", &["signal", "kill-after"], 1),
+    wrapper(
+        "unshare",
+        "RwSGl",
+        &["root", "wd", "setuid", "setgid", "propagation", "setgroups"],
+        0,
+    ),
+];
+
+fn wrapped<'a>(name: &str, words: &'a [String]) -> Inner<'a> {
+    let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.name == name) else {
+        return Inner::Nothing;
+    };
+    let rest = wrapper.after_options(words);
+    match rest.get(wrapper.operands..).unwrap_or_default() {
+        // flock FILE -c SCRIPT
+        [option, text, ..] if option == "-c" || option == "--command" => script(text, &[]),
+        rest => Inner::Command(wrapper.after_options(rest)),
+    }
+}
+
+impl Wrapper {
+    /// What follows the options, and the variables that are set for the command.
+    fn after_options<'a>(&self, words: &'a [String]) -> &'a [String] {
+        let mut rest = words;
+        while let [word, after @ ..] = rest {
+            rest = match word.as_str() {
+                "--" => return after,
+                option if option.len() > 1 && option.starts_with('-') => after
+                    .get(usize::from(self.has_value_apart(option))..)
+                    .unwrap_or_default(),
+                word if script::is_assignment(word) => after,
+                _ => break,
+            };
+        }
+        rest
+    }
+
+    fn has_value_apart(&self, option: &str) -> bool {
+        match option.strip_prefix("--") {
+            Some(long) => self.long.contains(&long),
+            // What follows the letter in its own word is the value.
+            None => option.find(|letter| self.letters.contains(letter)) == Some(option.len() - 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

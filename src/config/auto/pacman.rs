@@ -1,0 +1,76 @@
+//! The servers of pacman: `Server =` lines of its repositories, and of the lists that they include.
+
+use std::path::Path;
+
+use super::keyfile::{self, Entry};
+use super::need::{Candidate, Need};
+use super::place::{Place, web};
+use super::world::World;
+
+/// pacman asks its servers in their order; a mirror list may have hundreds.
+const MOST: usize = 8;
+
+/// One `any` of the first servers of each repository: pacman takes the first that answers.
+pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
+    let mut servers = Vec::new();
+    collect("/etc/pacman.conf".as_ref(), "", world, 0, &mut servers);
+    servers.dedup_by(|a, b| a.place == b.place);
+    servers.truncate(MOST);
+    vec![Need::Any(servers)]
+}
+
+fn collect(
+    path: &Path,
+    group: &str,
+    world: &World<'_>,
+    depth: usize,
+    servers: &mut Vec<Candidate>,
+) {
+    let text = world.read(path).unwrap_or_default();
+    for entry in keyfile::entries(&text) {
+        // An included file goes on in the group that includes it.
+        let group = if entry.group.is_empty() {
+            group
+        } else {
+            entry.group
+        };
+        let Entry { key, value, .. } = entry;
+        match key {
+            "Include" if depth < 8 => collect(value.as_ref(), group, world, depth + 1, servers),
+            "Server" | "CacheServer" if group != "options" => {
+                servers.push(server(value, path));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `https://HOST/$repo/os/$arch`: over https any answer of the host proves it, whatever the path.
+fn server(url: &str, path: &Path) -> Candidate {
+    let base = url.split('$').next().unwrap_or_default();
+    let place = if url.starts_with("file:") {
+        Place::Local
+    } else {
+        web(base)
+    };
+    Candidate::new(place, url, path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_probed_above_what_stands_for_the_repository() {
+        let of = |url| server(url, "x".as_ref()).place;
+        assert_eq!(
+            of("https://m.example/$repo/os/$arch"),
+            web("https://m.example/")
+        );
+        assert_eq!(
+            of("http://m.example/arch/$repo"),
+            web("http://m.example/arch/")
+        );
+        assert_eq!(of("file:///srv/$repo"), Place::Local);
+    }
+}

@@ -1,0 +1,37 @@
+//! A key of a table: how it is read, shown and explained. One kind for profiles and the watch.
+
+use toml::Value;
+
+use super::read::{Node, Read};
+
+/// One key of the settings `S`.
+pub struct Key<S: 'static> {
+    /// As it is written.
+    pub name: &'static str,
+    /// What is written after it, for people.
+    pub kind: &'static str,
+    /// What it does, for people.
+    pub meaning: &'static str,
+    /// From TOML, validated.
+    pub(super) read: fn(&Node<'_>) -> Read<Change<S>>,
+    /// Back to TOML; what cannot be unset by leaving it out has a value that unsets it.
+    pub(super) show: fn(&S) -> Value,
+}
+
+/// One validated value, on its way into the settings: puts it in its place.
+pub(super) type Change<S> = Box<dyn Fn(&mut S)>;
+
+impl<S> Key<S> {
+    /// The value it has in these settings, as TOML.
+    pub fn show(&self, settings: &S) -> Value {
+        (self.show)(settings)
+    }
+}
+
+/// The change that puts a value in its place by `put`.
+pub(super) fn set<S: 'static, V: Clone + 'static>(
+    value: Read<V>,
+    put: fn(&mut S, V),
+) -> Read<Change<S>> {
+    value.map(|value| -> Change<S> { Box::new(move |settings| put(settings, value.clone())) })
+}

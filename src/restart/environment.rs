@@ -1,0 +1,153 @@
+//! What a unit's commands find in their environment, as far as it changes what a gate asks, and whom.
+
+use super::exec_line;
+
+/// `Environment=` and its like, specifiers unresolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `Environment=`: names and values; of two with one name the later one counts.
+    set: Vec<(String, String)>,
+    /// `EnvironmentFile=`: paths, those that may be missing with their `-`.
+    files: Vec<String>,
+    /// `PassEnvironment=`.
+    passed: Vec<String>,
+}
+
+/// What a gate reads: where Nix is configured, whom to trust. Proxies besides.
+const READ: &[&str] = &[
+    "NIX_CONFIG",
+    "NIX_CONFIG_HOME",
+    "NIX_CONF_DIR",
+    "NIX_SSL_CERT_FILE",
+    "NIX_USER_CONF_FILES",
+    "SSL_CERT_FILE",
+    "XDG_CONFIG_DIRS",
+    "XDG_CONFIG_HOME",
+];
+
+impl Environment {
+    /// Follows one more assignment, as systemd does; false if it is of another setting.
+    pub fn assign(&mut self, key: &str, value: &str) -> bool {
+        match key {
+            "Environment" if value.is_empty() => self.set.clear(),
+            "EnvironmentFile" if value.is_empty() => self.files.clear(),
+            "PassEnvironment" if value.is_empty() => self.passed.clear(),
+            "Environment" => {
+                let words = exec_line::words(value).into_iter();
+                let pairs = words.filter_map(|word| {
+                    let (name, value) = word.split_once('=')?;
+                    Some((name.to_owned(), value.to_owned()))
+                });
+                self.set.extend(pairs);
+            }
+            "EnvironmentFile" => self.files.push(value.to_owned()),
+            "PassEnvironment" => self.passed.extend(exec_line::words(value)),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The settings that give another unit's gate the same to read, but for secrets.
+    pub fn of_gate(&self) -> OfGate {
+        let read = self.set.iter().filter(|(name, _)| is_read(name));
+        let (secret, open): (Vec<_>, Vec<_>) = read.partition(|(_, value)| has_password(value));
+        let mut settings: Vec<_> = open
+            .into_iter()
+            .map(|(name, value)| ("Environment", format!("{name}={value}")))
+            .collect();
+        let passed = self.passed.iter().filter(|name| is_read(name));
+        settings.extend(passed.map(|name| ("PassEnvironment", name.clone())));
+        settings.extend(
+            self.files
+                .iter()
+                .map(|path| ("EnvironmentFile", path.clone())),
+        );
+        OfGate {
+            settings,
+            secret: secret.into_iter().map(|(name, _)| name.clone()).collect(),
+        }
+    }
+}
+
+/// What of an environment concerns a gate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfGate {
+    /// Settings and their values, unquoted.
+    pub settings: Vec<(&'static str, String)>,
+    /// The variables whose values have a password in them.
+    pub secret: Vec<String>,
+}
+
+fn is_read(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let proxies = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+    proxies.contains(&lower.as_str()) || READ.contains(&name)
+}
+
+/// `http://user:password@proxy`, or a line of nix.conf with `access-tokens`.
+fn has_password(value: &str) -> bool {
+    let userinfo = |part: &str| {
+        let authority = part.split('/').next().unwrap_or_default();
+        authority.contains('@')
+    };
+    value.split("://").skip(1).any(userinfo)
+        || value.contains("access-tokens")
+        || (!value.contains("://") && value.contains('@') && value.contains(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[(&str, &str)]) -> OfGate {
+        let mut environment = Environment::default();
+        for (key, value) in lines {
+            assert!(environment.assign(key, value), "{key}");
+        }
+        environment.of_gate()
+    }
+
+    #[test]
+    fn only_what_a_gate_reads_is_taken_over() {
+        let taken = of(&[
+            ("Environment", "A=b \"https_proxy=http://p:1\" NO_PROXY=x,y"),
+            ("Environment", "'NIX_CONFIG=a = b'"),
+            ("PassEnvironment", "LANG all_proxy"),
+            ("EnvironmentFile", "-/etc/default/proxy"),
+        ]);
+        assert_eq!(
+            taken.settings,
+            [
+                ("Environment", "https_proxy=http://p:1".to_owned()),
+                ("Environment", "NO_PROXY=x,y".to_owned()),
+                ("Environment", "NIX_CONFIG=a = b".to_owned()),
+                ("PassEnvironment", "all_proxy".to_owned()),
+                ("EnvironmentFile", "-/etc/default/proxy".to_owned()),
+            ]
+        );
+        assert!(taken.secret.is_empty());
+    }
+
+    #[test]
+    fn a_password_is_named_and_not_copied() {
+        let taken = of(&[(
+            "Environment",
+            "http_proxy=http://me:pw@p:1 https_proxy=me:pw@p:1 \"NIX_CONFIG=access-tokens = github.com=x\" all_proxy=socks5h://p:2",
+        )]);
+        assert_eq!(taken.secret, ["http_proxy", "https_proxy", "NIX_CONFIG"]);
+        assert_eq!(
+            taken.settings,
+            [("Environment", "all_proxy=socks5h://p:2".to_owned())]
+        );
+    }
+
+    #[test]
+    fn an_empty_assignment_resets_its_own_list() {
+        let taken = of(&[
+            ("Environment", "http_proxy=http://p:1"),
+            ("EnvironmentFile", "/a"),
+            ("Environment", ""),
+        ]);
+        assert_eq!(taken.settings, [("EnvironmentFile", "/a".to_owned())]);
+    }
+}
