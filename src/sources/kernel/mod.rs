@@ -26,6 +26,9 @@ const GROUPS: u32 = bits(&[1, 5, 7, 8, 9, 11, 19, 32]);
 
 const ENOBUFS: i32 = Errno::ENOBUFS as i32;
 
+/// Room for some twenty notices. A flood overruns it, and that says "look" as well as hundreds of notices read one by one.
+const RECEIVE_BUFFER: u32 = 16 * 1024;
+
 /// How long after a look the next one is due at the earliest, where notices pour in.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -43,7 +46,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             resolv_conf: PathBuf::from("/etc/resolv.conf"),
-            receive_buffer: None,
+            receive_buffer: Some(RECEIVE_BUFFER),
         }
     }
 }
