@@ -1,5 +1,6 @@
-//! Tells the program when it was built, before which a wall clock is implausible.
+//! Tells the program when it was built, before which a wall clock is implausible, and the linker what to leave out.
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[allow(clippy::disallowed_methods, reason = "a build has no clock.rs")]
@@ -13,4 +14,28 @@ fn main() {
             .map_or(0, |since| since.as_secs())
     });
     println!("cargo:rustc-env=UPGRADE_GATE_BUILD_EPOCH={epoch}");
+    leave_out_unwinding();
 }
+
+/// With panic=abort nothing is ever unwound, and the tables for it are an eighth of the program.
+///
+/// A script is how GNU ld and lld both can be told; linkers that take no script are left alone.
+fn leave_out_unwinding() {
+    let told = |name: &str| std::env::var(name).unwrap_or_default();
+    let chosen = told("CARGO_ENCODED_RUSTFLAGS") + &told("RUSTC_LINKER");
+    let takes_no_script = ["mold", "gold", "wild"].iter().any(|l| chosen.contains(l));
+    if told("PROFILE") != "release" || takes_no_script {
+        return;
+    }
+    let script = Path::new(&told("OUT_DIR")).join("no-unwinding.ld");
+    if std::fs::write(&script, NO_UNWINDING).is_ok() {
+        println!("cargo:rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+        println!("cargo:rustc-link-arg-bins=-Wl,-T,{}", script.display());
+    }
+}
+
+/// `INSERT` keeps the linker's own script.
+const NO_UNWINDING: &str = "SECTIONS {
+    /DISCARD/ : { *(.eh_frame .eh_frame.* .gcc_except_table .gcc_except_table.*) }
+} INSERT AFTER .text;
+";
