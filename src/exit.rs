@@ -46,7 +46,7 @@ pub const TABLE: &[Row] = &[
     row(
         "69",
         "EX_UNAVAILABLE",
-        "nothing to decide from, or a service needed is not there",
+        "no target to decide from, or a required service is not available",
     ),
     row("70", "EX_SOFTWARE", "a fault in upgrade-gate"),
     row(

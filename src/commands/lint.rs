@@ -57,7 +57,7 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
     if args.units.is_empty() && !args.all {
         return Err(Refusal::new(
             Exit::Usage,
-            "lint what? name a service, as in upgrade-gate lint fwupd-refresh, or give --all",
+            "no service given; name one, as in upgrade-gate lint fwupd-refresh, or give --all",
         ));
     }
     let place = Place { root, args };
@@ -126,7 +126,7 @@ impl Place<'_> {
                 "there is no unit {name}; a file is named by its path: ./{name}"
             )),
             Load::Masked => Some(format!(
-                "{name} is masked, so that nothing starts it; to undo that: systemctl{user} unmask {name}"
+                "{name} is masked, so nothing starts it; to unmask it: systemctl{user} unmask {name}"
             )),
             Load::Refused(why) if findings.is_empty() => Some(format!(
                 "systemd refuses {name}: {why}; fix its file, and run \"systemctl{user} daemon-reload\" to apply"

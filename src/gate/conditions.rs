@@ -24,7 +24,7 @@ impl Gate {
             .filter(|hold| !self.policy.waived.contains(&hold.reason))
             .collect();
         if holds.is_empty() && !self.world.has_reported(&self.policy) {
-            holds.push(held(Reason::Unknown, "not every source has been heard yet"));
+            holds.push(held(Reason::Unknown, "not every source has reported yet"));
         }
         holds
     }
@@ -45,7 +45,7 @@ impl Gate {
 
     fn shutting_down(&self) -> Option<Hold> {
         let down = self.world.is_shutting_down();
-        down.then(|| held(Reason::ShuttingDown, "logind prepares for shutdown"))
+        down.then(|| held(Reason::ShuttingDown, "logind is preparing for shutdown"))
     }
 
     fn asleep(&self) -> Option<Hold> {
@@ -53,7 +53,7 @@ impl Gate {
         asleep.then(|| {
             held(
                 Reason::Asleep,
-                "logind prepares for sleep, or has not said that it is over",
+                "logind is preparing for sleep, or has not reported the resume yet",
             )
         })
     }
@@ -150,7 +150,7 @@ impl Gate {
             Some(Report::Absent | Report::Known(_)) | None => None,
             Some(Report::Unknown(why)) => Some(held(
                 Reason::Unknown,
-                format!("whether the machine goes to sleep: {why}"),
+                format!("whether the machine is going to sleep: {why}"),
             )),
         }
     }
@@ -158,7 +158,7 @@ impl Gate {
 
 /// The hold while a probe is under way and nothing is known yet.
 pub(super) fn asking() -> Hold {
-    held(Reason::Unknown, "asking whether the target can be reached")
+    held(Reason::Unknown, "probing the target")
 }
 
 fn held(reason: Reason, detail: impl Into<String>) -> Hold {

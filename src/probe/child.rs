@@ -82,7 +82,7 @@ fn write(answer: &Answer) -> io::Result<()> {
 }
 
 fn refusal(why: impl std::fmt::Display) -> Answer {
-    unknown(format!("the probe was not understood: {why}"))
+    unknown(format!("invalid probe request: {why}"))
 }
 
 fn unknown(why: String) -> Answer {

@@ -37,7 +37,7 @@ pub fn live(verdict: Option<&Verdict>, waited: Duration, now: Monotonic) -> Stri
     let said = match verdict {
         Some(Verdict::Held(holds)) => held_by(holds),
         Some(Verdict::Open(evidence)) => opened_on(evidence),
-        None => "asking whether the targets can be reached".to_owned(),
+        None => "probing the targets".to_owned(),
     };
     one_line(&format!("{times}: {said}"))
 }
@@ -115,7 +115,7 @@ mod tests {
         );
         assert_eq!(
             live(None, waited, NOW),
-            "waiting for 12s: asking whether the targets can be reached"
+            "waiting for 12s: probing the targets"
         );
     }
 

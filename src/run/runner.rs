@@ -88,7 +88,7 @@ impl End {
     fn of_signal(signal: Signal) -> Self {
         Self::new(
             Exit::Signal(signal as i32),
-            format!("told to stop by {signal}"),
+            format!("terminated by {signal}"),
         )
     }
 
@@ -267,7 +267,7 @@ impl Runner {
     async fn again(&mut self, why: Interruption) -> Result<(), End> {
         if self.attempts >= self.plan.profile.attempts {
             return Err(not_now(format!(
-                "interrupted {} times, the last time because {why}",
+                "interrupted {} times, most recently: {why}",
                 self.attempts
             )));
         }

@@ -48,7 +48,7 @@ fn by_scheme(scheme: &str, rest: &str, reference: &str) -> Place {
         ("", "gitlab") => forge(rest, reference, "gitlab.com"),
         ("", "sourcehut") => forge(rest, reference, "git.sr.ht"),
         ("", "flake") => registry(rest)
-            .unwrap_or_else(|| Place::Unknown("it is no id of a flake registry".into())),
+            .unwrap_or_else(|| Place::Unknown("it is not a valid flake ID".into())),
         ("", "path") | ("" | "git" | "hg" | "tarball" | "file", "file") => Place::Local,
         ("" | "git", "git") => git_daemon(rest),
         ("git" | "hg", "ssh") => match Destination::of(&format!("ssh:{rest}")) {

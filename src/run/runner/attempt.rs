@@ -207,10 +207,10 @@ pub(super) fn told(judgement: Judgement) -> (Judged, String) {
         Judgement::Succeeded => (Judged::Succeeded, "the command succeeded".into()),
         Judgement::Final(_) => (
             Judged::Final,
-            "the command has spoken, or has done its work".into(),
+            "its result is final".into(),
         ),
         Judgement::Failed(_) => (Judged::Failed, "the command failed by itself".into()),
         Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
-        Judgement::Stopped(_) => (Judged::Failed, "told to stop".into()),
+        Judgement::Stopped(_) => (Judged::Failed, "terminated by a signal".into()),
     }
 }
