@@ -141,8 +141,7 @@ ssh://HOST[:PORT]      the banner is SSH's
 tcp://HOST:PORT        the connection is accepted (weak: captive portals accept too)
 auto                   what the profile's upgrade needs, detected";
 
-pub(super) const ALLOW: &str =
-    "Ignore these holds once: metered, on_battery, battery_low, recent";
+pub(super) const ALLOW: &str = "Ignore these holds once: metered, on_battery, battery_low, recent";
 
 pub(super) const EXEC_CONDITION: &str =
     "Exit as ExecCondition= needs it: 0 open, 1 not now, 255 for everything else";

@@ -101,9 +101,11 @@ impl Found {
         let mut trusted = directories.to_vec();
         trusted.retain(|directory| {
             let stranger = stranger(directory);
-            self.warnings.extend(stranger.iter().map(|user| {
-                Problem::of_file(directory, format!("is owned by {user}, ignoring"))
-            }));
+            self.warnings.extend(
+                stranger.iter().map(|user| {
+                    Problem::of_file(directory, format!("is owned by {user}, ignoring"))
+                }),
+            );
             stranger.is_none()
         });
         trusted

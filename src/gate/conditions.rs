@@ -35,10 +35,7 @@ impl Gate {
             look_again: self.settled_at(),
             ..held(
                 Reason::Settling,
-                format!(
-                    "all is well; waiting for it to stay so for {:?}",
-                    self.policy.settle
-                ),
+                "online; waiting for the network to stay stable",
             )
         }
     }

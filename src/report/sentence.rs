@@ -21,7 +21,7 @@ pub fn lasting(verdict: &Verdict) -> String {
 /// The whole sentence at a moment, with the awake time waited and the time to the next look.
 pub fn sentence(verdict: &Verdict, waited: Duration, now: Monotonic) -> String {
     let times = match verdict {
-        Verdict::Open(evidence) => open_times(evidence, waited),
+        Verdict::Open(_) => open_times(waited),
         Verdict::Held(_) => held_times(verdict.hold(), waited, now),
     };
     let said = lasting(verdict);
@@ -83,10 +83,9 @@ fn explained(hold: &Hold) -> &str {
     }
 }
 
-fn open_times(evidence: &Evidence, waited: Duration) -> Vec<String> {
+fn open_times(waited: Duration) -> Vec<String> {
     let after = (waited.as_millis() > 0).then(|| format!("after {}", format_span(waited)));
-    let epoch = format!("epoch {}", evidence.epoch);
-    after.into_iter().chain([epoch]).collect()
+    after.into_iter().collect()
 }
 
 fn held_times(hold: Option<&Hold>, waited: Duration, now: Monotonic) -> Vec<String> {
@@ -177,19 +176,19 @@ mod tests {
         let cache = open("nix-cache:https://cache.nixos.org", false);
         assert_eq!(
             said(&cache, 7),
-            "open: nix-cache:https://cache.nixos.org answered (after 7s, epoch 3)"
+            "open: nix-cache:https://cache.nixos.org answered (after 7s)"
         );
         assert_eq!(
             said(&cache, 0),
-            "open: nix-cache:https://cache.nixos.org answered (epoch 3)"
+            "open: nix-cache:https://cache.nixos.org answered"
         );
     }
 
     #[test]
     fn a_guess_is_called_a_guess() {
         assert_eq!(
-            said(&open("there is a way out by wlan0", true), 7),
-            "open on a guess: there is a way out by wlan0; nothing was probed (after 7s, epoch 3)"
+            said(&open("a route through wlan0", true), 7),
+            "open on a guess: a route through wlan0; nothing was probed (after 7s)"
         );
         let held = Verdict::Held(vec![hold(Reason::Guess, "", None)]);
         assert!(said(&held, 0).contains("guess"));

@@ -178,14 +178,14 @@ impl Lines {
             .filter(|family| !around.families.allow(family));
         let missing: Vec<_> = missing.copied().collect();
         if !missing.is_empty() {
-            self.note(
-                "The gate needs these sockets: netlink, D-Bus, and IP for the probes.",
-            );
+            self.note("The gate needs these sockets: netlink, D-Bus, and IP for the probes.");
             self.set("RestrictAddressFamilies", &missing.join(" "));
         }
         if service.user.is_empty() || wish.scope != Scope::System {
             if around.read_only {
-                self.note("ProtectSystem=strict: upgrade-gate writes its status, locks and stamps here.");
+                self.note(
+                    "ProtectSystem=strict: upgrade-gate writes its status, locks and stamps here.",
+                );
                 self.set("ReadWritePaths", state_of(wish.scope));
             }
             return;

@@ -96,11 +96,7 @@ fn mend(said: &Said) -> Vec<String> {
         mend.extend(command.map(indented(10)));
     }
     if !said.lines.is_empty() {
-        let or = if said.command.is_some() {
-            "or"
-        } else {
-            "fix"
-        };
+        let or = if said.command.is_some() { "or" } else { "fix" };
         mend.push(format!("      {or}, in a drop-in:"));
         mend.extend(lines.map(indented(10)));
     }

@@ -177,9 +177,7 @@ fn set_oneshot(lines: &mut Lines) {
         "A oneshot that waits at boot keeps it in \"starting\". SIGTERM: stopping it is not a failure.",
     );
     lines.set("TimeoutStartSec", "infinity");
-    lines.note(
-        "\"Not now\" (75) stays a failure, so that the commands after it are not run.",
-    );
+    lines.note("\"Not now\" (75) stays a failure, so that the commands after it are not run.");
     lines.set("SuccessExitStatus", "SIGTERM");
 }
 

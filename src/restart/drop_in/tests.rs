@@ -67,7 +67,7 @@ impl Case {
         in_mode(&self.wish()).map(|made| made.own)
     }
 
-    /// What is chosen if invalid mode is asked for.
+    /// What is chosen if no mode is asked for.
     fn chosen(&self) -> DropIns {
         chosen(&self.wish()).unwrap()
     }

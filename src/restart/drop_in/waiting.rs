@@ -21,7 +21,8 @@ pub(super) fn pre(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> 
     refuse_ungated(wish, &service.success.codes, CANNOT_WAIT)?;
     let mut lines = Lines::new("Service");
     if service.kind == Kind::Oneshot || !wish.unit.wanted_by.is_empty() {
-        lines.note("While it waits, it is starting, and at boot keeps the machine in \"starting\".");
+        lines
+            .note("While it waits, it is starting, and at boot keeps the machine in \"starting\".");
     }
     lines.note("NotifyAccess= lets the gate ask for more time than TimeoutStartSec=.");
     let access = if service.may_notify { "all" } else { "exec" };

@@ -151,10 +151,7 @@ pub(super) fn killed_while_waiting(case: &Case<'_>) -> Option<Said> {
             "{} in ExecStartPre= waits {}, but {} ends it with SIGTERM before that: the unit fails \
              (Result=timeout). Without NotifyAccess= it cannot ask systemd for more time.",
             call.name(),
-            waits.map_or_else(
-                || "indefinitely".to_owned(),
-                |waits| shown(Some(waits))
-            ),
+            waits.map_or_else(|| "indefinitely".to_owned(), |waits| shown(Some(waits))),
             quoted("TimeoutStartSec", Some(timeout), 90_000),
         ),
         command: None,
@@ -176,7 +173,8 @@ pub(super) fn not_now_is_done(case: &Case<'_>) -> Option<Said> {
             units.join(" and ")
         )
     } else if case.service.remain_after_exit {
-        "RemainAfterExit=yes keeps the unit active, so no timer starts it again until it is stopped".to_owned()
+        "RemainAfterExit=yes keeps the unit active, so no timer starts it again until it is stopped"
+            .to_owned()
     } else {
         return None;
     };

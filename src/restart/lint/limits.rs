@@ -53,10 +53,7 @@ pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
             command: None,
             lines: vec![
                 "[Unit]".to_owned(),
-                format!(
-                    "# gives up after {} starts; 0 means never",
-                    limit.burst
-                ),
+                format!("# gives up after {} starts; 0 means never", limit.burst),
                 format!("StartLimitIntervalSec={}", roomy(needed)),
             ],
         }

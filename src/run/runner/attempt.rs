@@ -205,10 +205,7 @@ fn report_pre(command: &[OsString], ending: Ending, ignored: bool) {
 pub(super) fn told(judgement: Judgement) -> (Judged, String) {
     match judgement {
         Judgement::Succeeded => (Judged::Succeeded, "the command succeeded".into()),
-        Judgement::Final(_) => (
-            Judged::Final,
-            "its result is final".into(),
-        ),
+        Judgement::Final(_) => (Judged::Final, "its result is final".into()),
         Judgement::Failed(_) => (Judged::Failed, "the command failed by itself".into()),
         Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
         Judgement::Stopped(_) => (Judged::Failed, "terminated by a signal".into()),

@@ -151,7 +151,9 @@ impl Session<'_> {
         match tokio::time::timeout(DEADLINE, self.connection.send_all(calls)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Closed),
-            Err(_) => Err(End::Useless("the system bus does not accept messages".to_owned())),
+            Err(_) => Err(End::Useless(
+                "the system bus does not accept messages".to_owned(),
+            )),
         }
     }
 

@@ -129,10 +129,7 @@ impl Watcher {
         while let Some(failed) = self.rearm.take(now) {
             match self.start_one_again(&failed).await {
                 Ok(Some(job)) => {
-                    tracing::info!(
-                        "starting {} again, it failed while offline",
-                        failed.unit
-                    );
+                    tracing::info!("starting {} again, it failed while offline", failed.unit);
                     self.rearm.started(&failed.unit, job);
                 }
                 Ok(None) => self.rearm.gave_up(&failed.unit),
