@@ -52,7 +52,7 @@ pub enum Command {
     /// Show what every gate on the machine is waiting for, since when, and why
     #[command(after_long_help = texts::STATUS)]
     Status(Status),
-    /// Show what the restart settings of services really do, and how to fix them
+    /// Check what the restart settings of services really do, and how to fix them
     #[command(after_long_help = texts::LINT)]
     Lint(Lint),
     /// Print the drop-in that gates a service, or write it
@@ -173,7 +173,7 @@ pub struct Status {
 /// `drop-in`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct DropIn {
-    /// The service; `.service` may be left out
+    /// The service; `.service` can be omitted
     pub unit: String,
     /// How to gate it; default: run for a command that ends, else companion
     #[arg(long, value_parser = mode_parser())]
@@ -184,7 +184,7 @@ pub struct DropIn {
     /// Write it below /etc/systemd/system; with --user, below ~/.config/systemd/user
     #[arg(long, conflicts_with = "remove")]
     pub write: bool,
-    /// Remove what --write has written
+    /// Remove what --write wrote
     #[arg(long)]
     pub remove: bool,
     /// Whose service it is.
@@ -217,10 +217,10 @@ impl ScopeArgs {
 /// `lint`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Lint {
-    /// The services to look at, `.service` may be left out; or unit files, such as `./my.service`
+    /// The services to check, `.service` can be omitted; or unit files, such as `./my.service`
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
-    /// Look at every service that is loaded or has a unit file
+    /// Check every service that is loaded or has a unit file
     #[arg(long, conflicts_with = "units")]
     pub all: bool,
     /// Whose services they are.

@@ -70,7 +70,7 @@ Examples:
       upgrade-gate lint --user --all
   Without systemd, from the unit files below a directory:
       upgrade-gate lint --all --root /mnt
-  A file of a repository, with its drop-ins and timers; exits with 1 if there are findings, as CI needs it:
+  A file of a repository, with its drop-ins and timers; exits with 1 if there are findings, for CI:
       upgrade-gate lint ./units/my.service
 
 The rules UG001, UG002, … are explained one by one in docs/lint.md.

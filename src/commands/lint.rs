@@ -120,10 +120,10 @@ impl Place<'_> {
         let user = flag.map(|flag| format!(" {flag}")).unwrap_or_default();
         match &unit.load {
             Load::NotFound if running => Some(format!(
-                "there is no unit {name}; systemctl{user} list-unit-files '*.service' lists those there are"
+                "no unit {name}; to list units: systemctl{user} list-unit-files '*.service'"
             )),
             Load::NotFound => Some(format!(
-                "there is no unit {name}; a file is named by its path: ./{name}"
+                "no unit {name}; to read a file, give its path: ./{name}"
             )),
             Load::Masked => Some(format!(
                 "{name} is masked, so nothing starts it; to unmask it: systemctl{user} unmask {name}"
@@ -233,7 +233,7 @@ impl Report {
 const LIKELY: Version = Version(257);
 
 fn unknown_version() -> Version {
-    tracing::warn!("no file tells the version of systemd, assuming {LIKELY}");
+    tracing::warn!("no file has the version of systemd, assuming {LIKELY}");
     LIKELY
 }
 

@@ -240,7 +240,7 @@ mod tests {
             "18446744073709551615us",
         ] {
             let error = text.parse::<Span>().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{text:?} is no time span")));
+            assert!(error.starts_with(&format!("invalid time span {text:?} ")));
         }
     }
 

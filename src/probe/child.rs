@@ -49,7 +49,7 @@ fn answer_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, place);
         let _ = write(&unknown(format!(
-            "a fault in upgrade-gate, please report it: the probe ended{place}"
+            "internal error in upgrade-gate, please report it: the probe ended{place}"
         )));
     }));
 }

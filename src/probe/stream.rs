@@ -62,7 +62,7 @@ fn no_banner(host: &str, port: u16, said: &[u8]) -> Fault {
         let detail = format!("{host}:{port} closed the connection without a reply");
         return Fault::new(Kind::Silence, detail);
     }
-    let detail = format!("{host}:{port} does not answer as an SSH server does");
+    let detail = format!("{host}:{port} does not answer as an SSH server should");
     Fault::new(Kind::Answer, detail)
 }
 

@@ -93,8 +93,8 @@ fn held_times(hold: Option<&Hold>, waited: Duration, now: Monotonic) -> Vec<Stri
     let look = hold.and_then(|hold| hold.look_again).map(|at| {
         let left = at.since(now);
         match left.as_millis() {
-            0 => "looking now".to_owned(),
-            _ => format!("next look in {}", format_span(left)),
+            0 => "checking now".to_owned(),
+            _ => format!("next check in {}", format_span(left)),
         }
     });
     waiting.into_iter().chain(look).collect()
@@ -110,7 +110,7 @@ mod tests {
         let waited = Duration::from_secs(12);
         assert_eq!(
             live(Some(&held), waited, NOW),
-            "waiting for 12s, next look in 4s: dns: x does not resolve"
+            "waiting for 12s, next check in 4s: dns: x does not resolve"
         );
         assert_eq!(
             live(None, waited, NOW),
@@ -149,12 +149,12 @@ mod tests {
         );
         assert_eq!(
             said(&Verdict::Held(vec![connecting.clone()]), 12),
-            "held: connecting: NetworkManager is connecting (waiting for 12s, next look in 4s)"
+            "held: connecting: NetworkManager is connecting (waiting for 12s, next check in 4s)"
         );
         let metered = hold(Reason::Metered, "Wi-Fi `phone` is metered", None);
         assert_eq!(
             said(&Verdict::Held(vec![connecting, metered.clone()]), 0),
-            "held: connecting: NetworkManager is connecting; also metered (next look in 4s)"
+            "held: connecting: NetworkManager is connecting; also metered (next check in 4s)"
         );
         assert_eq!(
             said(&Verdict::Held(vec![metered]), 0),
@@ -167,7 +167,7 @@ mod tests {
         let due = hold(Reason::Dns, "example.org does not resolve", Some(100));
         assert_eq!(
             said(&Verdict::Held(vec![due]), 60),
-            "held: dns: example.org does not resolve (waiting for 1min, looking now)"
+            "held: dns: example.org does not resolve (waiting for 1min, checking now)"
         );
     }
 

@@ -180,7 +180,7 @@ impl Runner {
             Some(due) if !self.plan.allow_recent => {
                 let left = Duration::from_secs(due.0.saturating_sub(clock::wall().0).as_secs());
                 let why = format!(
-                    "recent: it succeeded a while ago and is due in {}",
+                    "recent: the last run succeeded, the next is due in {}",
                     format_span(left)
                 );
                 Err(End::new(Exit::Ok, why))
@@ -298,7 +298,7 @@ impl Runner {
         };
         if let Err(error) = stamp::write(state, &self.plan.profile.name, clock::wall()) {
             tracing::warn!(
-                "cannot keep the time of this success in {}: {error}",
+                "cannot store the time of this success in {}: {error}",
                 state.display()
             );
         }

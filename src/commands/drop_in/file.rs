@@ -25,7 +25,7 @@ pub(super) struct DropInFile {
 /// Why it cannot be looked at, written or removed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unwritable {
-    #[error("{0} was not written by upgrade-gate drop-in, or for another unit; move it first")]
+    #[error("{0} was not written by upgrade-gate drop-in, or for another unit; move it away first")]
     Foreign(PathBuf),
     #[error("there is no {0}: nothing to remove")]
     Absent(PathBuf),

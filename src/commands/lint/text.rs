@@ -39,7 +39,7 @@ fn summary(looked: Looked, found: usize) -> String {
         .templates
         .map(|count| format!("; templates left out: {count}"));
     format!(
-        "{} services looked at, {found} with findings{}\n",
+        "{} services checked, {found} with findings{}\n",
         looked.services,
         templates.unwrap_or_default()
     )

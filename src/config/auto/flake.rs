@@ -59,7 +59,7 @@ fn by_scheme(scheme: &str, rest: &str, reference: &str) -> Place {
         ("" | "git" | "hg" | "tarball" | "file", "http" | "https") => {
             web(&format!("{transport}:{}", without_query(rest)))
         }
-        _ => Place::Unknown(format!("Nix knows no flake of the kind {scheme}:")),
+        _ => Place::Unknown(format!("Nix has no flake type {scheme}:")),
     }
 }
 

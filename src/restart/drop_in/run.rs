@@ -27,7 +27,7 @@ pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal
         lines.set("SuccessExitStatus", "75");
     }
     if several {
-        lines.note("Each command has a gate of its own.");
+        lines.note("Each command has its own gate.");
     }
     if !service.may_notify {
         lines.set("NotifyAccess", "main");

@@ -258,6 +258,6 @@ mod tests {
         let template = service_name("foo@").unwrap_err().to_string();
         assert!(template.contains("foo@NAME.service"), "{template}");
         let timer = service_name("fwupd-refresh.timer").unwrap_err().to_string();
-        assert!(timer.contains("no service"), "{timer}");
+        assert!(timer.contains("not a service unit"), "{timer}");
     }
 }

@@ -206,7 +206,7 @@ pub(super) fn told(judgement: Judgement) -> (Judged, String) {
     match judgement {
         Judgement::Succeeded => (Judged::Succeeded, "the command succeeded".into()),
         Judgement::Final(_) => (Judged::Final, "its result is final".into()),
-        Judgement::Failed(_) => (Judged::Failed, "the command failed by itself".into()),
+        Judgement::Failed(_) => (Judged::Failed, "the command itself failed".into()),
         Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
         Judgement::Stopped(_) => (Judged::Failed, "terminated by a signal".into()),
     }
