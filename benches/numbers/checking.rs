@@ -13,6 +13,8 @@ use crate::support::tls::{Ca, Validity, https};
 use crate::table::{median, row, skipped, spread};
 
 const ROUNDS: usize = 101;
+const MANY: usize = 50;
+const NO_BUS: &str = "unix:path=/nonexistent/bus";
 const INFO: &str = "StoreDir: /nix/store\n";
 /// Where distributions keep their CAs.
 const BUNDLES: [&str; 2] = [
@@ -26,12 +28,8 @@ pub(crate) fn measure() {
     manager.connect();
     let server = Server::start(|_| Reply::ok(INFO));
     let target = format!("nix-cache:http://{}", server.address());
-    compare(
-        "http",
-        "≤ 1/4 of nm-online -q",
-        &manager,
-        check(&manager, &target),
-    );
+    compare("http", "≤ 0.30", &manager, check(&manager, &target));
+    without_a_bus(check(&manager, &target));
     let folder = tempfile::tempdir().unwrap();
     let ca = Ca::new();
     let Some((bundle, count)) = bundle(&ca, folder.path()) else {
@@ -42,12 +40,44 @@ pub(crate) fn measure() {
     };
     let server = https(ca.issue("127.0.0.1", Validity::Now), |_| Reply::ok(INFO));
     let mut command = check(&manager, &format!("nix-cache:https://{}", server.address()));
-    command.env("SSL_CERT_FILE", bundle);
-    compare(
-        &format!("https, {count} CAs"),
-        "≤ nm-online -q",
-        &manager,
-        command,
+    command.env("SSL_CERT_FILE", &bundle);
+    compare(&format!("https, {count} CAs"), "≤ 0.40", &manager, command);
+    many(&server, &bundle);
+}
+
+/// As on an embedded machine; beside the start of any program, which is a part of it.
+fn without_a_bus(mut check: Command) {
+    check.env("DBUS_SYSTEM_BUS_ADDRESS", NO_BUS);
+    let mut nothing = Command::new("true");
+    let times = in_turn(&mut check, &mut nothing);
+    row(
+        "`check` when online, http, without a bus",
+        "≤ 2.5 ms, p99 ≤ 2 × median",
+        &spread(&times.0),
+        &format!("true: {}", spread(&times.1)),
+    );
+}
+
+/// One look at many targets; beside a look at one.
+fn many(server: &Server, bundle: &Path) {
+    let look = |targets: usize| {
+        let mut command = Command::new(GATE);
+        command
+            .arg("check")
+            .env("DBUS_SYSTEM_BUS_ADDRESS", NO_BUS)
+            .env_remove("NIX_SSL_CERT_FILE")
+            .env("SSL_CERT_FILE", bundle);
+        for number in 0..targets {
+            command.arg(format!("--target=https://{}/{number}", server.address()));
+        }
+        command
+    };
+    let times = in_turn(&mut look(MANY), &mut look(1));
+    row(
+        &format!("`check` of {MANY} https targets"),
+        "≤ 15 ms",
+        &spread(&times.0),
+        &format!("of one: {}", spread(&times.1)),
     );
 }
 
@@ -62,11 +92,7 @@ fn check(manager: &NetworkManager, target: &str) -> Command {
 fn compare(how: &str, to_reach: &str, manager: &NetworkManager, mut check: Command) {
     let mut other = manager.client("nm-online");
     other.arg("-q");
-    let mut times: (Vec<Duration>, Vec<Duration>) = Default::default();
-    for _ in 0..ROUNDS {
-        times.0.push(wall_time(&mut check));
-        times.1.push(wall_time(&mut other));
-    }
+    let times = in_turn(&mut check, &mut other);
     let ratio = median(&times.0).as_secs_f64() / median(&times.1).as_secs_f64();
     row(
         &format!("`check` when online, {how}"),
@@ -74,6 +100,11 @@ fn compare(how: &str, to_reach: &str, manager: &NetworkManager, mut check: Comma
         &format!("{ratio:.2} of it: {}", spread(&times.0)),
         &format!("nm-online -q: {}", spread(&times.1)),
     );
+}
+
+fn in_turn(one: &mut Command, other: &mut Command) -> (Vec<Duration>, Vec<Duration>) {
+    let rounds = (0..ROUNDS).map(|_| (wall_time(one), wall_time(other)));
+    rounds.unzip()
 }
 
 /// The system's CAs and ours in one file, and how many they are.

@@ -1,4 +1,4 @@
-//! The figures of the README, measured with the release binary beside the alternatives: `cargo bench`, or `cargo bench -- NAME`.
+//! The figures of docs/benchmarks.md, measured with the release binary beside the alternatives: `cargo bench`, or `cargo bench -- NAME`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,11 +20,13 @@
 mod support;
 
 mod checking;
+mod crowd;
 mod flood;
 mod machine;
 mod namespace;
 mod process;
 mod reaction;
+mod routes;
 mod size;
 mod table;
 mod waiting;
@@ -32,11 +34,13 @@ mod waiting;
 use std::process::ExitCode;
 
 /// What can be measured, by the name it is asked for, and whether it needs a network namespace of its own.
-const ALL: [(&str, fn(), bool); 5] = [
+const ALL: [(&str, fn(), bool); 7] = [
     ("waiting", waiting::measure, true),
     ("check", checking::measure, true),
     ("reaction", reaction::measure, false),
     ("flood", flood::measure, false),
+    ("routes", routes::measure, true),
+    ("crowd", crowd::measure, true),
     ("size", size::measure, false),
 ];
 

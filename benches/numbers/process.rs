@@ -59,8 +59,9 @@ impl Running {
     /// Memory and threads, in words.
     pub(crate) fn memory(&self) -> String {
         format!(
-            "RSS {} kB, Pss {} kB, threads {}",
+            "RSS {} kB (anonymous {}), Pss {} kB, threads {}",
             self.status("VmRSS"),
+            self.status("RssAnon"),
             self.pss(),
             self.status("Threads")
         )

@@ -30,18 +30,22 @@ pub(crate) fn ms(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
-/// Median, and from where to where.
+/// Median, from where to where, and below which 99 of 100 are.
 pub(crate) fn spread(times: &[Duration]) -> String {
     let (low, high) = (times.iter().min(), times.iter().max());
     let (low, high) = (
         low.copied().unwrap_or_default(),
         high.copied().unwrap_or_default(),
     );
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let p99 = sorted.get(sorted.len() * 99 / 100).unwrap_or(&high);
     format!(
-        "median {} ({} to {}, n = {})",
+        "median {} ({} to {}, p99 {}, n = {})",
         ms(median(times)),
         ms(low),
         ms(high),
+        ms(*p99),
         times.len()
     )
 }
