@@ -1,9 +1,10 @@
 //! What a body must say, and how it is unpacked. Pure.
 
 use std::borrow::Cow;
-use std::io::Read;
 
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use miniz_oxide::inflate::{
+    DecompressError, decompress_to_vec_with_limit, decompress_to_vec_zlib_with_limit,
+};
 
 /// How much of a body is looked at, packed and unpacked.
 pub(super) const LIMIT: usize = 64 * 1024;
@@ -117,28 +118,55 @@ impl Codings {
 impl Coding {
     fn unpack(self, packed: &[u8]) -> Vec<u8> {
         match self {
-            Self::Gzip => plain(MultiGzDecoder::new(packed)),
+            Self::Gzip => after_gzip_header(packed).map_or_else(Vec::new, inflate),
             // zlib's format is meant, and some servers send what is inside of it, as curl knows too.
-            Self::Deflate => Some(plain(ZlibDecoder::new(packed)))
-                .filter(|text| !text.is_empty())
-                .unwrap_or_else(|| plain(DeflateDecoder::new(packed))),
+            Self::Deflate => {
+                let text = as_far_as(decompress_to_vec_zlib_with_limit(packed, LIMIT));
+                if text.is_empty() {
+                    inflate(packed)
+                } else {
+                    text
+                }
+            }
         }
     }
 }
 
-/// What comes out before the end of what has arrived, or before what cannot be unpacked.
-fn plain(decoder: impl Read) -> Vec<u8> {
-    let mut text = Vec::new();
-    let _ = decoder.take(LIMIT as u64).read_to_end(&mut text);
-    text
+fn inflate(packed: &[u8]) -> Vec<u8> {
+    as_far_as(decompress_to_vec_with_limit(packed, LIMIT))
+}
+
+/// What comes out before the end of what has arrived, before the limit, or before what cannot be unpacked.
+fn as_far_as(unpacked: Result<Vec<u8>, DecompressError>) -> Vec<u8> {
+    unpacked.unwrap_or_else(|DecompressError { mut output, .. }| {
+        // What was made room for and not filled is zero.
+        let end = output.iter().rposition(|byte| *byte != 0);
+        output.truncate(end.map_or(0, |last| last + 1));
+        output
+    })
+}
+
+/// What follows a gzip header (RFC 1952, section 2.3), if it is whole.
+fn after_gzip_header(packed: &[u8]) -> Option<&[u8]> {
+    let [0x1f, 0x8b, 8, flags, _, _, _, _, _, _, rest @ ..] = packed else {
+        return None;
+    };
+    let has = |flag: u8| flags & flag != 0;
+    let mut rest = rest;
+    if has(4) {
+        let (length, extra) = rest.split_first_chunk()?;
+        rest = extra.get(usize::from(u16::from_le_bytes(*length))..)?;
+    }
+    // A file's name and a comment, each with a zero at its end.
+    for _ in [8, 16].into_iter().filter(|flag| has(*flag)) {
+        rest = rest.splitn(2, |byte| *byte == 0).nth(1)?;
+    }
+    rest.get(if has(2) { 2 } else { 0 }..)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+    use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
 
     use super::*;
 
@@ -212,13 +240,28 @@ mod tests {
 
     const TEXT: &[u8] = b"StoreDir: /nix/store\nPriority: 40\n";
 
+    /// gzip's header with these flags and fields, and the text.
+    fn gzip(flags: u8, fields: &[u8]) -> Vec<u8> {
+        let header = [0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 3];
+        [&header[..], fields, &compress_to_vec(TEXT, 6), &[0; 8]].concat()
+    }
+
+    #[test]
+    fn a_gzip_header_may_have_any_of_its_fields() {
+        let codings = codings(&["gzip"]).unwrap();
+        let fields = b"\x03\0abcname\0comment\0\xff\xff";
+        for (flags, fields) in [(0, &b""[..]), (8, b"name\0"), (2 | 4 | 8 | 16, fields)] {
+            let packed = gzip(flags, fields);
+            assert_eq!(codings.unpack(&packed), TEXT, "{flags}");
+            for length in 0..10 + fields.len() {
+                assert!(codings.unpack(&packed[..length]).is_empty());
+            }
+        }
+    }
+
     #[test]
     fn what_is_packed_is_unpacked_as_far_as_it_has_arrived() {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-        gzip.write_all(TEXT).unwrap();
-        let mut twice = DeflateEncoder::new(Vec::new(), Compression::default());
-        twice.write_all(&gzip.finish().unwrap()).unwrap();
-        let packed = twice.finish().unwrap();
+        let packed = compress_to_vec(&gzip(0, &[]), 6);
         let both = codings(&["gzip, deflate"]).unwrap();
         assert_eq!(both.unpack(&packed), TEXT);
         let cut_short = both.unpack(&packed[..packed.len() - 12]).into_owned();
@@ -229,9 +272,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_unpacked_no_further_than_the_limit() {
-        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
-        zlib.write_all(&vec![b'x'; 100 * LIMIT]).unwrap();
-        let packed = zlib.finish().unwrap();
+        let packed = compress_to_vec_zlib(&vec![b'x'; 100 * LIMIT], 9);
         assert_eq!(codings(&["deflate"]).unwrap().unpack(&packed).len(), LIMIT);
     }
 }

@@ -18,8 +18,8 @@ use crate::gate::event::{Failure, Outcome, ProbeId};
 use crate::gate::reason::Reason;
 use crate::{limits, ourselves};
 
-/// When a child is killed: its own ten seconds, and a little to start and to answer in.
-const LIMIT: Duration = Duration::from_millis(10_500);
+/// When a child is killed: its own ten seconds, and two to start and to answer in, which a slow machine may need.
+const LIMIT: Duration = Duration::from_secs(12);
 
 /// How long an answer may be; addresses and one clause are far below.
 const ANSWER_LIMIT: u64 = 64 * 1024;
@@ -137,7 +137,7 @@ impl Prober {
 }
 
 fn spawn(program: &[OsString]) -> Result<Child, String> {
-    let (program, arguments) = program.split_first().ok_or("there is no program")?;
+    let (program, arguments) = program.split_first().ok_or("no program given")?;
     let child = Command::new(program)
         .arg0("upgrade-gate")
         .args(arguments)
