@@ -16,6 +16,7 @@ mod fault;
 mod judge;
 mod names;
 mod p521;
+mod pem;
 mod prober;
 mod proxy;
 mod roots;
