@@ -20,6 +20,7 @@ rustPlatform.buildRustPackage {
     fileset = lib.fileset.unions [
       ./Cargo.lock
       ./Cargo.toml
+      ./CONTRIBUTING.md
       ./README.md
       ./benches
       ./build.rs
@@ -28,6 +29,7 @@ rustPlatform.buildRustPackage {
       ./src
       ./tests/it
       ./units
+      ./vm-tests/README.md
     ];
   };
   cargoLock.lockFile = ./Cargo.lock;

@@ -1,4 +1,4 @@
-//! The figures of the README, measured with the release binary beside the alternatives: `cargo bench`, or `cargo bench -- NAME`.
+//! The figures of docs/benchmarks.md, measured with the release binary beside the alternatives: `cargo bench`, or `cargo bench -- NAME`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
