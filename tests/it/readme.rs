@@ -1,10 +1,12 @@
-//! What the documentation shows of `lint` and `drop-in` is what they print, and what the README links to is there.
+//! What the documentation shows of `lint` and `drop-in` is what they print, and the files that README and CONTRIBUTING name
+//! are there.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 const README: &str = include_str!("../../README.md");
+const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
 const LINT: &str = include_str!("../../docs/lint.md");
 const UNITS: &str = include_str!("../../docs/units.md");
 
@@ -63,14 +65,33 @@ fn the_page_of_units_shows_what_drop_in_prints() {
     shows(UNITS, "drop-in fwupd-refresh");
 }
 
-#[test]
-fn every_file_that_the_readme_links_to_is_there() {
+fn are_there(files: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let links = README.split("](").skip(1);
-    let links = links.filter_map(|link| link.split([')', '#']).next());
-    let files: Vec<_> = links.filter(|link| !link.contains("://")).collect();
     assert!(files.len() > 5, "only {} found", files.len());
     for file in files {
         assert!(root.join(file).exists(), "{file}");
     }
+}
+
+#[test]
+fn every_file_that_the_readme_links_to_is_there() {
+    let links = README.split("](").skip(1);
+    let links = links.filter_map(|link| link.split([')', '#']).next());
+    are_there(
+        &links
+            .filter(|link| !link.contains("://"))
+            .collect::<Vec<_>>(),
+    );
+}
+
+/// Of what CONTRIBUTING names, sources move most.
+#[test]
+fn every_source_that_contributing_names_is_there() {
+    let spans = CONTRIBUTING.split('`').skip(1).step_by(2);
+    let sources = spans.filter(|span| span.starts_with("src/") || span.starts_with("tests/it/"));
+    are_there(
+        &sources
+            .filter(|path| !path.contains("NAME"))
+            .collect::<Vec<_>>(),
+    );
 }
