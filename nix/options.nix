@@ -24,8 +24,8 @@ let
       setting (types.listOf (types.either types.str (types.attrsOf types.anything)))
         "What must be reached: every entry, and of `{ any = […] }` one.";
     flake = setting types.str "The flake whose host `auto` asks for.";
-    allow_guess = setting types.bool "Where nothing can be derived for `auto`, open on a way out to anywhere.";
-    settle = setting types.str "How long everything must hold after a resume or a change of the way out.";
+    allow_guess = setting types.bool "Where nothing can be derived for `auto`, open on a route to anywhere.";
+    settle = setting types.str "How long everything must hold after a resume or a route change.";
     metered = setting (types.enum [
       "hold"
       "allow"
@@ -46,32 +46,32 @@ let
     ) "The power the upgrade asks for; with a percentage, mains or a battery that full.";
     at_most_every =
       setting types.str
-        "`run` only: so long after a success, the next run ends at once with success.";
+        "`run` only: minimum time between successful runs; an earlier run exits with success immediately.";
     attempts =
       setting types.ints.positive
-        "`run` only: how often an interrupted command is run at most.";
+        "`run` only: maximum number of attempts if the command is interrupted.";
     attempt_timeout =
       setting types.str
         "`run` only: awake time after which the command gets SIGTERM and counts as interrupted.";
     final_exit_status =
       setting (types.listOf (types.ints.between 0 255))
-        "`run` only: exit codes that are verdicts of the command, never an interruption.";
+        "`run` only: exit codes that are final results of the command, never an interruption.";
     final_if_changed =
       setting (types.listOf (types.strMatching "/.*"))
-        "`run` only: if one of these changes during an attempt, the command has done its work.";
+        "`run` only: if one of these changes during an attempt, its result is final.";
     inhibit = setting (types.listOf (
       types.enum [
         "shutdown"
         "sleep"
       ]
-    )) "`run` and `wait-online --stay`: what is inhibited meanwhile; `sleep` covers closing the lid.";
+    )) "`run` and `wait-online --stay`: what is inhibited while it runs; `sleep` includes closing the lid.";
   };
 
   watch = {
     profile = setting profileName "Whose gate `upgrade-gate-online.target` follows.";
     rearm =
       setting (types.listOf types.str)
-        "Units to start once more, when the gate opens, if they failed for want of the network.";
+        "Units to start again when the gate opens, if they failed while offline.";
     rearm_at_once = setting types.ints.positive "How many of these may be starting at the same time.";
     rearm_spread =
       setting types.str

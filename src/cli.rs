@@ -23,10 +23,10 @@ use crate::secret;
 #[derive(Debug, Parser)]
 #[command(name = "upgrade-gate", version, about, after_long_help = texts::MAIN)]
 pub struct Cli {
-    /// Say more: events and every look; twice for the libraries too
+    /// More output: events and every check; twice to include libraries
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// Say nothing but warnings and errors
+    /// Print only warnings and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Look for files below this directory instead of /
@@ -43,22 +43,22 @@ pub enum Command {
     /// Wait until the gate opens
     #[command(after_long_help = texts::WAIT_ONLINE)]
     WaitOnline(WaitOnline),
-    /// Say now whether the gate is open, after a fresh probe
+    /// Probe once and say whether the gate is open
     #[command(after_long_help = texts::CHECK)]
     Check(Question),
     /// Wait, run a command, and run it again if a suspend or the network interrupted it
     #[command(after_long_help = texts::RUN)]
     Run(Run),
-    /// Show what every gate on the machine waits for, since when, and why
+    /// Show what every gate on the machine is waiting for, since when, and why
     #[command(after_long_help = texts::STATUS)]
     Status(Status),
-    /// Say what the restart settings of services really do, and what mends them
+    /// Check what the restart settings of services really do, and how to fix them
     #[command(after_long_help = texts::LINT)]
     Lint(Lint),
     /// Print the drop-in that gates a service, or write it
     #[command(after_long_help = texts::DROP_IN)]
     DropIn(DropIn),
-    /// Keep upgrade-gate-online.target truthful, and start again what failed for want of the network
+    /// Keep upgrade-gate-online.target in sync with connectivity, and start units again that failed while offline
     #[command(after_long_help = texts::WATCH)]
     Watch(Watch),
     /// Show the effective configuration and where each value comes from
@@ -98,13 +98,13 @@ pub struct GateArgs {
     /// What must be reached; repeated: all of them
     #[arg(short, long = "target", value_name = "TARGET", long_help = texts::TARGET)]
     pub targets: Vec<String>,
-    /// Give up after this long, in awake time; waits for ever otherwise
+    /// Give up after this long, in awake time; without it, wait indefinitely
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub timeout: Option<Span>,
     /// The soft holds that are waived.
     #[arg(long, value_name = "REASON,…", help = texts::ALLOW, value_delimiter = ',', value_parser = parse_waived)]
     pub allow: Vec<Reason>,
-    /// How long all must hold after a change before the gate opens; `check` does not settle
+    /// How long everything must hold after a change before the gate opens; ignored by `check`
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub settle: Option<Span>,
     /// Print JSON lines for programs
@@ -140,7 +140,7 @@ pub struct Run {
     /// What is asked for.
     #[command(flatten)]
     pub gate: GateArgs,
-    /// What the command is to find as its own name, `argv[0]`, in place of its path
+    /// The name the command sees as its `argv[0]`, in place of its path
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub argv0: Option<OsString>,
     /// A command line, as systemd reads it, to run before COMMAND in each attempt; repeatable
@@ -173,9 +173,9 @@ pub struct Status {
 /// `drop-in`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct DropIn {
-    /// The service; `.service` may be left out
+    /// The service; `.service` can be omitted
     pub unit: String,
-    /// How it is gated; by default run for a command that ends, and companion for all others
+    /// How to gate it; default: run for a command that ends, else companion
     #[arg(long, value_parser = mode_parser())]
     pub mode: Option<Mode>,
     /// The profile; by default it is named after the service, or after the template
@@ -184,7 +184,7 @@ pub struct DropIn {
     /// Write it below /etc/systemd/system; with --user, below ~/.config/systemd/user
     #[arg(long, conflicts_with = "remove")]
     pub write: bool,
-    /// Remove what --write has written
+    /// Remove what --write wrote
     #[arg(long)]
     pub remove: bool,
     /// Whose service it is.
@@ -217,16 +217,16 @@ impl ScopeArgs {
 /// `lint`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Lint {
-    /// The services to look at, `.service` may be left out; or unit files, such as `./my.service`
+    /// The services to check, `.service` can be omitted; or unit files, such as `./my.service`
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
-    /// Look at every service that is loaded or has a unit file
+    /// Check every service that is loaded or has a unit file
     #[arg(long, conflicts_with = "units")]
     pub all: bool,
     /// Whose services they are.
     #[command(flatten)]
     pub scope: ScopeArgs,
-    /// How long there is no network, for what would become of the unit meanwhile
+    /// Length of the simulated outage
     #[arg(long, value_name = "SPAN", default_value = "30min", value_parser = parse_finite)]
     pub outage: Duration,
     /// How long an attempt takes to fail without a network
@@ -357,7 +357,7 @@ pub fn asks_exec_condition(argv: &[OsString]) -> bool {
 
 fn mode_parser() -> impl TypedValueParser<Value = Mode> {
     PossibleValuesParser::new(Mode::ALL.map(Mode::name))
-        .try_map(|name| Mode::from_name(&name).ok_or("no mode"))
+        .try_map(|name| Mode::from_name(&name).ok_or("invalid mode"))
 }
 
 fn parse_span(written: &str) -> Result<Span, String> {
@@ -375,7 +375,7 @@ fn parse_finite(written: &str) -> Result<Duration, String> {
 fn parse_waived(label: &str) -> Result<Reason, String> {
     Reason::from_label(label)
         .filter(|reason| reason.is_soft())
-        .ok_or_else(|| format!("what can be waived is {}", soft_labels()))
+        .ok_or_else(|| format!("only these can be waived: {}", soft_labels()))
 }
 
 fn soft_labels() -> String {

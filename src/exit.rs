@@ -46,9 +46,9 @@ pub const TABLE: &[Row] = &[
     row(
         "69",
         "EX_UNAVAILABLE",
-        "nothing to decide from, or a service needed is not there",
+        "no target to decide from, or a required service is not available",
     ),
-    row("70", "EX_SOFTWARE", "a fault in upgrade-gate"),
+    row("70", "EX_SOFTWARE", "internal error in upgrade-gate"),
     row(
         "75",
         "EX_TEMPFAIL",
@@ -60,11 +60,7 @@ pub const TABLE: &[Row] = &[
         "the configuration is wrong; the message names file, line and key",
     ),
     row("80", "", "the upgrade was rolled back"),
-    row(
-        "81",
-        "",
-        "the upgrade was to be rolled back, and that failed too",
-    ),
+    row("81", "", "the rollback of the upgrade failed"),
     row(
         "other",
         "",
@@ -79,7 +75,7 @@ pub const EXEC_CONDITION_TABLE: &[Row] = &[
     row(
         "255",
         "",
-        "everything else: the unit fails, so that it is seen",
+        "anything else: the unit fails, so that it is noticed",
     ),
 ];
 

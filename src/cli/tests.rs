@@ -88,7 +88,7 @@ fn a_hold_that_cannot_be_waived_is_answered_with_those_that_can() {
 fn an_empty_span_is_refused() {
     let refusal = refused("wait-online --timeout=");
     assert!(
-        refusal.contains("--timeout") && refusal.contains("is no time span"),
+        refusal.contains("--timeout") && refusal.contains("invalid time span"),
         "{refusal}"
     );
 }

@@ -10,7 +10,7 @@ Examples:
       upgrade-gate check --target https://cache.nixos.org
   Wait for it, ten minutes at most:
       upgrade-gate wait-online --timeout 10min
-  Upgrade when it can succeed, and see it through:
+  Upgrade when it can succeed, and retry if it is interrupted:
       upgrade-gate run --profile nixos-upgrade -- nixos-rebuild switch --upgrade
   What is being waited for?
       upgrade-gate status";
@@ -19,7 +19,7 @@ pub(super) const WAIT_ONLINE: &str = "\
 Examples:
   Wait for a binary cache, for as long as it takes:
       upgrade-gate wait-online --target nix-cache:https://cache.nixos.org
-  On the train, and meant:
+  Ignore metered and battery once:
       upgrade-gate wait-online --allow metered,on_battery
   In a unit of Type=oneshot, before the work begins; TimeoutStartSec=infinity lets it wait:
       ExecStartPre=upgrade-gate wait-online --profile nixos-upgrade
@@ -30,7 +30,7 @@ Examples:
 
 pub(super) const CHECK: &str = "\
 Examples:
-  One verdict for a person, and one for a program:
+  Print the verdict, as text or as JSON:
       upgrade-gate check --profile nixos-upgrade
       upgrade-gate check --profile nixos-upgrade --json
   Skip a unit when it could not succeed now:
@@ -42,27 +42,27 @@ Examples:
       upgrade-gate run --profile nixos-upgrade -- nixos-rebuild switch --upgrade
   As the command of a unit, with Type=exec and SuccessExitStatus=75:
       ExecStart=upgrade-gate run --profile fwupd-refresh -- fwupdmgr refresh
-  What the unit had as ExecStartPre= waits for the gate, too:
+  Run the ExecStartPre= of the unit behind the gate too:
       ExecStart=upgrade-gate run --exec-start-pre='/bin/mount /backup' -- /usr/bin/backup
-  Only on mains power anyway, but not for this once:
+  Ignore on_battery and recent once:
       upgrade-gate run --allow on_battery,recent -- nixos-rebuild boot";
 
 pub(super) const STATUS: &str = "\
 Examples:
   What is being waited for, and why:
       upgrade-gate status
-  Look on:
+  Follow:
       upgrade-gate status --follow
   For a bar or a monitor:
       upgrade-gate status --json --follow
 
-A gate that is not root's is shown with its user: what it says of itself is that user's word.";
+A gate that does not run as root is shown with its user, who can write anything there.";
 
 pub(super) const LINT: &str = "\
 Examples:
   Does it try again, when, and how often?
       upgrade-gate lint fwupd-refresh
-  With an outage of a night, and attempts that take half a minute to fail:
+  Simulate an outage of 8h, with attempts that take 30s to fail:
       upgrade-gate lint nixos-upgrade --outage 8h --attempt 30s
   Everything on this machine; exits with 1 if there are findings:
       upgrade-gate lint --all
@@ -70,7 +70,7 @@ Examples:
       upgrade-gate lint --user --all
   Without systemd, from the unit files below a directory:
       upgrade-gate lint --all --root /mnt
-  A file of a repository, with its drop-ins and timers; exits with 1 if there are findings, as CI needs it:
+  A file of a repository, with its drop-ins and timers; exits with 1 if there are findings, for CI:
       upgrade-gate lint ./units/my.service
 
 The rules UG001, UG002, … are explained one by one in docs/lint.md.
@@ -79,42 +79,42 @@ Units are read from systemd; with --root DIR or --global, from the files below D
 pub(super) const DROP_IN: &str = "\
 Modes:
   run        each command of ExecStart= is run by `upgrade-gate run`, which waits, and runs it again if a suspend
-             or the network interrupted it; for commands that end. ExecStartPre= is run behind the gate, too
+             or the network interrupted it; for commands that end. ExecStartPre= is run behind the gate too
   companion  upgrade-gate@PROFILE.service waits, and holds the profile's locks; for daemons, and any other service
-  pre        `upgrade-gate wait-online` comes first of all ExecStartPre=
+  pre        `upgrade-gate wait-online` is the first ExecStartPre=
   condition  the service is skipped, without failing, while the gate is held
 Without --mode it is run, or companion where something of the service would run before its gate is open, or take
 \"not now\" (75) for done. The drop-in says why.
 
 Examples:
-  Look at it:
+  Show it:
       upgrade-gate drop-in fwupd-refresh
   Install, remove; it is upgrade-gate.conf in /etc/systemd/system/fwupd-refresh.service.d:
       upgrade-gate drop-in fwupd-refresh --write && systemctl daemon-reload
       upgrade-gate drop-in fwupd-refresh --remove && systemctl daemon-reload
-  All instances of a template, each with a profile of its own:
+  All instances of a template, each with its own profile:
       upgrade-gate drop-in backup@ --profile %p-%i
-  A service of your own systemd:
+  A service of your user manager:
       upgrade-gate drop-in --user backup --write && systemctl --user daemon-reload
-  For a system that does not run, from its files:
+  For a system that is not running, from its files:
       upgrade-gate --root /mnt drop-in fwupd-refresh --mode companion
   On NixOS the module writes it: services.upgrade-gate.units.";
 
 pub(super) const WATCH: &str = "\
-Follows the gate of the profile that [watch] names, and ends with 0 when it is told to. Needs systemd.
+Follows the gate of the profile that [watch] names, and exits with 0 on SIGTERM. Needs systemd.
 
 Examples:
   As the command of a unit of Type=notify, with ExecReload=kill -HUP $MAINPID:
       ExecStart=upgrade-gate watch
-  Run a unit at each return of the network, proven:
+  Run a unit whenever connectivity is verified:
       WantedBy=upgrade-gate-online.target
-  Start again, once it is back, what failed for want of it, in upgrade-gate.toml:
+  Start units again that failed while offline, in upgrade-gate.toml:
       [watch]
       rearm = [\"fwupd-refresh.service\"]";
 
 pub(super) const CONFIG: &str = "\
 Examples:
-  Check every file, and show what is in force:
+  Check every file, and show the effective values:
       upgrade-gate config
   What `auto` stands for in one profile:
       upgrade-gate config --profile nixos-upgrade";
@@ -139,10 +139,9 @@ https://HOST/PATH      any answer below 500 over verified TLS
 http://HOST/PATH       the answer is 204
 ssh://HOST[:PORT]      the banner is SSH's
 tcp://HOST:PORT        the connection is accepted (weak: captive portals accept too)
-auto                   what the profile's upgrade needs, found out";
+auto                   what the profile's upgrade needs, detected";
 
-pub(super) const ALLOW: &str =
-    "Waive these holds for this once: metered, on_battery, battery_low, recent";
+pub(super) const ALLOW: &str = "Ignore these holds once: metered, on_battery, battery_low, recent";
 
 pub(super) const EXEC_CONDITION: &str =
     "Exit as ExecCondition= needs it: 0 open, 1 not now, 255 for everything else";
@@ -153,13 +152,13 @@ A command line, as systemd reads it, to run before COMMAND in each attempt; repe
 For what a unit had as ExecStartPre=. It may have words, quotes and escapes; of the prefixes only - (a failure is ignored) \
 is supported, and variables and specifiers are not substituted. The first one that fails ends the attempt with its exit code, as COMMAND itself would.";
 
-pub(super) const STAY: &str = "Once open, say READY=1, hold the profile's inhibitor locks, and end at sleep or when the way out changes";
+pub(super) const STAY: &str = "Once open, say READY=1, hold the profile's inhibitor locks, and exit on suspend or when the route changes";
 
 pub(super) const STAY_LONG: &str = "\
 Once open, stay: take the profile's inhibitor locks, say READY=1 to systemd, and end with 0 when the machine goes to \
-sleep or has slept, or when the way out changes or is lost
+sleep or has slept, or when the route changes or disappears
 
-For a unit of Type=notify that others require and come after: their next start then waits for the gate anew.";
+For a unit of Type=notify that others require and come after: their next start then waits for the gate again.";
 
 /// The main examples and the exit codes, for `--help`.
 pub(super) fn main_with_exit_codes() -> String {

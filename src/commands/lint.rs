@@ -57,7 +57,7 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
     if args.units.is_empty() && !args.all {
         return Err(Refusal::new(
             Exit::Usage,
-            "lint what? name a service, as in upgrade-gate lint fwupd-refresh, or give --all",
+            "no service given; name one, as in upgrade-gate lint fwupd-refresh, or give --all",
         ));
     }
     let place = Place { root, args };
@@ -120,13 +120,13 @@ impl Place<'_> {
         let user = flag.map(|flag| format!(" {flag}")).unwrap_or_default();
         match &unit.load {
             Load::NotFound if running => Some(format!(
-                "there is no unit {name}; systemctl{user} list-unit-files '*.service' lists those there are"
+                "no unit {name}; to list units: systemctl{user} list-unit-files '*.service'"
             )),
             Load::NotFound => Some(format!(
-                "there is no unit {name}; a file is named by its path: ./{name}"
+                "no unit {name}; to read a file, give its path: ./{name}"
             )),
             Load::Masked => Some(format!(
-                "{name} is masked, so that nothing starts it; to undo that: systemctl{user} unmask {name}"
+                "{name} is masked, so nothing starts it; to unmask it: systemctl{user} unmask {name}"
             )),
             Load::Refused(why) if findings.is_empty() => Some(format!(
                 "systemd refuses {name}: {why}; fix its file, and run \"systemctl{user} daemon-reload\" to apply"
@@ -233,7 +233,7 @@ impl Report {
 const LIKELY: Version = Version(257);
 
 fn unknown_version() -> Version {
-    tracing::warn!("no file tells the version of systemd, assuming {LIKELY}");
+    tracing::warn!("no file has the version of systemd, assuming {LIKELY}");
     LIKELY
 }
 

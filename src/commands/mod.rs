@@ -71,7 +71,7 @@ fn say_panics() {
     std::panic::set_hook(Box::new(|panic| {
         // It may happen before logging is set up.
         journal::start(0, false);
-        tracing::error!("a fault in upgrade-gate, please report it: {panic}");
+        tracing::error!("internal error in upgrade-gate, please report it: {panic}");
         output::flush();
     }));
 }

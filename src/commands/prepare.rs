@@ -138,7 +138,7 @@ fn prepare_loaded(
         let why = nothing_to_probe(&profile, &derived);
         match underived {
             Underived::Refused => return Err(Refusal::new(Exit::Unavailable, &why)),
-            Underived::Guessed => tracing::warn!("{why}; until then a route to anywhere will do"),
+            Underived::Guessed => tracing::warn!("{why}; until then, any route is enough"),
         }
     }
     Ok(Prepared {
@@ -228,12 +228,12 @@ fn seed() -> u64 {
 fn nothing_to_probe(profile: &Profile, derived: &Derived) -> String {
     let notes = derived.notes.join("; ");
     let found = if notes.is_empty() {
-        "nothing on this machine tells what it needs".to_owned()
+        "nothing on this machine says what it needs".to_owned()
     } else {
         notes
     };
     format!(
-        "nothing to decide from for profile {}: {found}; give --target, or set targets or allow_guess in upgrade-gate.toml",
+        "no target for profile {}: {found}; give --target, or set targets or allow_guess in upgrade-gate.toml",
         profile.name
     )
 }

@@ -15,7 +15,7 @@ use crate::run::signals::{Ignored, Signals};
 pub(super) async fn run(run: Run, setting: &Setting) -> Result<Exit, Refusal> {
     let prepared = prepare(&run.gate, &run.command, &setting.root)?;
     let signals = Signals::install(Ignored::read())
-        .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot take the signals: {error}")))?;
+        .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot handle signals: {error}")))?;
     let dirs = Dirs::of_process(&setting.root);
     let reporter = reporter(Kind::Run, &prepared, run.gate.json, setting);
     let plan = Plan {

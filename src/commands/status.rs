@@ -157,7 +157,7 @@ fn why(gate: &Gate, now: Monotonic) -> String {
         None => said.to_owned(),
         Some(at) => {
             let left = Monotonic(Duration::from_micros(at)).since(now);
-            format!("{said} (next look in {})", format_span(left))
+            format!("{said} (next check in {})", format_span(left))
         }
     }
 }
@@ -228,7 +228,7 @@ mod tests {
             shown(vec![gate(), unit], &["cannot read x"]),
             "warning: cannot read x\n\
              GATE                   PROFILE        REASON   SINCE  WHY\n\
-             run (PID 42)           nixos-upgrade  dns      12s    cache.nixos.org does not resolve; also metered (next look in 4s)\n\
+             run (PID 42)           nixos-upgrade  dns      12s    cache.nixos.org does not resolve; also metered (next check in 4s)\n\
              nixos-upgrade.service  nixos-upgrade  running  12s    attempt 2 is running\n"
         );
     }

@@ -45,7 +45,7 @@ pub(super) async fn stay(
 
 async fn ended(engine: &mut Engine, evidence: &Evidence) -> End {
     let loss = engine.lost(evidence).await;
-    tracing::info!("{loss}: whoever asks for this gate again waits anew");
+    tracing::info!("{loss}: gate closed, the next start waits again");
     End {
         exit: Exit::Ok,
         why: loss.to_string(),

@@ -19,7 +19,7 @@ use crate::watch::watcher::{Fresh, Watcher};
 /// Follows the gate until it is told to end.
 pub(super) async fn watch(args: &Watch, setting: &Setting) -> Result<Exit, Refusal> {
     let signals = Signals::install(Ignored::read())
-        .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot take the signals: {error}")))?;
+        .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot handle signals: {error}")))?;
     let load = || load(args, setting);
     let fresh = load()?;
     let link = Link::connect().await.map_err(|error| {

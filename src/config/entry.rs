@@ -58,7 +58,7 @@ fn target(node: &Node<'_>) -> Read<Target> {
     match node.get_ref() {
         DeValue::String(text) if text == "auto" => read::refuse(
             node,
-            "\"auto\" is an entry of its own and cannot stand in any",
+            "\"auto\" cannot be used inside any; make it a separate entry",
         ),
         DeValue::String(text) => parse(node, text),
         DeValue::Table(table) => with_expect(node, table),

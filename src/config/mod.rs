@@ -150,7 +150,7 @@ impl Loaded {
         let known: Vec<&str> = in_files.chain(BUILT_IN.iter().copied()).collect();
         let meant = similar::nearest(name, &known).filter(|_| !known.contains(&name))?;
         Some(format!(
-            "no file has a profile {name}, so the defaults apply; did you mean {meant}?"
+            "no profile {name} in any file, using defaults; did you mean {meant}?"
         ))
     }
 }

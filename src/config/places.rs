@@ -101,9 +101,11 @@ impl Found {
         let mut trusted = directories.to_vec();
         trusted.retain(|directory| {
             let stranger = stranger(directory);
-            self.warnings.extend(stranger.iter().map(|user| {
-                Problem::of_file(directory, format!("is ignored: it belongs to {user}"))
-            }));
+            self.warnings.extend(
+                stranger.iter().map(|user| {
+                    Problem::of_file(directory, format!("is owned by {user}, ignoring"))
+                }),
+            );
             stranger.is_none()
         });
         trusted
@@ -117,7 +119,7 @@ impl Found {
                 self.replaced.extend(replaced);
             }
             _ => {
-                let message = "is ignored: its name does not end in .toml, or begins with a dot";
+                let message = "has no .toml suffix or is hidden, ignoring";
                 self.warnings.push(Problem::of_file(&path, message));
             }
         }

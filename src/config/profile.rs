@@ -114,7 +114,7 @@ impl Profile {
 /// A name that cannot be a profile's: it names files too. It is as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them"
+    "invalid profile name {0:?}; use up to 255 letters, digits and any of - _ . @ : + \\, as in unit names"
 )]
 pub struct InvalidName(String);
 

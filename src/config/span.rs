@@ -18,7 +18,7 @@ pub enum Span {
 
 /// A text that systemd would not take for a time span either.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no time span; write 2s, 1min 30s or infinity")]
+#[error("invalid time span {0:?} (examples: 2s, 1min 30s, infinity)")]
 pub struct ParseError(String);
 
 impl Span {
@@ -240,7 +240,7 @@ mod tests {
             "18446744073709551615us",
         ] {
             let error = text.parse::<Span>().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{text:?} is no time span")));
+            assert!(error.starts_with(&format!("invalid time span {text:?} ")));
         }
     }
 

@@ -45,7 +45,7 @@ pub const KEYS: &[Key<Watch>] = &[
     Key {
         name: "rearm",
         kind: "list of unit names, or patterns of them",
-        meaning: "units to start once more, when the gate opens, if they failed for want of the network",
+        meaning: "units to start again when the gate opens, if they failed while offline",
         read: |node| set(rearm(node), |w, v| w.rearm = v),
         show: |watch| Value::from(watch.rearm.clone()),
     },
@@ -63,7 +63,7 @@ pub const KEYS: &[Key<Watch>] = &[
     Key {
         name: "rearm_spread",
         kind: "time span up to 1h",
-        meaning: "each of these waits for a part of this, its own on each machine, so that not all machines ask at once",
+        meaning: "each start is delayed by up to this, differently on each machine, so that not all machines start at once",
         read: |node| {
             set(read::span_up_to(node, LONGEST_SPREAD), |w, v| {
                 w.rearm_spread = v;
@@ -93,12 +93,12 @@ fn pattern(node: &Node<'_>) -> Read<String> {
     let text = read::string(node)?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@*?[]!^".contains(c);
     if text.is_empty() || text.len() > 255 || !text.chars().all(allowed) {
-        return read::refuse(node, format!("must be the name of a unit, not {text:?}"));
+        return read::refuse(node, format!("invalid unit name {text:?}"));
     }
     if !text.contains(['.', '*']) {
         return read::refuse(
             node,
-            format!("must be a whole name such as \"{text}.service\", not {text:?}"),
+            format!("must be a full unit name such as \"{text}.service\", not {text:?}"),
         );
     }
     Ok(text.to_owned())

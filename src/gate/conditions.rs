@@ -24,7 +24,7 @@ impl Gate {
             .filter(|hold| !self.policy.waived.contains(&hold.reason))
             .collect();
         if holds.is_empty() && !self.world.has_reported(&self.policy) {
-            holds.push(held(Reason::Unknown, "not every source has been heard yet"));
+            holds.push(held(Reason::Unknown, "not every source has reported yet"));
         }
         holds
     }
@@ -35,17 +35,14 @@ impl Gate {
             look_again: self.settled_at(),
             ..held(
                 Reason::Settling,
-                format!(
-                    "all is well; waiting for it to stay so for {:?}",
-                    self.policy.settle
-                ),
+                "online; waiting for the network to stay stable",
             )
         }
     }
 
     fn shutting_down(&self) -> Option<Hold> {
         let down = self.world.is_shutting_down();
-        down.then(|| held(Reason::ShuttingDown, "logind prepares for shutdown"))
+        down.then(|| held(Reason::ShuttingDown, "logind is preparing for shutdown"))
     }
 
     fn asleep(&self) -> Option<Hold> {
@@ -53,7 +50,7 @@ impl Gate {
         asleep.then(|| {
             held(
                 Reason::Asleep,
-                "logind prepares for sleep, or has not said that it is over",
+                "logind is preparing for sleep, or has not reported the resume yet",
             )
         })
     }
@@ -150,7 +147,7 @@ impl Gate {
             Some(Report::Absent | Report::Known(_)) | None => None,
             Some(Report::Unknown(why)) => Some(held(
                 Reason::Unknown,
-                format!("whether the machine goes to sleep: {why}"),
+                format!("whether the machine is going to sleep: {why}"),
             )),
         }
     }
@@ -158,7 +155,7 @@ impl Gate {
 
 /// The hold while a probe is under way and nothing is known yet.
 pub(super) fn asking() -> Hold {
-    held(Reason::Unknown, "asking whether the target can be reached")
+    held(Reason::Unknown, "probing the target")
 }
 
 fn held(reason: Reason, detail: impl Into<String>) -> Hold {

@@ -34,20 +34,20 @@ reasons! {
     NoRoute "no_route" "there is a network, but no route to the target";
     Connecting "connecting" "a connection is being set up";
     Dns "dns" "the target's name does not resolve";
-    Portal "portal" "a captive portal answers in the target's place";
+    Portal "portal" "a captive portal answers in place of the target";
     Proxy "proxy" "the proxy refuses to reach the target";
     Clock "clock" "this machine's date is implausible, so certificates cannot be judged";
     Tls "tls" "the target's certificate is not accepted";
-    UnexpectedAnswer "unexpected_answer" "something answers, but not as the target does";
+    UnexpectedAnswer "unexpected_answer" "something answers, but not as the target should";
     Unreachable "unreachable" "the target does not answer";
-    Guess "guess" "nothing can be probed; that there is a way out is only a guess";
+    Guess "guess" "nothing can be probed; a route exists, which is only a guess";
     Metered "metered" "the connection is metered";
     OnBattery "on_battery" "the machine runs on battery";
     BatteryLow "battery_low" "the battery is not charged enough";
     Busy "busy" "another upgrade holds the profile's lock";
     Recent "recent" "the last success is recent enough";
     Unknown "unknown" "something that must be known is not known yet";
-    Settling "settling" "all is well, but has not been for long enough";
+    Settling "settling" "online, but not stable for long enough yet";
 }
 
 impl Reason {

@@ -51,9 +51,9 @@ impl fmt::Display for Loss {
     /// A clause for people: `the machine goes to sleep`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Sleep => "the machine goes to sleep",
+            Self::Sleep => "the machine is going to sleep",
             Self::Resume => "the machine has slept",
-            Self::WayOut => "the way out has changed or is lost",
+            Self::WayOut => "the route changed or disappeared",
         })
     }
 }

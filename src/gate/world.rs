@@ -249,6 +249,6 @@ impl World {
         let hops = self.way_out.iter().flat_map(|w| w.hops.values().flatten());
         let mut ways: Vec<&str> = hops.map(|hop| hop.interface.as_str()).collect();
         ways.dedup();
-        format!("a way out through {}", ways.join(", "))
+        format!("a route through {}", ways.join(", "))
     }
 }

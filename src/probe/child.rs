@@ -49,7 +49,7 @@ fn answer_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, place);
         let _ = write(&unknown(format!(
-            "a fault in upgrade-gate, please report it: the probe ended{place}"
+            "internal error in upgrade-gate, please report it: the probe ended{place}"
         )));
     }));
 }
@@ -82,7 +82,7 @@ fn write(answer: &Answer) -> io::Result<()> {
 }
 
 fn refusal(why: impl std::fmt::Display) -> Answer {
-    unknown(format!("the probe was not understood: {why}"))
+    unknown(format!("invalid probe request: {why}"))
 }
 
 fn unknown(why: String) -> Answer {

@@ -33,13 +33,13 @@ fn told(place: &str, error: &Error) -> (Doubt, String) {
         Error::AlertReceived(alert) => self::alert(place, *alert),
         Error::PeerIncompatible(_) => about(Doubt::Unsupported, NOTHING_IN_COMMON),
         Error::InvalidMessage(_) => about(Doubt::Other, "does not speak TLS"),
-        Error::NoCertificatesPresented => about(Doubt::Other, "shows no certificate"),
+        Error::NoCertificatesPresented => about(Doubt::Other, "sends no certificate"),
         Error::PeerMisbehaved(_)
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. }
         | Error::DecryptError
         | Error::PeerSentOversizedRecord => about(Doubt::Other, "violates the TLS protocol"),
-        _ => about(Doubt::Other, "makes no TLS connection"),
+        _ => about(Doubt::Other, "fails the TLS handshake"),
     }
 }
 
@@ -53,7 +53,7 @@ fn alert(place: &str, alert: AlertDescription) -> (Doubt, String) {
             (Doubt::Unsupported, NOTHING_IN_COMMON.to_owned())
         }
         A::CertificateRequired => (Doubt::Other, "asks for a client certificate".to_owned()),
-        A::UnrecognisedName => (Doubt::Other, "has no site of that name".to_owned()),
+        A::UnrecognisedName => (Doubt::Other, "does not serve that host name".to_owned()),
         other => {
             let number = u8::from(other);
             let what = format!("refuses the TLS connection (alert {number})");
@@ -80,7 +80,7 @@ fn certificate(error: &CertificateError) -> (Doubt, String) {
         // That of a stranger who took a known issuer's name.
         C::BadSignature => (Doubt::Issuer, "has a signature that cannot be verified"),
         C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
-            (Doubt::Other, "is not meant for servers")
+            (Doubt::Other, "is not a server certificate")
         }
         C::UnsupportedSignatureAlgorithmContext {
             signature_algorithm_id,
@@ -115,7 +115,7 @@ fn rare(error: Option<&webpki::Error>) -> (Doubt, &'static str) {
             "has a critical extension that this program does not know",
         ),
         Some(E::NameConstraintViolation) => {
-            (Doubt::Name, "is for a name that its issuer may not issue")
+            (Doubt::Name, "violates the name constraints of its issuer")
         }
         _ => (Doubt::Other, "is malformed, or its chain is"),
     }

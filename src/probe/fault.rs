@@ -93,7 +93,7 @@ impl Progress {
     /// The fault at a deadline.
     pub(super) fn out_of_time(&self) -> Fault {
         let waiting = self.0.take();
-        waiting.unwrap_or_else(|| Fault::new(Kind::Silence, "it was not asked in time"))
+        waiting.unwrap_or_else(|| Fault::new(Kind::Silence, "it was not reached in time"))
     }
 }
 

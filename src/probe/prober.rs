@@ -137,7 +137,7 @@ impl Prober {
 }
 
 fn spawn(program: &[OsString]) -> Result<Child, String> {
-    let (program, arguments) = program.split_first().ok_or("there is no program")?;
+    let (program, arguments) = program.split_first().ok_or("no program given")?;
     let child = Command::new(program)
         .arg0("upgrade-gate")
         .args(arguments)

@@ -96,8 +96,7 @@ pub(super) fn given(
     if excluded.is_some_and(|(_, list)| excludes(&list, bare_host(url))) {
         return Ok(None);
     }
-    let proxy =
-        parse(text).ok_or("the proxy that is configured for it is not a proxy's URL; correct it");
+    let proxy = parse(text).ok_or("invalid URL of the configured proxy; fix it");
     Ok(Some(proxy?))
 }
 
@@ -107,7 +106,7 @@ fn set(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<(String, Stri
 }
 
 fn complaint(variable: &str) -> String {
-    format!("the environment variable {variable} is not a proxy's URL; correct it")
+    format!("invalid proxy URL in the environment variable {variable}; fix it")
 }
 
 fn parse(text: &str) -> Option<Proxy> {

@@ -59,10 +59,10 @@ fn has_banner(said: &[u8]) -> bool {
 
 fn no_banner(host: &str, port: u16, said: &[u8]) -> Fault {
     if said.is_empty() {
-        let detail = format!("{host}:{port} closed the connection without a word");
+        let detail = format!("{host}:{port} closed the connection without a reply");
         return Fault::new(Kind::Silence, detail);
     }
-    let detail = format!("{host}:{port} does not answer as an SSH server does");
+    let detail = format!("{host}:{port} does not answer as an SSH server should");
     Fault::new(Kind::Answer, detail)
 }
 

@@ -171,7 +171,7 @@ impl Trail {
                      Nix may; the target {instead} needs no body"
                 )
             }
-            _ => format!("{from} answers {status}, not as the target does"),
+            _ => format!("{from} answers {status}, which is not what the target should answer"),
         };
         Fault::new(kind, detail)
     }

@@ -273,13 +273,14 @@ impl Reporter {
         self.notify.status(&sentence::one_line(&summary.why));
     }
 
-    /// Prints the verdict as the answer to `check`. That the reader went away is not a fault.
+    /// Prints the verdict as the answer to `check`. As text it has no times, for
+    /// `check` does not wait. That the reader went away is not a fault.
     pub fn answer(&mut self, verdict: &Verdict, now: Now) -> io::Result<()> {
-        let waited = self.waited(now);
         let text = if self.setup.json {
-            Event::verdict(verdict, waited, now.monotonic).line(&self.setup.profile, clock::wall())
+            Event::verdict(verdict, self.waited(now), now.monotonic)
+                .line(&self.setup.profile, clock::wall())
         } else {
-            sentence(verdict, waited, now.monotonic)
+            lasting(verdict)
         };
         match STDOUT.say(format!("{text}\n")) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -85,7 +85,7 @@ impl Notify {
 
     fn tell(&mut self, assignment: &str) {
         if let Err(error) = (self.send)(assignment) {
-            debug!("cannot tell the service manager {assignment}: {error}");
+            debug!("cannot send {assignment} to the service manager: {error}");
         }
     }
 }

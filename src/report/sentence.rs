@@ -21,7 +21,7 @@ pub fn lasting(verdict: &Verdict) -> String {
 /// The whole sentence at a moment, with the awake time waited and the time to the next look.
 pub fn sentence(verdict: &Verdict, waited: Duration, now: Monotonic) -> String {
     let times = match verdict {
-        Verdict::Open(evidence) => open_times(evidence, waited),
+        Verdict::Open(_) => open_times(waited),
         Verdict::Held(_) => held_times(verdict.hold(), waited, now),
     };
     let said = lasting(verdict);
@@ -37,7 +37,7 @@ pub fn live(verdict: Option<&Verdict>, waited: Duration, now: Monotonic) -> Stri
     let said = match verdict {
         Some(Verdict::Held(holds)) => held_by(holds),
         Some(Verdict::Open(evidence)) => opened_on(evidence),
-        None => "asking whether the targets can be reached".to_owned(),
+        None => "probing the targets".to_owned(),
     };
     one_line(&format!("{times}: {said}"))
 }
@@ -83,10 +83,9 @@ fn explained(hold: &Hold) -> &str {
     }
 }
 
-fn open_times(evidence: &Evidence, waited: Duration) -> Vec<String> {
+fn open_times(waited: Duration) -> Vec<String> {
     let after = (waited.as_millis() > 0).then(|| format!("after {}", format_span(waited)));
-    let epoch = format!("epoch {}", evidence.epoch);
-    after.into_iter().chain([epoch]).collect()
+    after.into_iter().collect()
 }
 
 fn held_times(hold: Option<&Hold>, waited: Duration, now: Monotonic) -> Vec<String> {
@@ -94,8 +93,8 @@ fn held_times(hold: Option<&Hold>, waited: Duration, now: Monotonic) -> Vec<Stri
     let look = hold.and_then(|hold| hold.look_again).map(|at| {
         let left = at.since(now);
         match left.as_millis() {
-            0 => "looking now".to_owned(),
-            _ => format!("next look in {}", format_span(left)),
+            0 => "checking now".to_owned(),
+            _ => format!("next check in {}", format_span(left)),
         }
     });
     waiting.into_iter().chain(look).collect()
@@ -111,11 +110,11 @@ mod tests {
         let waited = Duration::from_secs(12);
         assert_eq!(
             live(Some(&held), waited, NOW),
-            "waiting for 12s, next look in 4s: dns: x does not resolve"
+            "waiting for 12s, next check in 4s: dns: x does not resolve"
         );
         assert_eq!(
             live(None, waited, NOW),
-            "waiting for 12s: asking whether the targets can be reached"
+            "waiting for 12s: probing the targets"
         );
     }
 
@@ -150,12 +149,12 @@ mod tests {
         );
         assert_eq!(
             said(&Verdict::Held(vec![connecting.clone()]), 12),
-            "held: connecting: NetworkManager is connecting (waiting for 12s, next look in 4s)"
+            "held: connecting: NetworkManager is connecting (waiting for 12s, next check in 4s)"
         );
         let metered = hold(Reason::Metered, "Wi-Fi `phone` is metered", None);
         assert_eq!(
             said(&Verdict::Held(vec![connecting, metered.clone()]), 0),
-            "held: connecting: NetworkManager is connecting; also metered (next look in 4s)"
+            "held: connecting: NetworkManager is connecting; also metered (next check in 4s)"
         );
         assert_eq!(
             said(&Verdict::Held(vec![metered]), 0),
@@ -168,7 +167,7 @@ mod tests {
         let due = hold(Reason::Dns, "example.org does not resolve", Some(100));
         assert_eq!(
             said(&Verdict::Held(vec![due]), 60),
-            "held: dns: example.org does not resolve (waiting for 1min, looking now)"
+            "held: dns: example.org does not resolve (waiting for 1min, checking now)"
         );
     }
 
@@ -177,19 +176,19 @@ mod tests {
         let cache = open("nix-cache:https://cache.nixos.org", false);
         assert_eq!(
             said(&cache, 7),
-            "open: nix-cache:https://cache.nixos.org answered (after 7s, epoch 3)"
+            "open: nix-cache:https://cache.nixos.org answered (after 7s)"
         );
         assert_eq!(
             said(&cache, 0),
-            "open: nix-cache:https://cache.nixos.org answered (epoch 3)"
+            "open: nix-cache:https://cache.nixos.org answered"
         );
     }
 
     #[test]
     fn a_guess_is_called_a_guess() {
         assert_eq!(
-            said(&open("there is a way out by wlan0", true), 7),
-            "open on a guess: there is a way out by wlan0; nothing was probed (after 7s, epoch 3)"
+            said(&open("a route through wlan0", true), 7),
+            "open on a guess: a route through wlan0; nothing was probed (after 7s)"
         );
         let held = Verdict::Held(vec![hold(Reason::Guess, "", None)]);
         assert!(said(&held, 0).contains("guess"));

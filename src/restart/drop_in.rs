@@ -178,14 +178,14 @@ impl Lines {
             .filter(|family| !around.families.allow(family));
         let missing: Vec<_> = missing.copied().collect();
         if !missing.is_empty() {
-            self.note(
-                "The gate asks the kernel and the buses, and probes: it needs these sockets.",
-            );
+            self.note("The gate needs these sockets: netlink, D-Bus, and IP for the probes.");
             self.set("RestrictAddressFamilies", &missing.join(" "));
         }
         if service.user.is_empty() || wish.scope != Scope::System {
             if around.read_only {
-                self.note("ProtectSystem=strict: this is where upgrade-gate status, locks and stamps are.");
+                self.note(
+                    "ProtectSystem=strict: upgrade-gate writes its status, locks and stamps here.",
+                );
                 self.set("ReadWritePaths", state_of(wish.scope));
             }
             return;
@@ -194,7 +194,7 @@ impl Lines {
         // What the commands of mode run find in $RUNTIME_DIRECTORY is still theirs; those of the others may expect one alone.
         let runs = wish.mode == Mode::Run;
         if runs || (wish.mode == Mode::Pre && !around.runtime_directory) {
-            self.note("It is not root's: its status and lock are in a directory of its own.");
+            self.note("It does not run as root: its status and lock are in its own directory.");
             self.set("RuntimeDirectory", &own);
         }
         if runs {

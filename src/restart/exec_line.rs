@@ -208,7 +208,7 @@ impl<'a> Head<'a> {
         } else if path.chars().any(|c| c < ' ' || c == '\x7f') {
             "the path has control characters"
         } else if path.ends_with('/') || path == "." || path == ".." {
-            "the path is that of a directory"
+            "the path is a directory"
         } else if relative && !path.contains('%') {
             "the path is neither absolute nor a name"
         } else {
@@ -232,7 +232,8 @@ fn word<'a>(
     let mut unknown = false;
     let (bytes, rest) =
         unquoted(text, &mut unknown).ok_or_else(|| format!("a quote is not closed: {text}"))?;
-    let word = String::from_utf8(bytes).map_err(|_| format!("escapes make no UTF-8: {text}"))?;
+    let word =
+        String::from_utf8(bytes).map_err(|_| format!("escapes are not valid UTF-8: {text}"))?;
     if unknown {
         warnings.push(format!("unknown escapes are kept as they are: {word}"));
     }

@@ -225,8 +225,8 @@ fn ending(story: &Story) -> Line {
         ),
         Ending::GivesUp { why, .. } => (' ', format!("no restart: {why}")),
         Ending::Hangs { .. } => (HANGS, "hangs: no timeout ends it".to_owned()),
-        Ending::WaitsForEver { .. } => (' ', "waits for ever: RestartSec=infinity".to_owned()),
-        Ending::Unknown { .. } => (' ', "not followed any further".to_owned()),
+        Ending::WaitsForEver { .. } => (' ', "waits indefinitely: RestartSec=infinity".to_owned()),
+        Ending::Unknown { .. } => (' ', "not simulated any further".to_owned()),
     };
     Line::Event(story.ending.at(), mark, text)
 }

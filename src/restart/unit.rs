@@ -23,7 +23,7 @@ pub struct Unit {
     pub fragment: Option<PathBuf>,
     /// `DropInPaths`, in the order in which later ones win.
     pub drop_ins: Vec<PathBuf>,
-    /// `Transient`: made by a program and gone when it ends (`systemd-run`).
+    /// `Transient`: made by a program (`systemd-run`), it disappears when it ends.
     pub transient: bool,
     /// `StartLimitIntervalSec=` and `StartLimitBurst=`, the manager's defaults filled in.
     pub start_limit: StartLimit,

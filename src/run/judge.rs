@@ -65,9 +65,9 @@ impl fmt::Display for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TimedOut => "it took longer than attempt_timeout",
-            Self::Slept => "the machine slept meanwhile",
-            Self::WayOutLost => "the way out was lost meanwhile",
-            Self::Unreachable => "a target cannot be reached right after it",
+            Self::Slept => "the machine was suspended",
+            Self::WayOutLost => "the route was lost",
+            Self::Unreachable => "a target is unreachable right after it",
         })
     }
 }

@@ -242,7 +242,7 @@ fn watch(path: &Path) -> Option<AsyncFd<Fd<OwnedFd>>> {
     bell()
         .inspect_err(|error| {
             tracing::warn!(
-                "cannot watch {}, looking at it every minute: {error}",
+                "cannot watch {}, polling it every minute: {error}",
                 path.display()
             );
         })

@@ -88,7 +88,7 @@ impl End {
     fn of_signal(signal: Signal) -> Self {
         Self::new(
             Exit::Signal(signal as i32),
-            format!("told to stop by {signal}"),
+            format!("terminated by {signal}"),
         )
     }
 
@@ -180,7 +180,7 @@ impl Runner {
             Some(due) if !self.plan.allow_recent => {
                 let left = Duration::from_secs(due.0.saturating_sub(clock::wall().0).as_secs());
                 let why = format!(
-                    "recent: it succeeded a while ago and is due in {}",
+                    "recent: the last run succeeded, the next is due in {}",
                     format_span(left)
                 );
                 Err(End::new(Exit::Ok, why))
@@ -267,7 +267,7 @@ impl Runner {
     async fn again(&mut self, why: Interruption) -> Result<(), End> {
         if self.attempts >= self.plan.profile.attempts {
             return Err(not_now(format!(
-                "interrupted {} times, the last time because {why}",
+                "interrupted {} times, most recently: {why}",
                 self.attempts
             )));
         }
@@ -298,7 +298,7 @@ impl Runner {
         };
         if let Err(error) = stamp::write(state, &self.plan.profile.name, clock::wall()) {
             tracing::warn!(
-                "cannot keep the time of this success in {}: {error}",
+                "cannot store the time of this success in {}: {error}",
                 state.display()
             );
         }

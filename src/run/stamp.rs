@@ -40,7 +40,7 @@ pub enum Unreadable {
         source: io::Error,
     },
     /// Something else stands in it.
-    #[error("{path} does not hold the time of a last success, it is taken as none: {source}")]
+    #[error("{path} does not hold the time of a last success, ignoring it: {source}")]
     Nonsense {
         /// The file.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum Unreadable {
     },
     /// Another version of this program wrote it.
     #[error(
-        "{path} was written by another version of upgrade-gate (format {found}, not {VERSION}), it is taken as none"
+        "{path} was written by another version of upgrade-gate (format {found}, not {VERSION}), ignoring it"
     )]
     Version {
         /// The file.

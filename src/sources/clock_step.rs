@@ -21,7 +21,7 @@ pub async fn watch(events: mpsc::Sender<Event>) {
         Ok(step) => follow(step, &events).await,
         Err(error) => {
             tracing::warn!(
-                "cannot watch the wall clock for steps ({error}); a step is seen later, by its effects"
+                "cannot watch the wall clock for steps ({error}); clock changes are detected later"
             );
             events.closed().await;
         }
@@ -70,7 +70,7 @@ impl ClockStep {
 
     async fn rearm(&self) {
         if let Err(error) = arm(&self.0.get_ref().0, NEVER) {
-            tracing::warn!("cannot watch the wall clock for steps any longer ({error})");
+            tracing::warn!("cannot watch the wall clock for steps any more ({error})");
             std::future::pending::<()>().await;
         }
     }

@@ -56,7 +56,7 @@ pub(super) fn preparing(found: &Properties) -> Report<Logind> {
             preparing_for_shutdown,
         }),
         _ => Report::Unknown(
-            "logind does not say whether it prepares for sleep or shutdown".to_owned(),
+            "logind does not report whether it is preparing for sleep or shutdown".to_owned(),
         ),
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn preparing(found: &Properties) -> Report<Logind> {
 /// Whether the machine runs on external power.
 pub(super) fn external_power(found: &Properties) -> Report<bool> {
     found.bool("OnExternalPower").map_or_else(
-        || Report::Unknown("logind does not say whether there is external power".to_owned()),
+        || Report::Unknown("logind does not report whether there is external power".to_owned()),
         Report::Known,
     )
 }

@@ -144,7 +144,7 @@ fn number<T: std::str::FromStr>(device: &Path, name: &str) -> Result<Option<T>, 
 
 fn nonsense(device: &Path, name: &str) -> String {
     let text = attribute(device, name).unwrap_or_default();
-    format!("{}/{name} makes no sense: {text:?}", device.display())
+    format!("invalid value of {}/{name}: {text:?}", device.display())
 }
 
 // A driver may refuse to read (ENODATA) what it has no answer for.

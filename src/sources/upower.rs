@@ -44,7 +44,9 @@ const UPS: u32 = 3;
 /// What it says of the power. The charge is that of the device which desktops show, if it is there.
 pub(super) fn power(found: &Properties) -> Report<Power> {
     let Some(on_battery) = found.bool("OnBattery") else {
-        return Report::Unknown("UPower does not say whether the machine runs on battery".into());
+        return Report::Unknown(
+            "UPower does not report whether the machine runs on battery".into(),
+        );
     };
     let is_battery = found.bool("IsPresent") == Some(true)
         && matches!(found.number("Type"), Some(BATTERY | UPS));

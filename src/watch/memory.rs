@@ -43,7 +43,7 @@ impl Memory {
         let made = Directory::ours(runtime).and_then(|ours| ours.private_file(NAME.as_ref()));
         if let Err(error) = made {
             tracing::info!(
-                "cannot write {}: {error}; the next watch will take this boot for one without a network",
+                "cannot write {}: {error}; the next start of watch will assume that this boot had no network",
                 runtime.join(NAME).display()
             );
         }

@@ -202,7 +202,7 @@ impl Watcher {
                 self.outages.lost(at);
                 self.rearm.abort();
                 if let Some(loss) = loss {
-                    tracing::info!("{loss}: what was proven is to be proven anew");
+                    tracing::info!("{loss}: re-checking connectivity");
                     self.reporter.waits_anew(now);
                     self.engine.begin();
                 }
@@ -223,7 +223,7 @@ impl Watcher {
             }
             Told::JobEnded { job, unit, result } => {
                 if self.rearm.ended(&job).is_some() {
-                    tracing::info!("the start of {unit} has ended: {result}");
+                    tracing::info!("start job of {unit} finished: {result}");
                 } else if result == "failed" && self.course.is_open() {
                     // What began in an outage may fail after it.
                     self.consider().await;
@@ -233,7 +233,7 @@ impl Watcher {
             Told::Logind if self.engine.gate().is_asleep() => {}
             Told::Logind => self.perform(Some(Do::TakeLock)).await,
             Told::Closed => {
-                tracing::warn!("the system bus is gone; looking for it until it is back");
+                tracing::warn!("lost the connection to the system bus, reconnecting");
                 self.link = None;
                 self.retry();
             }
@@ -255,7 +255,7 @@ impl Watcher {
             }
             Err(error) => {
                 tracing::error!("{error}");
-                tracing::error!("the configuration stays as it was before the reload");
+                tracing::error!("reload failed, keeping the previous configuration");
             }
         }
         self.reporter.ready();

@@ -119,7 +119,7 @@ async fn all_shows_only_units_with_findings_and_each_once() {
     ] {
         assert!(!said.out.contains(absent), "{absent}: {}", said.out);
     }
-    let last = "3 services looked at, 2 with findings; templates left out: 1\n";
+    let last = "3 services checked, 2 with findings; templates left out: 1\n";
     assert!(said.out.ends_with(last), "{}", said.out);
     assert!(
         said.err.contains("new.service") && said.err.contains("rocket"),

@@ -21,6 +21,7 @@ mod faults;
 mod gate;
 mod harness;
 mod kernel;
+mod language;
 mod limits;
 mod lint;
 mod namespace;

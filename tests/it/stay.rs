@@ -42,7 +42,7 @@ async fn it_is_ready_when_open_holds_the_locks_and_ends_when_the_machine_goes_to
     assert!(!logind.released(0));
     logind.sleep(true).await;
     let end = gate.tells("summary").await;
-    assert_eq!(end["detail"], "the machine goes to sleep");
+    assert_eq!(end["detail"], "the machine is going to sleep");
     assert_eq!(gate.ends().await.code(), Some(0), "{}", gate.heard());
     assert!(logind.released(0));
 }
@@ -111,7 +111,7 @@ async fn it_ends_when_the_way_out_is_lost() {
     while !gate.line().await.unwrap().contains("known: true") {}
     ip("link set lo down");
     let end = gate.tells("summary").await;
-    assert_eq!(end["detail"], "the way out has changed or is lost");
+    assert_eq!(end["detail"], "the route changed or disappeared");
     assert_eq!(gate.ends().await.code(), Some(0));
     // The target's server stops by a connection to itself.
     ip("link set lo up");

@@ -19,7 +19,7 @@ const HOMES: &[&str] = &["/root", "/home", "/var/home", "/run/user"];
 /// It is somewhere that no unit of the system should name.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{own} is in a home directory, which services may not see; install it first: install -m 755 {own} /usr/local/bin/upgrade-gate",
+    "{own} is in a home directory, which may be hidden from services; install it first: install -m 755 {own} /usr/local/bin/upgrade-gate",
     own = .0.display()
 )]
 pub(super) struct InHome(PathBuf);

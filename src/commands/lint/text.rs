@@ -39,7 +39,7 @@ fn summary(looked: Looked, found: usize) -> String {
         .templates
         .map(|count| format!("; templates left out: {count}"));
     format!(
-        "{} services looked at, {found} with findings{}\n",
+        "{} services checked, {found} with findings{}\n",
         looked.services,
         templates.unwrap_or_default()
     )
@@ -68,7 +68,7 @@ fn head(judged: &Judged) -> String {
     let file = judged.unit.fragment.as_ref();
     let file = file.map(|path| format!(" ({})", one_line(&path.to_string_lossy())));
     let transient = if judged.unit.transient {
-        ", made by a program and gone when it ends"
+        ", transient: it disappears when it ends"
     } else {
         ""
     };
@@ -92,15 +92,11 @@ fn mend(said: &Said) -> Vec<String> {
     let lines = said.lines.iter().map(|line| one_line(line));
     let mut mend = Vec::new();
     if said.command.is_some() {
-        mend.push("      to mend it:".to_owned());
+        mend.push("      fix:".to_owned());
         mend.extend(command.map(indented(10)));
     }
     if !said.lines.is_empty() {
-        let or = if said.command.is_some() {
-            "or"
-        } else {
-            "to mend it"
-        };
+        let or = if said.command.is_some() { "or" } else { "fix" };
         mend.push(format!("      {or}, in a drop-in:"));
         mend.extend(lines.map(indented(10)));
     }
@@ -111,7 +107,7 @@ fn fate_lines(fate: &Fate, report: &Report, width: usize) -> Vec<String> {
     let outage = format_span(report.assumed.outage);
     match fate {
         Fate::Held => vec![format!(
-            "  during {outage} without a network: its gate holds it, and nothing is tried in vain"
+            "  during {outage} without a network: its gate holds it, and no attempts are made"
         )],
         Fate::Skipped => vec![format!(
             "  during {outage} without a network: each start is skipped, without a failure"

@@ -47,8 +47,9 @@ fn by_scheme(scheme: &str, rest: &str, reference: &str) -> Place {
         ("", "github") => github(rest, reference),
         ("", "gitlab") => forge(rest, reference, "gitlab.com"),
         ("", "sourcehut") => forge(rest, reference, "git.sr.ht"),
-        ("", "flake") => registry(rest)
-            .unwrap_or_else(|| Place::Unknown("it is no id of a flake registry".into())),
+        ("", "flake") => {
+            registry(rest).unwrap_or_else(|| Place::Unknown("it is not a valid flake ID".into()))
+        }
         ("", "path") | ("" | "git" | "hg" | "tarball" | "file", "file") => Place::Local,
         ("" | "git", "git") => git_daemon(rest),
         ("git" | "hg", "ssh") => match Destination::of(&format!("ssh:{rest}")) {
@@ -58,7 +59,7 @@ fn by_scheme(scheme: &str, rest: &str, reference: &str) -> Place {
         ("" | "git" | "hg" | "tarball" | "file", "http" | "https") => {
             web(&format!("{transport}:{}", without_query(rest)))
         }
-        _ => Place::Unknown(format!("Nix knows no flake of the kind {scheme}:")),
+        _ => Place::Unknown(format!("Nix has no flake type {scheme}:")),
     }
 }
 

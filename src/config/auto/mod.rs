@@ -265,12 +265,12 @@ fn probes(candidate: &Candidate, world: &World<'_>) -> (Vec<Target>, Result<Stri
                 .as_ref()
                 .and_then(tcp_of)
                 .unwrap_or(target.clone());
-            let note = format!("no answer proves it, so only {target} is probed");
+            let note = format!("only the connection to {target} is probed");
             (vec![target], Ok(note))
         }
         Place::Ssh(destination) => match destination.target(world.ssh) {
             Ok(target) => {
-                let note = format!("{target} is probed, as ssh -G says");
+                let note = format!("{target} is probed, as ssh -G resolves it");
                 (vec![target], Ok(note))
             }
             Err(why) => (Vec::new(), Err(why)),

@@ -22,7 +22,7 @@ pub(super) fn place(written: &str) -> Place {
             None => Place::Unknown("it names no host".into()),
         },
         "file" | "local" | "unix" | "dummy" | "local-overlay" => Place::Local,
-        _ => Place::Unknown(format!("Nix knows no store of the kind {scheme}://")),
+        _ => Place::Unknown(format!("Nix has no store type {scheme}://")),
     }
 }
 

@@ -193,7 +193,7 @@ impl Registries<'_> {
             reference = next;
         }
         needs.push(Need::Unknown(format!(
-            "{written} is not probed: the registries go round in a circle"
+            "{written} is not probed: the flake registries form a loop"
         )));
         needs
     }
@@ -227,10 +227,10 @@ impl Registries<'_> {
         let registry = &self.settings.flake_registry;
         if registry.is_empty() || Path::new(registry).is_absolute() {
             return Need::Unknown(format!(
-                "{written} is not probed: no flake registry knows it"
+                "{written} is not probed: it is in no flake registry"
             ));
         }
-        let what = format!("the registry of {written}, whose own host it will tell");
+        let what = format!("the flake registry, for the host of {written}");
         Need::All(Candidate::new(web(registry), registry, what))
     }
 }

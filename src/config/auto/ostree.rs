@@ -52,7 +52,7 @@ fn from(text: &str, origin: &str, remotes: &[(String, Candidate)]) -> Option<Can
     let name = refspec.split_once(':').map(|(remote, _)| remote)?;
     let known = remotes.iter().find(|(remote, _)| remote == name);
     let unknown = || {
-        let why = Place::Unknown(format!("no remote is called {name}"));
+        let why = Place::Unknown(format!("no remote is named {name}"));
         Candidate::new(why, refspec, origin)
     };
     Some(known.map_or_else(unknown, |(_, candidate)| candidate.clone()))

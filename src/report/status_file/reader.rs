@@ -129,7 +129,9 @@ const LOOKS: usize = 3;
 /// A living gate's state, or none if the file is a dead one's.
 fn read(directory: &Directory, name: &OsStr) -> io::Result<Option<Gate>> {
     let Some(pid) = pid_of(name) else {
-        return Err(io::Error::other("it is not named as a gate's status file"));
+        return Err(io::Error::other(
+            "its name is not that of a gate's status file",
+        ));
     };
     for _ in 0..LOOKS {
         let file = directory.file(name)?;

@@ -37,8 +37,8 @@ fn set_companion(lines: &mut Lines, wish: &Wish<'_>, companion: &str) {
         stem(&wish.unit.name)
     ));
     if !wish.unit.wanted_by.is_empty() && wish.scope == Scope::System {
-        lines.note("Its start job waits with it: at boot, the machine is \"starting\" so long. To have it start later instead,");
-        lines.note("have upgrade-gate-online.target want it, and nothing else.");
+        lines.note("Its start job waits too, and at boot keeps the machine in \"starting\". To start it later instead,");
+        lines.note("let only upgrade-gate-online.target want it.");
     }
     lines.set("Requires", companion);
     lines.set("After", companion);
@@ -52,9 +52,9 @@ fn checked_name(wish: &Wish<'_>) -> Result<String, Refusal> {
     let instance = |c: char| c.is_ascii_alphanumeric() || ":_.-@\\%".contains(c);
     let name = name(wish);
     let why = if wish.profile.is_empty() || !wish.profile.chars().all(instance) {
-        "has characters that no unit's name has"
+        "has characters that a unit name cannot have"
     } else if name.len() > LONGEST {
-        "is too long for the name of a unit"
+        "is too long for a unit name"
     } else {
         return Ok(name);
     };
@@ -73,7 +73,7 @@ fn environment(wish: &Wish<'_>) -> Option<(String, String)> {
     }
     let mut lines = Lines::new("Service");
     lines.note(format!(
-        "What {} has in its environment that its gate needs, too.",
+        "The part of the environment of {} that its gate needs too.",
         wish.unit.name
     ));
     for (key, value) in &found.settings {
@@ -98,8 +98,7 @@ fn untold(found: &OfGate, wish: &Wish<'_>) -> Option<String> {
     let shared: Vec<_> = found.settings.iter().filter(|_| is_shared(wish)).collect();
     if !found.secret.is_empty() {
         return Some(format!(
-            "{} has a password, which is not copied into a file that everyone can read: move it to a file of root's own, and give it \
-             to both {unit} and {companion} with EnvironmentFile= (systemctl edit)",
+            "{} contains a password, which is not copied into a world-readable file: move it to a file that only root can read, and set EnvironmentFile= to it in both {unit} and {companion} (systemctl edit)",
             found.secret.join(", ")
         ));
     }
@@ -108,7 +107,7 @@ fn untold(found: &OfGate, wish: &Wish<'_>) -> Option<String> {
         .map(|(_, value)| value.split('=').next().unwrap_or(value));
     (!shared.is_empty()).then(|| {
         format!(
-            "{} is in the environment of {unit}, and not in that of {companion}: write it there, too (systemctl edit)",
+            "{} is set in the environment of {unit}, but not of {companion}: set it there too (systemctl edit)",
             names.collect::<Vec<_>>().join(", ")
         )
     })

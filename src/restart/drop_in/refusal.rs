@@ -8,17 +8,17 @@ use super::{Mode, Wish};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No file has it.
-    #[error("{0} does not exist; systemctl list-unit-files shows what does")]
+    #[error("{0} does not exist; to list units: systemctl list-unit-files")]
     NotFound(String),
     /// It is masked.
-    #[error("{0} is masked, so that nothing starts it; systemctl unmask {0} first")]
+    #[error("{0} is masked, so nothing starts it; systemctl unmask {0} first")]
     Masked(String),
     /// systemd refuses it already.
     #[error("systemd refuses {0}: {1}; fix that first (systemd-analyze verify {0})")]
     Refused(String, String),
     /// It is gone with the program that made it.
     #[error(
-        "{0} is transient: it is gone when it ends, and a drop-in with it; put upgrade-gate run -- before the command that \
+        "{0} is transient: it and its drop-ins disappear when it ends; put upgrade-gate run -- before the command that \
          systemd-run is given"
     )]
     Transient(String),
@@ -26,7 +26,7 @@ pub enum Refusal {
     #[error("{0} is not a service unit")]
     NoService(String),
     /// It has a gate.
-    #[error("{0} is gated already, by {1}")]
+    #[error("{0} is already gated, by {1}")]
     Gated(String, String),
     /// Not in this mode.
     #[error("{unit} cannot be gated in mode {mode}: {why}{instead}", mode = mode.name(), instead = instead(*companion))]
@@ -98,11 +98,11 @@ fn gate(wish: &Wish<'_>, service: &Service) -> Option<String> {
 fn surroundings(wish: &Wish<'_>) -> Result<(), Refusal> {
     let around = wish.surroundings;
     let why = if around.own_network {
-        "it has a network of its own (PrivateNetwork= or NetworkNamespacePath=), which tells nothing of the machine's"
+        "it has its own network namespace (PrivateNetwork= or NetworkNamespacePath=), which says nothing about the machine's network"
     } else if around.addresses_denied {
         "IPAddressDeny= would cut off the probes"
     } else if around.own_root {
-        "it has a root directory of its own (RootDirectory= or RootImage=), where there is no upgrade-gate"
+        "it has its own root directory (RootDirectory= or RootImage=), where there is no upgrade-gate"
     } else {
         return Ok(());
     };

@@ -27,20 +27,20 @@ pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal
         lines.set("SuccessExitStatus", "75");
     }
     if several {
-        lines.note("Each command has a gate of its own.");
+        lines.note("Each command has its own gate.");
     }
     if !service.may_notify {
         lines.set("NotifyAccess", "main");
     }
     if service.runtime_max.is_some() && !stays_oneshot {
         lines.note(
-            "RuntimeMaxSec= would count the waiting, too: attempt_timeout in the profile does not.",
+            "RuntimeMaxSec= would include the wait; attempt_timeout of the profile does not.",
         );
         lines.set("RuntimeMaxSec", "infinity");
     }
     set_restart(&mut lines, service);
     if is_template(&wish.unit.name) && !wish.profile.contains('%') {
-        lines.note("Its instances share the profile, and so run one at a time; --profile %i, %N or %p-%i gives each its own.");
+        lines.note("All instances share the profile, and so run one at a time; --profile %i, %N or %p-%i gives each its own.");
     }
     lines.make_room(wish, service);
     Ok(lines)
@@ -55,21 +55,21 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
         .iter()
         .any(|exec| exec.prefixes.via_shell);
     let daemon = daemon(service).map(|setting| {
-        format!("{setting} is for a daemon, and upgrade-gate run for a command that ends")
+        format!("{setting} is for a daemon, and upgrade-gate run is for a command that ends")
     });
     let table = [
         (service.exec_start.is_empty(), "it has no ExecStart= to run"),
         (
             !service.exec_condition.is_empty(),
-            "its ExecCondition= would be looked at before the gate is open",
+            "its ExecCondition= would be checked before the gate is open",
         ),
         (
             around.success_action || !wish.unit.on_success.is_empty(),
-            "OnSuccess= or SuccessAction= would take \"not now\" (75) for success",
+            "OnSuccess= or SuccessAction= would treat \"not now\" (75) as success",
         ),
         (
             service.remain_after_exit,
-            "RemainAfterExit= would take \"not now\" (75) for done, and the unit would not be started again",
+            "RemainAfterExit= would treat \"not now\" (75) as success, and the unit would not be started again",
         ),
         (
             around.start_post && !oneshot,
@@ -77,7 +77,7 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
         ),
         (
             around.stop || around.stop_post,
-            "its ExecStop= or ExecStopPost= would be run though its command was not",
+            "its ExecStop= or ExecStopPost= would run although its command did not",
         ),
         (
             around.before && oneshot,
@@ -85,11 +85,11 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
         ),
         (
             around.socket,
-            "its socket hands it what it listens on, and upgrade-gate would not pass that on",
+            "it is socket-activated, and upgrade-gate would not pass the sockets on",
         ),
         (
             around.watchdog,
-            "WatchdogSec= wants its main process to report, and that is upgrade-gate then",
+            "WatchdogSec= expects its main process to report, which would be upgrade-gate",
         ),
         (
             !service.user.is_empty() && service.exec_start.iter().any(names_a_directory),
@@ -97,7 +97,7 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
         ),
         (
             via_shell,
-            "which shell the prefix | stands for is known to systemd alone",
+            "only systemd knows which shell the prefix | stands for",
         ),
     ];
     let found = table.iter().find(|(applies, _)| *applies);
@@ -143,7 +143,7 @@ fn note_that_it_must_end(lines: &mut Lines, wish: &Wish<'_>, service: &Service) 
         lines.note(format!("It looks like a daemon: {why}."));
     }
     if service.kind != Kind::Oneshot && wish.unit.timers.is_empty() {
-        lines.note("It must end by itself: what takes longer than attempt_timeout in the profile is ended and run again.");
+        lines.note("The command must end by itself: if it takes longer than attempt_timeout of the profile, it is terminated and run again.");
     }
 }
 
@@ -151,10 +151,10 @@ fn set_type(lines: &mut Lines, service: &Service, stays_oneshot: bool) {
     match service.kind {
         Kind::Oneshot if stays_oneshot => {}
         Kind::Oneshot => {
-            lines.note("Type=exec: a oneshot that waits keeps the boot \"starting\", and counts as failed when it is stopped.");
+            lines.note("Type=exec: a waiting oneshot keeps the boot in \"starting\", and fails when it is stopped.");
             lines.note("Units ordered after it no longer wait for its end.");
             if service.timeout_start.is_some() {
-                lines.note("TimeoutStartSec= no longer bounds the command: attempt_timeout in the profile does.");
+                lines.note("TimeoutStartSec= no longer limits the command; attempt_timeout of the profile does.");
             }
             lines.set("Type", "exec");
             set_timeout_start(lines, service.timeout_start);
@@ -174,19 +174,17 @@ fn set_timeout_start(lines: &mut Lines, written: Option<Duration>) {
 /// Not to be ended while it waits, and no failure if it is stopped.
 fn set_oneshot(lines: &mut Lines) {
     lines.note(
-        "A oneshot that waits at boot keeps the boot \"starting\"; SIGTERM: stopping it is no failure.",
+        "A oneshot that waits at boot keeps it in \"starting\". SIGTERM: stopping it is not a failure.",
     );
     lines.set("TimeoutStartSec", "infinity");
-    lines.note(
-        "\"Not now\" (75) stays a failure: what follows the command must not be run after it.",
-    );
+    lines.note("\"Not now\" (75) stays a failure, so that the commands after it are not run.");
     lines.set("SuccessExitStatus", "SIGTERM");
 }
 
 /// 75 must neither be a failure nor begin everything again.
 fn set_restart(lines: &mut Lines, service: &Service) {
     if service.restart != Restart::No {
-        lines.note("Restart= stays, for failures that are the command's own: it is run again for all others.");
+        lines.note("Restart= stays for failures of the command itself; after an interruption upgrade-gate runs it again.");
     }
     if service.force.codes.contains(&NOT_NOW) {
         // It counts before RestartForceExitStatus= (systemd.service(5)).
@@ -197,7 +195,7 @@ fn set_restart(lines: &mut Lines, service: &Service) {
 fn set_commands(lines: &mut Lines, wish: &Wish<'_>, service: &Service) -> Result<(), Refusal> {
     let pre = moved(wish, service).map_err(|why| use_companion(wish, why))?;
     if !pre.is_empty() {
-        lines.note("ExecStartPre= is run behind the gate, too, in each attempt.");
+        lines.note("ExecStartPre= is run behind the gate too, in each attempt.");
         lines.set("ExecStartPre", "");
     }
     lines.set("ExecStart", "");
@@ -222,15 +220,15 @@ fn moved(wish: &Wish<'_>, service: &Service) -> Result<Vec<String>, &'static str
     }
     if !service.success.codes.is_empty() || !service.success.signals.is_empty() {
         return Err(
-            "SuccessExitStatus= is for its ExecStartPre=, too, of which upgrade-gate run does not know",
+            "SuccessExitStatus= applies to its ExecStartPre= too, which upgrade-gate run does not know",
         );
     }
     if !all.iter().all(|exec| exec.prefixes.is_plain()) {
-        return Err("ExecStartPre= has a prefix (+, ! or |) that systemd alone can follow");
+        return Err("ExecStartPre= has a prefix (+, ! or |) that only systemd can apply");
     }
     if all.iter().any(has_variables) {
         return Err(
-            "ExecStartPre= has a variable ($), which systemd would split otherwise behind the gate",
+            "ExecStartPre= has a variable ($), which would be split differently behind the gate",
         );
     }
     if all.iter().any(|exec| has_odd_specifiers(exec, wish)) {

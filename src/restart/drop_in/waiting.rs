@@ -15,15 +15,16 @@ const MUST_NOT_RUN: &[u8] = &[1, 255];
 /// The gate comes first of all `ExecStartPre=`: what they fetch needs it, too.
 pub(super) fn pre(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> {
     if !service.exec_condition.is_empty() {
-        let why = "its ExecCondition= would be looked at before the gate is open";
+        let why = "its ExecCondition= would be checked before the gate is open";
         return Err(use_companion(wish, why));
     }
     refuse_ungated(wish, &service.success.codes, CANNOT_WAIT)?;
     let mut lines = Lines::new("Service");
     if service.kind == Kind::Oneshot || !wish.unit.wanted_by.is_empty() {
-        lines.note("While it waits, it is starting: at boot, the machine is \"starting\" so long.");
+        lines
+            .note("While it waits, it is starting, and at boot keeps the machine in \"starting\".");
     }
-    lines.note("NotifyAccess=: so that the gate can ask for more time than TimeoutStartSec=.");
+    lines.note("NotifyAccess= lets the gate ask for more time than TimeoutStartSec=.");
     let access = if service.may_notify { "all" } else { "exec" };
     lines.set("NotifyAccess", access);
     if !service.exec_start_pre.is_empty() {
@@ -49,7 +50,7 @@ pub(super) fn condition(wish: &Wish<'_>, service: &Service) -> Result<Lines, Ref
     let mut lines = Lines::new("Service");
     lines.note("Skipped, without a failure, while the gate is held.");
     if wish.unit.timers.is_empty() && wish.scope == Scope::System {
-        lines.note("No timer starts it again then: have upgrade-gate-online.target want it.");
+        lines.note("No timer starts it again: let upgrade-gate-online.target want it.");
     }
     let words = ["check", "--exec-condition"];
     if !service.exec_condition.is_empty() {
@@ -70,7 +71,7 @@ fn refuse_ungated(wish: &Wish<'_>, success: &BTreeSet<u8>, codes: &[u8]) -> Resu
         Some(code) => Err(use_companion(
             wish,
             format!(
-                "SuccessExitStatus= lists {code}, with which a gate that is held would let it run all the same"
+                "SuccessExitStatus= lists {code}: a held gate would be treated as success, and the service would run anyway"
             ),
         )),
     }

@@ -21,7 +21,7 @@ pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Said> {
     }
     let story = case.story_of_call(call, code);
     Some(case.wants_gate(format!(
-            "RestartPreventExitStatus={code} is held against the exit of ExecStart= alone. {} in ExecStartPre= that exits with \
+            "RestartPreventExitStatus={code} applies to the exit of ExecStart= only. {} in ExecStartPre= that exits with \
              {code} is a failure like any other, and Restart= restarts the unit: {} starts in {}.",
             call.name(),
             story.count(),
@@ -42,8 +42,7 @@ pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Said> {
         _ => "at once".to_owned(),
     };
     Some(case.wants_gate(format!(
-            "Without a network {} in ExecStartPre= gives up {when} with exit code {NOT_NOW}: the unit is failed, the machine \
-             degraded, and its OnFailure= units are started.",
+            "Without a network {} in ExecStartPre= gives up {when} with exit code {NOT_NOW}: the unit fails, the machine is degraded, and OnFailure= units are started.",
             call.name()
         )))
 }
@@ -63,10 +62,10 @@ pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
     let why = if call.ignored {
         "the \"-\" in front of it ignores every failure".to_owned()
     } else {
-        format!("SuccessExitStatus={code} holds for ExecCondition= and ExecStartPre= too")
+        format!("SuccessExitStatus={code} applies to ExecCondition= and ExecStartPre= too")
     };
     Some(case.wants_gate(format!(
-            "{} says no with exit code {code}, and {why}: systemd goes on to ExecStart=, and the unit runs without a network.",
+            "{} exits with {code} if the gate does not open, and {why}: systemd continues with ExecStart=, and the unit runs without a network.",
             call.name()
         )))
 }
@@ -77,7 +76,7 @@ pub(super) fn condition_without_option(case: &Case<'_>) -> Option<Said> {
     Some(Said {
         what: format!(
             "ExecCondition= skips the unit, without a failure, for every exit code from 1 to 254. A wrong option (64) or a \
-             wrong configuration (78) of {} then skips it for ever, and nobody is told.",
+             wrong configuration (78) of {} then skips it indefinitely and silently.",
             call.name()
         ),
         command: None,
@@ -149,13 +148,10 @@ pub(super) fn killed_while_waiting(case: &Case<'_>) -> Option<Said> {
     }
     Some(Said {
         what: format!(
-            "{} in ExecStartPre= waits for {}, and {} ends it with SIGTERM before: the unit is failed \
+            "{} in ExecStartPre= waits {}, but {} ends it with SIGTERM before that: the unit fails \
              (Result=timeout). Without NotifyAccess= it cannot ask systemd for more time.",
             call.name(),
-            waits.map_or_else(
-                || "as long as it takes".to_owned(),
-                |waits| shown(Some(waits))
-            ),
+            waits.map_or_else(|| "indefinitely".to_owned(), |waits| shown(Some(waits))),
             quoted("TimeoutStartSec", Some(timeout), 90_000),
         ),
         command: None,
@@ -177,7 +173,8 @@ pub(super) fn not_now_is_done(case: &Case<'_>) -> Option<Said> {
             units.join(" and ")
         )
     } else if case.service.remain_after_exit {
-        "RemainAfterExit=yes keeps the unit active, so that no timer starts it again until it is stopped".to_owned()
+        "RemainAfterExit=yes keeps the unit active, so no timer starts it again until it is stopped"
+            .to_owned()
     } else {
         return None;
     };

@@ -53,10 +53,7 @@ pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
             command: None,
             lines: vec![
                 "[Unit]".to_owned(),
-                format!(
-                    "# gives up after {} starts; 0 says that it never does",
-                    limit.burst
-                ),
+                format!("# gives up after {} starts; 0 means never", limit.burst),
                 format!("StartLimitIntervalSec={}", roomy(needed)),
             ],
         }
@@ -81,7 +78,7 @@ fn delay_quoted(case: &Case<'_>, delay: Duration) -> String {
 fn for_ever() -> Vec<String> {
     [
         "[Unit]",
-        "# says what it does: it never gives up",
+        "# explicit: it never gives up",
         "StartLimitIntervalSec=0",
     ]
     .map(str::to_owned)
@@ -102,7 +99,7 @@ pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Said> {
         .map(|timer| timer.name.as_str())
         .collect();
     let until = match timers.as_slice() {
-        [] => "somebody starts it by hand".to_owned(),
+        [] => "it is started manually".to_owned(),
         names => format!("{} elapses again", names.join(" or ")),
     };
     Some(Said {

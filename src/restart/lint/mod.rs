@@ -103,17 +103,17 @@ pub enum Fate {
 pub const RULES: &[Rule] = &[
     rule(
         "UG001",
-        "the start limit can never bite",
+        "the start limit is never reached",
         limits::never_bites,
     ),
     rule(
         "UG002",
-        "the start limit bites before the network is back",
+        "the start limit is reached before the network is back",
         limits::bites_too_soon,
     ),
     rule(
         "UG003",
-        "its timer starts it at a resume, before there is a network",
+        "its timer starts it on resume, before there is a network",
         resume::before_the_network,
     ),
     rule(
@@ -123,12 +123,12 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "UG005",
-        "Persistent=false does not keep the timer from catching up after a sleep",
+        "Persistent=false does not keep the timer from catching up after a suspend",
         resume::persistent,
     ),
     rule(
         "UG006",
-        "RandomizedDelaySec= does not delay what a sleep has delayed already",
+        "RandomizedDelaySec= does not delay a start that a suspend has already delayed",
         resume::randomized_delay,
     ),
     rule(
@@ -143,12 +143,12 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "UG009",
-        "OnFailure= is started at each failed attempt",
+        "OnFailure= units are started at each failed attempt",
         settings::on_failure,
     ),
     rule(
         "UG010",
-        "RestartPreventExitStatus= does not hold for a gate in ExecStartPre=",
+        "RestartPreventExitStatus= does not apply to a gate in ExecStartPre=",
         gates::prevent_before_start,
     ),
     rule(
@@ -158,17 +158,17 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "UG012",
-        "the gate's no counts as a success: the unit runs ungated",
+        "a held gate is treated as success: the unit runs ungated",
         gates::ungated,
     ),
     rule(
         "UG013",
-        "a gate in ExecCondition= without --exec-condition skips the unit for ever if it is wrong",
+        "a gate in ExecCondition= without --exec-condition skips the unit indefinitely if misconfigured",
         gates::condition_without_option,
     ),
     rule(
         "UG014",
-        "waiting before the unit counts as started keeps the boot from ending",
+        "waiting before the unit counts as started keeps the boot from finishing",
         gates::waiting_at_boot,
     ),
     rule(

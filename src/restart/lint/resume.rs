@@ -10,22 +10,20 @@ pub(super) fn before_the_network(case: &Case<'_>) -> Option<Said> {
     let believed = match (case.relies_on_online_target(), case.assumed.of_user) {
         (false, _) => "",
         (true, true) => {
-            " network-online.target, which it is ordered after, is a unit of the system: a user's manager has none, and waits \
-             for nothing."
+            " network-online.target, which it is ordered after, is a unit of the system manager: a user manager does not have it, and waits for nothing."
         }
         (true, false) => {
-            " network-online.target, which it is ordered after, was reached once, at boot, and stays active all the time: nobody \
-             waits for it at a resume."
+            " network-online.target, which it is ordered after, was reached once, at boot, and stays active: so nothing waits for it on resume."
         }
     };
     let woken = if timer.wake_system {
         format!(
-            "{} wakes the machine (WakeSystem=) and starts it in the second of the resume",
+            "{} wakes the machine (WakeSystem=) and starts it immediately on resume",
             timer.name
         )
     } else {
         format!(
-            "When {} elapses during a sleep, systemd starts it in the second of the resume",
+            "When {} elapses during suspend, systemd starts it immediately on resume",
             timer.name
         )
     };
@@ -38,12 +36,9 @@ pub(super) fn before_the_network(case: &Case<'_>) -> Option<Said> {
 pub(super) fn nm_online(case: &Case<'_>) -> Option<Said> {
     let options = case.nm_online().filter(|_| !case.is_gated())?;
     let what = if asks_startup(&options) {
-        "nm-online -s asks whether NetworkManager has finished starting up, once, at boot: from then on it exits with 0 at \
-         once, whatever the network is (nm-online(1)). At a resume it waits for 0s."
+        "nm-online -s asks whether NetworkManager has finished starting up, once, at boot: from then on it exits with 0 immediately, whatever the state of the network (nm-online(1)). On resume it waits for 0s."
     } else {
-        "nm-online calls it online as soon as any connection is up (NetworkManager's state 50): docker0, a virtual bridge or a \
-         VPN, which a sleep does not take down. At a resume it then waits for 0s; without them for 30s at most, unless told \
-         otherwise, and a captive portal is online to it."
+        "nm-online reports online as soon as any connection is up (NetworkManager's state 50): docker0, a virtual bridge or a VPN, which stay up across a suspend. With one of these it waits for 0s on resume; without, for at most 30s by default. It also reports online behind a captive portal."
     };
     Some(case.wants_gate(what.to_owned()))
 }
@@ -58,9 +53,7 @@ pub(super) fn persistent(case: &Case<'_>) -> Option<Said> {
             "Persistent=true".to_owned(),
         ],
         ..case.wants_gate(format!(
-            "Persistent=false in {}, which is the default, is about times at which the timer was not running: the machine was off. What elapses \
-             during a sleep is made up for at the resume, once, whatever Persistent= says (systemd.timer(5)). With \
-             Persistent=false an upgrade missed while the machine was off is not made up for at all.",
+            "Persistent=false in {}, which is the default, applies only to times at which the timer was not running: the machine was off. What elapses during suspend is run once on resume, whatever Persistent= says (systemd.timer(5)). With Persistent=false an upgrade missed while the machine was off is not run at all.",
             timer.name
         ))
     })
@@ -71,9 +64,7 @@ pub(super) fn randomized_delay(case: &Case<'_>) -> Option<Said> {
     let timer = timer_of_the_resume(case)?;
     let delay = timer.randomized_delay.filter(|delay| !delay.is_zero())?;
     Some(case.wants_gate(format!(
-            "RandomizedDelaySec={} in {} is added to the time in OnCalendar=. If both have passed during the sleep, nothing is \
-             left to wait for, and it is started in the second of the resume (systemd#43350): so are all machines that wake at \
-             nine.",
+            "RandomizedDelaySec={} in {} is added to the time in OnCalendar=. If both have passed during suspend, no delay is left, and it is started immediately on resume (systemd#43350), on all machines that resume at the same time.",
             exact(Some(delay)),
             timer.name,
         )))

@@ -24,7 +24,7 @@ pub(super) fn refused_restart(case: &Case<'_>) -> Option<Said> {
     };
     Some(Said {
         what: format!(
-            "{} does not load a unit of Type=oneshot with {setting}: it is never started, neither by a timer nor by hand.{said}",
+            "{} does not load a unit of Type=oneshot with {setting}: it is never started, neither by a timer nor manually.{said}",
             case.version
         ),
         command: None,
@@ -71,7 +71,7 @@ pub(super) fn lonely_steps(case: &Case<'_>) -> Option<Said> {
     }
     Some(Said {
         what: format!(
-            "{has} is ignored without {lacks}: each restart comes after {}, the last as soon as the first.",
+            "{has} is ignored without {lacks}: each restart comes after {}, with no increase.",
             quoted("RestartSec", Some(delay), 100)
         ),
         command: None,
@@ -111,8 +111,7 @@ pub(super) fn switches_itself(case: &Case<'_>) -> Option<Said> {
     }
     Some(Said {
         what: format!(
-            "It switches the system, and switch-to-configuration restarts each unit that the new system has changed, with \
-             SIGTERM, in the midst of the switch. {} changes with every change of its own packages or script.",
+            "It switches the system, and switch-to-configuration restarts each unit that the new system has changed, with SIGTERM, in the middle of the switch. {} changes with every change of its own packages or script.",
             unit.name
         ),
         command: None,

@@ -213,7 +213,7 @@ pub(super) fn misread_command(key: &str, parsed: &Parsed) -> Option<String> {
     }
     let comment = parsed.commands.iter().find_map(comment)?;
     Some(format!(
-        "{key}= hands {comment:?} to the program as arguments; a comment needs a line of its own"
+        "{key}= passes {comment:?} to the program as arguments; a comment needs a line of its own"
     ))
 }
 

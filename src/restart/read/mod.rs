@@ -152,7 +152,7 @@ pub enum ReadError {
         why: String,
     },
     /// The root directory is none.
-    #[error("there is no directory {}; --root wants one with etc/systemd and usr/lib/systemd in it", .0.display())]
+    #[error("no directory {}; --root expects one with etc/systemd and usr/lib/systemd in it", .0.display())]
     NoRoot(PathBuf),
     /// A path of a file that is not there.
     #[error("there is no file {}", .0.display())]
@@ -161,7 +161,7 @@ pub enum ReadError {
     #[error("{} is not a service unit file; its name ends in .service", .0.display())]
     NoServiceFile(PathBuf),
     /// No unit has such a name.
-    #[error("{name:?} is no name of a unit: {why}")]
+    #[error("invalid unit name {name:?}: {why}")]
     Name {
         /// The name.
         name: String,
@@ -172,11 +172,11 @@ pub enum ReadError {
     #[error("{0} is a template; name an instance, such as {instance}", instance = instance_of(.0))]
     Template(String),
     /// It is no service, so that nothing restarts it.
-    #[error("{0} is no service; name the service that it starts")]
+    #[error("{0} is not a service unit; name the service that it starts")]
     NoService(String),
     /// systemd says something that is newer than this program.
     #[error(
-        "{name}: systemd says {setting}={value:?}, which this version of upgrade-gate does not know"
+        "{name}: systemd reports {setting}={value:?}, which this version of upgrade-gate does not know"
     )]
     Unknown {
         /// The unit.
@@ -258,6 +258,6 @@ mod tests {
         let template = service_name("foo@").unwrap_err().to_string();
         assert!(template.contains("foo@NAME.service"), "{template}");
         let timer = service_name("fwupd-refresh.timer").unwrap_err().to_string();
-        assert!(timer.contains("no service"), "{timer}");
+        assert!(timer.contains("not a service unit"), "{timer}");
     }
 }

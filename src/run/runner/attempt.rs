@@ -205,12 +205,9 @@ fn report_pre(command: &[OsString], ending: Ending, ignored: bool) {
 pub(super) fn told(judgement: Judgement) -> (Judged, String) {
     match judgement {
         Judgement::Succeeded => (Judged::Succeeded, "the command succeeded".into()),
-        Judgement::Final(_) => (
-            Judged::Final,
-            "the command has spoken, or has done its work".into(),
-        ),
-        Judgement::Failed(_) => (Judged::Failed, "the command failed by itself".into()),
+        Judgement::Final(_) => (Judged::Final, "its result is final".into()),
+        Judgement::Failed(_) => (Judged::Failed, "the command itself failed".into()),
         Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
-        Judgement::Stopped(_) => (Judged::Failed, "told to stop".into()),
+        Judgement::Stopped(_) => (Judged::Failed, "terminated by a signal".into()),
     }
 }

@@ -176,7 +176,7 @@ impl Follower {
             self.backoff.reset();
             return Step::Say(Report::Known(round.found));
         }
-        let error = round.error.unwrap_or_else(|| "nothing of use".to_owned());
+        let error = round.error.unwrap_or_else(|| "an empty reply".to_owned());
         Step::Say(self.failed(&format!("cannot be read, it answers: {error}"), now))
     }
 

@@ -79,7 +79,7 @@ impl Properties {
                 .deserialize::<HashMap<&str, Variant<'_>>>()
                 .map(|all| Self::wanted(all, question)),
         };
-        found.map_err(|_| "the reply is not of the type it should be".to_owned())
+        found.map_err(|_| "the reply is of an unexpected type".to_owned())
     }
 
     fn wanted<'m>(

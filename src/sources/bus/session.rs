@@ -151,7 +151,9 @@ impl Session<'_> {
         match tokio::time::timeout(DEADLINE, self.connection.send_all(calls)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Closed),
-            Err(_) => Err(End::Useless("the system bus takes no messages".to_owned())),
+            Err(_) => Err(End::Useless(
+                "the system bus does not accept messages".to_owned(),
+            )),
         }
     }
 
@@ -220,7 +222,7 @@ impl Session<'_> {
                 self.owner_is(kind, owner, now).await
             }
             (None, Type::Error) => Err(End::Useless(format!(
-                "the system bus refuses to pass on signals: {}",
+                "cannot subscribe to signals on the system bus: {}",
                 error_text(reply)
             ))),
             (None, _) => Ok(()),

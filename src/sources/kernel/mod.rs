@@ -259,7 +259,7 @@ impl<'a> Said<'a> {
 
 fn say_unknown(error: &io::Error) {
     tracing::warn!(
-        "cannot ask the kernel for the way out over netlink ({error}), so only timers tell when to probe; \
+        "cannot query routes from the kernel over netlink ({error}), probing on timers only; \
          allow AF_NETLINK in RestrictAddressFamilies="
     );
 }

@@ -37,7 +37,7 @@ impl Watcher {
         };
         match job {
             Ok(job) => {
-                tracing::info!("{verb}s {TARGET}");
+                tracing::info!("{verb}ing {TARGET}");
                 self.target.queued(job)
             }
             Err(error) => {
@@ -69,7 +69,7 @@ impl Watcher {
         let (whose, deed) = self.target.ended(job);
         match whose {
             Ended::Ours if result == "done" => {}
-            Ended::Ours => tracing::warn!("the job of {TARGET} has ended: {result}"),
+            Ended::Ours => tracing::warn!("job of {TARGET} finished: {result}"),
             Ended::Others => self.compare().await,
         }
         self.perform(deed).await;
@@ -90,7 +90,7 @@ impl Watcher {
                     ("stopped", "open")
                 };
                 tracing::warn!(
-                    "{TARGET} was {was} by somebody else though the gate is {is}; it is left so until the gate changes"
+                    "{TARGET} was {was} externally while the gate is {is}; leaving it as is until the gate changes"
                 );
             }
             Ok(_) => {}
@@ -129,10 +129,7 @@ impl Watcher {
         while let Some(failed) = self.rearm.take(now) {
             match self.start_one_again(&failed).await {
                 Ok(Some(job)) => {
-                    tracing::info!(
-                        "starts {} again, which failed for want of the network",
-                        failed.unit
-                    );
+                    tracing::info!("starting {} again, it failed while offline", failed.unit);
                     self.rearm.started(&failed.unit, job);
                 }
                 Ok(None) => self.rearm.gave_up(&failed.unit),
@@ -163,7 +160,7 @@ impl Watcher {
         let Some(link) = &self.link else { return };
         for pattern in &self.patterns {
             if let Ok(false) = link.knows(pattern).await {
-                tracing::warn!("no unit is called {pattern}, which [watch] names in rearm");
+                tracing::warn!("no unit matches {pattern} of rearm in [watch]");
             }
         }
     }
@@ -172,7 +169,7 @@ impl Watcher {
     pub(super) async fn connect(&mut self) {
         match Link::connect().await {
             Ok(link) => {
-                tracing::info!("the system bus is back");
+                tracing::info!("reconnected to the system bus");
                 self.link = Some(link);
                 self.retry_at = None;
                 self.backoff.reset();
@@ -199,7 +196,7 @@ impl Watcher {
             Some(link) => Some(link.subscribe().await),
             None => None,
         } {
-            tracing::warn!("systemd does not tell of its jobs any longer: {error}");
+            tracing::warn!("cannot subscribe to systemd's job signals: {error}");
         }
         self.catch_up().await;
     }
@@ -217,7 +214,7 @@ impl Watcher {
                     self.perform(deed).await;
                 }
             }
-            Err(error) => tracing::warn!("cannot ask systemd for its jobs: {error}"),
+            Err(error) => tracing::warn!("cannot list systemd's jobs: {error}"),
         }
         let deed = self.target.tell_again();
         self.perform(deed).await;
@@ -235,7 +232,7 @@ fn worth_waiting(longest: Duration) -> Duration {
 /// What to do about it.
 fn hint(error: &Error) -> &'static str {
     if error.is_no_such_unit() {
-        "; it is one of the files of units/, which this machine lacks"
+        "; its unit file (in units/) is not installed"
     } else {
         ""
     }

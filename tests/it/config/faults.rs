@@ -93,7 +93,7 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     (
         "[profile.p]\nsettle = '2 lightyears'",
-        &[":2: profile.p.settle: \"2 lightyears\" is no time span; write 2s, 1min 30s or infinity"],
+        &[":2: profile.p.settle: invalid time span \"2 lightyears\" (examples: 2s, 1min 30s, infinity)"],
     ),
     (
         "[profile.p]\nsettle = 2",

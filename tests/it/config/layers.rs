@@ -197,7 +197,7 @@ fn what_is_no_drop_in_is_a_warning() {
         .file("etc/upgrade-gate/upgrade-gate.d/b.toml~", "!")
         .link("etc/upgrade-gate/upgrade-gate.d/.#c.toml", "me@host:1")
         .directory("run/upgrade-gate/upgrade-gate.d/d");
-    let ignored = "is ignored: its name does not end in .toml, or begins with a dot";
+    let ignored = "has no .toml suffix or is hidden, ignoring";
     let expected = [
         "run/upgrade-gate/upgrade-gate.d/d",
         "etc/upgrade-gate/upgrade-gate.d/.#c.toml",

@@ -82,7 +82,7 @@ async fn a_suspend_in_the_middle_interrupts_and_the_upgrade_is_done_again_when_a
     world.write("go", "");
     let first = ended(&mut run).await;
     assert_eq!(first["outcome"], "interrupted", "{first}");
-    assert_eq!(first["detail"], "the machine slept meanwhile");
+    assert_eq!(first["detail"], "the machine was suspended");
     run.opens().await;
     assert_eq!(ended(&mut run).await["outcome"], "succeeded");
     let summary = run.tells("summary").await;
@@ -105,7 +105,7 @@ async fn a_suspend_is_seen_though_we_were_frozen_until_the_command_had_failed() 
     is_over(&world).await;
     run.signal(Signal::SIGCONT);
     let first = ended(&mut run).await;
-    assert_eq!(first["detail"], "the machine slept meanwhile", "{first}");
+    assert_eq!(first["detail"], "the machine was suspended", "{first}");
     assert_eq!(run.ends().await.code(), Some(75));
     drop(logind);
 }

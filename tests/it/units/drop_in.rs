@@ -236,7 +236,7 @@ fn a_script_that_waits_for_a_gate_is_not_given_a_second_one() {
         assert_eq!(output.status.code(), Some(69), "{unit}");
         let said = said(&output);
         assert!(
-            said.contains("gated already, by /usr/local/bin/up"),
+            said.contains("already gated, by /usr/local/bin/up"),
             "{said}"
         );
     }
@@ -377,7 +377,7 @@ fn units_that_cannot_be_gated_are_refused_with_what_to_do() {
         ("masked", 69, "systemctl unmask"),
         ("run-u1", 69, "transient"),
         ("bad", 69, "systemd refuses"),
-        ("gated", 69, "gated already"),
+        ("gated", 69, "already gated"),
         ("foo@", 69, "does not exist"),
         ("timers.target", 64, "no service"),
         ("../evil", 64, "slash"),

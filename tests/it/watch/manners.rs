@@ -112,7 +112,7 @@ async fn it_outlives_the_bus_and_takes_its_lock_anew() {
     machine.systemd.set(TARGET, "active");
     machine.logind = Logind::start(&address).await;
     machine.logind.put("InhibitDelayMaxUSec", 5_000_000_u64);
-    watch.says("the system bus is back").await;
+    watch.says("reconnected to the system bus").await;
     machine.logind.until_asked(5).await;
     // Told as often as it takes the sources to have come back, too.
     let sleep = async {

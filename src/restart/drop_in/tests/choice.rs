@@ -86,7 +86,7 @@ fn what_would_lie_about_not_now_or_run_without_the_command_is_left_to_the_compan
         (|case| case.surroundings.stop_post = true, "ExecStopPost="),
         (|case| case.surroundings.before = true, "Before="),
         (|case| case.surroundings.watchdog = true, "WatchdogSec="),
-        (|case| case.surroundings.socket = true, "its socket"),
+        (|case| case.surroundings.socket = true, "socket-activated"),
         (
             |case| case.service().exec_condition = vec![sample::exec("/bin/c")],
             "ExecCondition=",
@@ -161,7 +161,7 @@ fn a_gate_in_a_script_is_not_doubled() {
     };
     let refused = chosen(&wish).unwrap_err().to_string();
     assert!(
-        refused.contains("gated already, by /usr/local/bin/up"),
+        refused.contains("already gated, by /usr/local/bin/up"),
         "{refused}"
     );
 }
@@ -178,7 +178,7 @@ fn a_command_line_that_names_the_units_directories_is_left_as_it_is() {
 fn that_instances_share_a_profile_is_said_unless_they_do_not() {
     let mut case = Case::new(Mode::Run);
     case.unit.name = "bk@.service".to_owned();
-    assert!(case.result().unwrap().contains("# Its instances share"));
+    assert!(case.result().unwrap().contains("# All instances share"));
     case.profile = "%p-%i";
-    assert!(!case.result().unwrap().contains("# Its instances share"));
+    assert!(!case.result().unwrap().contains("# All instances share"));
 }

@@ -67,7 +67,7 @@ fn what_the_companion_cannot_be_given_is_said() {
     assert_eq!(secret.companion, None);
     assert!(secret.untold.is_some(), "and not in a comment alone");
     assert!(
-        secret.own.contains("# https_proxy has a password"),
+        secret.own.contains("# https_proxy contains a password"),
         "{}",
         secret.own
     );
@@ -77,7 +77,7 @@ fn what_the_companion_cannot_be_given_is_said() {
     assert!(
         shared
             .own
-            .contains("# https_proxy is in the environment of bk@.service"),
+            .contains("# https_proxy is set in the environment of bk@.service"),
         "{}",
         shared.own
     );

@@ -17,7 +17,7 @@ impl<'m> Properties<'m> {
     /// Reads the reply; the error says what is wrong with it.
     pub(super) fn read(body: &'m Body) -> Result<Self, String> {
         let read = body.deserialize().map(Self);
-        read.map_err(|error| one_line(&format!("the reply is not what it should be: {error}")))
+        read.map_err(|error| one_line(&format!("unexpected reply: {error}")))
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
