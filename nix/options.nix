@@ -43,7 +43,7 @@ let
           };
         }
       )
-    ) "The power the upgrade asks for; with a percentage, mains or a battery that full.";
+    ) "The power the upgrade requires; a percentage means mains, or a battery charged at least that much.";
     at_most_every =
       setting types.str
         "`run` only: minimum time between successful runs; an earlier run exits with success immediately.";
@@ -75,7 +75,7 @@ let
     rearm_at_once = setting types.ints.positive "How many of these may be starting at the same time.";
     rearm_spread =
       setting types.str
-        "Each of these waits for a part of this, its own on each machine, so that not all machines ask at once.";
+        "Each start is delayed by up to this, differently on each machine, so that not all machines start at once.";
   };
 
   profileName = types.strMatching "[a-zA-Z0-9][-a-zA-Z0-9_.@:+]{0,63}";

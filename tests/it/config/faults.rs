@@ -42,7 +42,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[watch]\nprofile = '../x'",
         &[
-            ":2: watch.profile: \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
+            ":2: watch.profile: invalid profile name \"../x\"; use up to 255 letters, digits and any of - _ . @ : + \\, as in unit names",
         ],
     ),
     (
@@ -72,13 +72,13 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[profile.'../x']",
         &[
-            ":1: profile.\"../x\": \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
+            ":1: profile.\"../x\": invalid profile name \"../x\"; use up to 255 letters, digits and any of - _ . @ : + \\, as in unit names",
         ],
     ),
     (
         "[profile.'']",
         &[
-            ":1: profile.\"\": \"\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
+            ":1: profile.\"\": invalid profile name \"\"; use up to 255 letters, digits and any of - _ . @ : + \\, as in unit names",
         ],
     ),
     (
@@ -93,7 +93,9 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     (
         "[profile.p]\nsettle = '2 lightyears'",
-        &[":2: profile.p.settle: invalid time span \"2 lightyears\" (examples: 2s, 1min 30s, infinity)"],
+        &[
+            ":2: profile.p.settle: invalid time span \"2 lightyears\" (examples: 2s, 1min 30s, infinity)",
+        ],
     ),
     (
         "[profile.p]\nsettle = 2",

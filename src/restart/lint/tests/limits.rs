@@ -95,7 +95,11 @@ fn ug002_a_limit_that_ends_the_attempts_before_the_outage() {
         ],
     );
     let what = what(&quick, "UG002");
-    for part in ["5 times within 2min 5s", "27min 55s before", "started manually"] {
+    for part in [
+        "5 times within 2min 5s",
+        "27min 55s before",
+        "started manually",
+    ] {
         assert!(what.contains(part), "{part}: {what}");
     }
 }
