@@ -74,7 +74,7 @@ impl fmt::Display for Interruption {
 
 /// Judges an ended attempt; the first rule that fits wins.
 ///
-/// 1. Told to stop: stopped, whatever the command made of it.
+/// 1. We got a termination signal: stopped, whatever the command made of it.
 /// 2. Exit 0: succeeded. After `attempt_timeout` only if something changed, for some commands answer
 ///    our SIGTERM with a polite 0 and their work undone.
 /// 3. A final exit status, or something in `final_if_changed` changed: final. The switch has happened, and

@@ -208,7 +208,7 @@ async fn what_cannot_be_looked_at_is_named_and_the_others_are_looked_at() {
         .refuses(64, &["a@.service is a template", "a@NAME.service"]);
     bus.lint("a.timer")
         .await
-        .refuses(64, &["a.timer is no service"]);
+        .refuses(64, &["a.timer is not a service unit"]);
     bus.lint("a/b")
         .await
         .refuses(64, &["a/b is not a service unit file"]);

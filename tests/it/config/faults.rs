@@ -56,9 +56,9 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[watch]\nrearm = ['a', 'b/c.service', '']",
         &[
-            ":2: watch.rearm: must be a whole name such as \"a.service\", not \"a\"",
-            ":2: watch.rearm: must be the name of a unit, not \"b/c.service\"",
-            ":2: watch.rearm: must be the name of a unit, not \"\"",
+            ":2: watch.rearm: must be a full unit name such as \"a.service\", not \"a\"",
+            ":2: watch.rearm: invalid unit name \"b/c.service\"",
+            ":2: watch.rearm: invalid unit name \"\"",
         ],
     ),
     (
