@@ -133,6 +133,33 @@ fn the_program_speaks_plainly() {
     }
 }
 
+/// Everything below a folder; a file itself.
+fn files(path: PathBuf) -> Vec<PathBuf> {
+    match fs::read_dir(&path) {
+        Ok(entries) => entries
+            .flat_map(|entry| files(entry.unwrap().path()))
+            .collect(),
+        Err(_) => vec![path],
+    }
+}
+
+#[test]
+fn the_documentation_and_the_units_speak_plainly() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = ["README.md", "CONTRIBUTING.md", "docs", "units"];
+    let pages: Vec<_> = pages
+        .iter()
+        .flat_map(|name| files(root.join(name)))
+        .collect();
+    assert!(pages.len() > 30, "only {} found", pages.len());
+    for page in pages {
+        // A phrase may go on behind a comment's mark.
+        let text = fs::read_to_string(&page).unwrap().replace("\n#", "\n");
+        let avoided = avoided(&text);
+        assert!(avoided.is_empty(), "{}: {avoided:?}", page.display());
+    }
+}
+
 #[test]
 fn an_avoided_word_is_found_in_a_string_and_nowhere_else() {
     let source =

@@ -68,7 +68,7 @@ fn refused(line: &str) -> Option<String> {
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = files_below(&root.join("docs"));
-    pages.push(root.join("README.md"));
+    pages.extend(["README.md", "CONTRIBUTING.md"].map(|page| root.join(page)));
     pages
 }
 
