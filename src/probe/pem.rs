@@ -24,8 +24,9 @@ pub(super) fn certificates(text: &[u8]) -> impl Iterator<Item = CertificateDer<'
                 .ok()
                 .map(CertificateDer::from);
         }
-        body.iter_mut()
-            .for_each(|body| body.extend_from_slice(line));
+        if let Some(body) = &mut body {
+            body.extend_from_slice(line);
+        }
         None
     })
 }
