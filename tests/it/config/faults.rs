@@ -227,7 +227,7 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     (
         "[profile.p]\ntargets = [{ any = ['auto'] }]",
-        &[":2: profile.p.targets: \"auto\" is an entry of its own and cannot stand in any"],
+        &[":2: profile.p.targets: \"auto\" cannot be used inside any; make it a separate entry"],
     ),
     (
         "[profile.p]\ntargets = [{ any = ['https://a'], all = [] }]",

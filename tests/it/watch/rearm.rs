@@ -146,9 +146,9 @@ async fn one_is_started_at_a_time_unless_more_are_allowed() {
         }
         machine.systemd.hold_jobs();
         machine.world.target.say(Says::Good);
-        watch.says("again, which failed").await;
+        watch.says("again, it failed while offline").await;
         if at_once > 1 {
-            watch.says("again, which failed").await;
+            watch.says("again, it failed while offline").await;
         }
         // The target's own job is one more.
         assert_eq!(
@@ -205,7 +205,7 @@ async fn a_unit_that_somebody_has_dealt_with_meanwhile_is_left_alone() {
     machine.systemd.fails("b.service");
     machine.systemd.hold_jobs();
     machine.world.target.say(Says::Good);
-    watch.says("again, which failed").await;
+    watch.says("again, it failed while offline").await;
     let first = if machine.systemd.count(AGAIN) == 1 {
         "a.service"
     } else {
