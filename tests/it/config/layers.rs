@@ -217,7 +217,7 @@ fn what_a_service_was_given_below_run_is_not_the_configuration() {
     assert_eq!(root.profile().settle.as_secs(), 3);
     std::os::unix::fs::chown(root.path("run/upgrade-gate"), Some(4_000_000_001), None).unwrap();
     assert_eq!(root.profile().settle.as_secs(), 1);
-    let ignored = "run/upgrade-gate: is ignored: it belongs to 4000000001";
+    let ignored = "run/upgrade-gate: is owned by 4000000001, ignoring";
     assert_eq!(root.warnings(), [ignored]);
 }
 
