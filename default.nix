@@ -1,4 +1,4 @@
-# For those without flakes: nix-build -A package; nix-build -A tests.resume_wifi; imports = [ (import ./.. { }).module ];
+# Without flakes: nix-build -A package; nix-build -A tests.resume_wifi; imports = [ (import ./.. { }).module ];
 {
   pkgs ? import <nixpkgs> { },
 }:

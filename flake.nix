@@ -35,7 +35,7 @@
         default = upgrade-gate;
       };
 
-      # the scenarios of vm-tests/, and a machine with everything the module has
+      # the scenarios of vm-tests/, and a machine that uses the whole module
       checks = forSystems (
         pkgs:
         import ./vm-tests { inherit pkgs package; }

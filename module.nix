@@ -1,4 +1,4 @@
-# services.upgrade-gate: gates system.autoUpgrade, fwupd-refresh and any other unit; docs/nixos.md tells how.
+# services.upgrade-gate: gates system.autoUpgrade, fwupd-refresh and any other unit; see docs/nixos.md.
 {
   config,
   lib,
@@ -16,14 +16,14 @@ let
   cfg = config.services.upgrade-gate;
   upgrade = config.system.autoUpgrade;
 
-  # a foreign machine's binary cannot be asked while building
+  # a binary of another architecture cannot run at build time
   checker =
     if pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform then
       cfg.package
     else
       pkgs.buildPackages.callPackage ./package.nix { };
 
-  # upgrade-gate.toml, if upgrade-gate itself finds nothing wrong with it
+  # upgrade-gate.toml, if upgrade-gate accepts it
   checked =
     let
       written = (pkgs.formats.toml { }).generate "upgrade-gate.toml" cfg.settings;
@@ -39,7 +39,7 @@ let
       cp ${written} $out
     '';
 
-  # what the units of the package find as other services do
+  # the environment that other services have, for the package's units
   surroundings = {
     path = [ config.programs.ssh.package ];
     environment = config.networking.proxy.envVars;
@@ -62,7 +62,7 @@ in
             -> cfg.enable
           )
           ''
-            services.upgrade-gate is told what to gate, but is not enabled. Set services.upgrade-gate.enable = true;
+            services.upgrade-gate has gates, but is not enabled. Set services.upgrade-gate.enable = true;
           ''
         )
       ];
@@ -95,7 +95,7 @@ in
         })
       ];
 
-      # template and instances: a switch to another version must not end the upgrade that does the switching
+      # template and instances: a switch to another version must not stop the upgrade that runs the switch
       systemd.services."upgrade-gate@" = surroundings // {
         overrideStrategy = "asDropin";
         restartIfChanged = false;
@@ -113,7 +113,7 @@ in
       services.upgrade-gate.profiles = mkIf (upgrade.flake != null) {
         nixos-upgrade.flake = mkDefault upgrade.flake;
       };
-      # The script does not look at them. upgrade-gate does: it probes what --flake, -I, --option and --update-input name.
+      # The script ignores them. upgrade-gate reads them, and probes the hosts in --flake, -I, --option and --update-input.
       systemd.services.nixos-upgrade.scriptArgs = mkDefault (
         utils.escapeSystemdExecArgs (
           builtins.filter (word: word != "") (lib.splitString " " (toString upgrade.flags))
@@ -127,7 +127,7 @@ in
           ""
           "${config.services.fwupd.package}/bin/fwupdmgr refresh"
         ];
-        # it is not root's, so that /run/upgrade-gate is not for it
+        # it does not run as root, so it cannot use /run/upgrade-gate
         RuntimeDirectory = mkDefault "upgrade-gate/fwupd-refresh";
         StateDirectory = mkDefault "upgrade-gate/fwupd-refresh";
       };

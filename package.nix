@@ -5,7 +5,7 @@
   rustPlatform,
   installShellFiles,
   util-linux,
-  # seconds since 1970; with the date of the source, a machine whose clock is behind it is told from a broken certificate
+  # seconds since 1970; the date of the source tells a machine with a wrong clock from a broken certificate
   sourceDateEpoch ? null,
 }:
 let
@@ -20,6 +20,7 @@ rustPlatform.buildRustPackage {
     fileset = lib.fileset.unions [
       ./Cargo.lock
       ./Cargo.toml
+      ./CONTRIBUTING.md
       ./README.md
       ./benches
       ./build.rs
@@ -28,6 +29,7 @@ rustPlatform.buildRustPackage {
       ./src
       ./tests/it
       ./units
+      ./vm-tests/README.md
     ];
   };
   cargoLock.lockFile = ./Cargo.lock;
@@ -36,7 +38,7 @@ rustPlatform.buildRustPackage {
     SOURCE_DATE_EPOCH = toString sourceDateEpoch;
   };
 
-  # what needs root, other programs or their services is ignored by `cargo test`; a build sandbox has no certificates either
+  # `cargo test` ignores tests that need root, other programs or their services; a build sandbox has no certificates either
   checkType = "debug";
   checkFlags = map (test: "--skip=probe::${test}") [
     "network::a_connection_that_is_closed_at_once_is_unreachable"

@@ -43,7 +43,7 @@ let
           };
         }
       )
-    ) "The power the upgrade asks for; with a percentage, mains or a battery that full.";
+    ) "The power the upgrade requires; a percentage means mains, or a battery charged at least that much.";
     at_most_every =
       setting types.str
         "`run` only: minimum time between successful runs; an earlier run exits with success immediately.";
@@ -75,7 +75,7 @@ let
     rearm_at_once = setting types.ints.positive "How many of these may be starting at the same time.";
     rearm_spread =
       setting types.str
-        "Each of these waits for a part of this, its own on each machine, so that not all machines ask at once.";
+        "Each start is delayed by up to this, differently on each machine, so that not all machines start at once.";
   };
 
   profileName = types.strMatching "[a-zA-Z0-9][-a-zA-Z0-9_.@:+]{0,63}";
@@ -94,21 +94,21 @@ let
         description = ''
           How the unit is gated.
 
-          * `run`: each of its commands is run by `upgrade-gate run`, which waits, and runs it again if a suspend or the
-            network interrupted it. For commands that end: the unit becomes `Type=exec`, or stays a oneshot if it has
-            several.
+          * `run`: `upgrade-gate run` runs each of its commands: it waits, and runs the command again if a suspend or the
+            network interrupted it. For commands that terminate: the unit becomes `Type=exec`, or stays a oneshot if it has
+            several commands.
           * `companion`: it requires {file}`upgrade-gate@NAME.service`, which waits, and holds the profile's inhibitor
-            locks while the unit runs. For any unit, also one whose commands come from a package; but not for a daemon
-            that starts at boot, which would keep the boot "starting" while there is no network.
-          * `pre`: `upgrade-gate wait-online` is its first `ExecStartPre=`. A oneshot that waits in this way at boot keeps the
+            locks while the unit runs. For any unit, including one whose commands come from a package; but not for a daemon
+            that starts at boot, which would keep the boot "starting" without a network.
+          * `pre`: `upgrade-gate wait-online` is its first `ExecStartPre=`. A oneshot that waits like this at boot keeps the
             boot "starting".
           * `condition`: it is skipped, without failing, while the gate is held: `ExecCondition=`.
 
-          All but `condition` also take `network-online.target` from the unit's dependencies: it says nothing after a
-          suspend, and at boot it would bring in services that fail where there is no network.
+          All but `condition` also remove `network-online.target` from the unit's dependencies: it is meaningless after a
+          suspend, and at boot it would pull in services that fail without a network.
 
           All but `companion` also set {option}`restartIfChanged` to false, unless it is set elsewhere: a switch to another
-          version of upgrade-gate changes the unit, and must not end the upgrade that does the switching.
+          version of upgrade-gate changes the unit, and must not stop the upgrade that runs the switch.
         '';
       };
       options.profile = mkOption {
@@ -133,11 +133,11 @@ in
     };
 
     autoUpgrade.enable = mkEnableOption ''
-      gating {option}`system.autoUpgrade`: its script is run by `upgrade-gate run`, under the profile `nixos-upgrade`. What
-      the upgrade needs is learnt from {option}`system.autoUpgrade.flake` and {option}`system.autoUpgrade.flags`'';
+      gating {option}`system.autoUpgrade`: `upgrade-gate run` runs its script with the profile `nixos-upgrade`. What the
+      upgrade needs is derived from {option}`system.autoUpgrade.flake` and {option}`system.autoUpgrade.flags`'';
 
     fwupdRefresh.enable = mkEnableOption ''
-      gating the `fwupd-refresh` of {option}`services.fwupd`: its command is run by `upgrade-gate run`, under the profile
+      gating `fwupd-refresh` of {option}`services.fwupd`: `upgrade-gate run` runs its command with the profile
       `fwupd-refresh`'';
 
     units = mkOption {
@@ -164,15 +164,15 @@ in
         }
       '';
       description = ''
-        Profiles by name: what a gate asks for, and how `run` behaves. What is not set has upgrade-gate's own default.
+        Profiles by name: what a gate waits for, and how `run` behaves. Unset keys have upgrade-gate's own defaults.
         {file}`docs/configuration.md` describes every key; time spans are those of {manpage}`systemd.time(7)`.
       '';
     };
 
     watch = {
       enable = mkEnableOption ''
-        the service behind {file}`upgrade-gate-online.target`, which is active while what the profile needs is proven to
-        be reachable. Units that it wants run at each return'';
+        the service behind {file}`upgrade-gate-online.target`, which is active while everything the profile needs is
+        proven reachable. Units that it wants run each time the network returns'';
     }
     // watch;
 
@@ -180,8 +180,8 @@ in
       inherit (toml) type;
       default = { };
       description = ''
-        {file}`/etc/upgrade-gate/upgrade-gate.toml`, to which {option}`services.upgrade-gate.profiles` and
-        {option}`services.upgrade-gate.watch` add theirs. upgrade-gate checks it when the system is built.
+        Contents of {file}`/etc/upgrade-gate/upgrade-gate.toml`, merged with {option}`services.upgrade-gate.profiles` and
+        {option}`services.upgrade-gate.watch`. upgrade-gate checks the file at build time.
       '';
     };
   };

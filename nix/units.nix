@@ -1,4 +1,4 @@
-# Gates other modules' services: [Service] and the dependencies of each as its mode wants them, and what is wrong with a gate.
+# Gates other modules' services: sets [Service] and the dependencies of each for its mode, and checks each gate.
 {
   config,
   lib,
@@ -18,7 +18,7 @@ let
   cfg = config.services.upgrade-gate;
   program = "${cfg.package}/bin/upgrade-gate";
 
-  # what autoUpgrade and fwupdRefresh gate, and units
+  # the services of autoUpgrade, fwupdRefresh and units
   gated = lib.optionalAttrs cfg.enable (
     cfg.units
     // lib.optionalAttrs cfg.autoUpgrade.enable { nixos-upgrade = run "nixos-upgrade"; }
@@ -30,7 +30,7 @@ let
   };
 
   # A command behind `upgrade-gate run`, and what comes before it in each attempt: systemd.service(5)'s prefixes stay in front,
-  # and the argv[0] that `@` gives is handed on.
+  # and the argv[0] of `@` is passed on.
   wrap =
     profile: pre: line:
     let
@@ -53,7 +53,7 @@ let
   # one word of a command line
   quoted = text: "\"${builtins.replaceStrings [ "\\" "\"" ] [ "\\\\" "\\\"" ] text}\"";
 
-  # `/bin/a ; /bin/b` is two commands; in quotes a semicolon is nothing special
+  # `/bin/a ; /bin/b` is two commands; a quoted semicolon is literal
   separate =
     line:
     let
@@ -86,7 +86,7 @@ let
   commandsOf = service: setting: builtins.filter isCommand (linesOf service setting);
   commands = service: lib.concatLists (map separate (commandsOf service "ExecStart"));
 
-  # types of services that last, and say themselves when they have started
+  # types of long-running services that report their own start
   lasting = [
     "dbus"
     "forking"
@@ -94,7 +94,7 @@ let
     "notify-reload"
   ];
 
-  # whether ExecStartPre= can be moved behind the gate of the only command, and mean the same
+  # whether ExecStartPre= can be moved after the gate of the only command with the same meaning
   canMove =
     service:
     let
@@ -110,12 +110,12 @@ let
       && !service ? SuccessExitStatus
     );
 
-  # [Service] in mode run, from all that others have defined. Not by definitions: those could not see what they wrap.
+  # [Service] in mode run, from all other definitions. Not by a definition of our own: it could not see what it wraps.
   ran =
     name: profile: service:
     let
       several = builtins.length (commands service) > 1;
-      # what follows the commands must not be run before they end
+      # ExecStartPost= must not run before the commands have finished
       follows = commandsOf service "ExecStartPost" != [ ];
       oneshot = several || follows;
       pre = commandsOf service "ExecStartPre";
@@ -124,16 +124,16 @@ let
           linesOf service "ExecStart"
         )
       );
-      # besides the unit's own, none of which is the gate's
+      # in addition to the unit's own, which are not for the gate
       directory = "upgrade-gate/${if lib.hasSuffix "@" name then "%N" else name}";
       settings = {
         # a oneshot that waits keeps the boot "starting", and counts as failed when it is stopped
         Type = if oneshot then "oneshot" else "exec";
         ExecStart = if builtins.length wrapped == 1 then builtins.head wrapped else wrapped;
         NotifyAccess = service.NotifyAccess or "main";
-        # a oneshot has none
+        # a oneshot has no start timeout
         TimeoutStartSec = if oneshot then "infinity" else service.TimeoutStartSec or "infinity";
-        # "not now" is no failure, unless something follows that must not be run after it
+        # "not now" is not a failure, unless something follows that must not run after it
         SuccessExitStatus =
           lib.toList (service.SuccessExitStatus or [ ])
           ++ [ (if oneshot then "SIGTERM" else "75") ];
@@ -141,7 +141,7 @@ let
       // lib.optionalAttrs (pre != [ ]) {
         ExecStartPre = builtins.filter (line: !isCommand line) (linesOf service "ExecStartPre");
       }
-      # it would count the waiting, too; a oneshot has none
+      # it would include the wait; a oneshot has none
       // lib.optionalAttrs (service ? RuntimeMaxSec) { RuntimeMaxSec = "infinity"; }
       // lib.optionalAttrs (hasUser service) {
         RuntimeDirectory = linesOf service "RuntimeDirectory" ++ [ directory ];
@@ -159,8 +159,8 @@ let
     || isOn (service.DynamicUser or false);
   isOn = value: builtins.elem (toString value) [ "1" "yes" "true" "on" ];
 
-  # Settings of a service that mode run does not fit: it is a daemon, or something would be run before the gate is open, or
-  # would take "not now" for done.
+  # Settings of a service that mode run does not support: daemons, and settings that would run something before the gate is
+  # open or treat "not now" as success.
   unfit =
     service:
     let
@@ -208,7 +208,7 @@ let
         (mkIf (mode == "pre") {
           serviceConfig = {
             ExecStartPre = mkBefore [ "${program} wait-online --profile ${gate.profile}" ];
-            # through it the gate asks for more time than TimeoutStartSec=
+            # the gate extends TimeoutStartSec= through it
             NotifyAccess = mkDefault "exec";
             TimeoutStartSec = mkDefault "infinity";
           };
@@ -227,7 +227,7 @@ let
 
   demand = assertion: message: { inherit assertion message; };
 
-  # the sentences about one gated unit
+  # the assertions about one gated unit
   assertionsOf =
     name:
     { mode, profile }:
@@ -239,22 +239,22 @@ let
     [
       (demand exists ''
         ${option} gates a unit that does not exist: there is no systemd.services.${name}. Write the name without
-        ".service"; for a unit that only a package has, add systemd.services.${name} = { };
+        ".service"; for a unit that only a package defines, add systemd.services.${name} = { };
       '')
       (demand (mode == "run" && exists -> commands service != [ ]) ''
         ${option} has the mode "run", but no command of ${name}.service is known here. Choose the mode "companion", or
-        give the command: systemd.services.${name}.serviceConfig.ExecStart = [ "" "COMMAND" ];
+        set the command: systemd.services.${name}.serviceConfig.ExecStart = [ "" "COMMAND" ];
       '')
       (demand (mode == "companion" -> profile == name) ''
-        ${option} has the mode "companion", and upgrade-gate@${name}.service always asks for the profile ${name}.
+        ${option} has the mode "companion", and upgrade-gate@${name}.service always uses the profile ${name}.
         Configure services.upgrade-gate.profiles.${name} instead of choosing the profile ${profile}.
       '')
       (demand (mode == "companion" -> !lib.hasSuffix "@" name) ''
-        ${option} has the mode "companion", which a template cannot have. Choose another mode.
+        ${option} has the mode "companion", which templates do not support. Choose another mode.
       '')
     ];
 
-  # what a unit in mode run is not: wrapped it would not have the settings that are looked at, and so it is not
+  # units that mode run does not support; `ran` leaves them unwrapped, so that their settings can be checked here
   fits =
     name: unit:
     let
@@ -264,22 +264,22 @@ let
         ++ lib.optional (unit.unitConfig ? SuccessAction) "SuccessAction=";
     in
     demand (wrong == [ ]) ''
-      ${name}.service cannot be gated in the mode "run", which is for commands that end: it has
+      ${name}.service cannot be gated in the mode "run", which is for commands that terminate: it has
       ${builtins.concatStringsSep ", " wrong}. Choose services.upgrade-gate.units.${name}.mode = "companion";
     '';
 
-  # gated by an option of its own, and again by hand
+  # gated by its own option, and again in units
   onlyOnce =
     own: name:
     demand (own.enable -> !cfg.units ? ${name}) ''
-      ${name}.service is gated twice. Remove services.upgrade-gate.units.${name}, or disable what gates it already:
+      ${name}.service is gated twice. Remove services.upgrade-gate.units.${name}, or disable the other gate:
       services.upgrade-gate.${
         if name == "nixos-upgrade" then "autoUpgrade" else "fwupdRefresh"
       }.enable = false;
     '';
 in
 {
-  # the options of every service, once more: only here is seen what all others have defined
+  # the options of every service, declared again: only `apply` sees all other definitions
   options.systemd.services = mkOption {
     type = types.attrsOf (types.submodule service);
   };
@@ -295,7 +295,7 @@ in
     )
   );
 
-  # a name that no file knows is taken for a misspelt one
+  # upgrade-gate may report a profile that is in no file as misspelt
   config.services.upgrade-gate.profiles = mkIf cfg.enable (
     lib.mapAttrs' (_: gate: lib.nameValuePair gate.profile { }) cfg.units
   );

@@ -35,7 +35,7 @@ pub async fn sleep_until(deadline: Monotonic) {
     tokio::time::sleep_until(tokio::time::Instant::now() + left.min(FAR)).await;
 }
 
-/// [`sleep_until`], or for ever.
+/// [`sleep_until`], or indefinitely.
 pub async fn sleep_until_some(deadline: Option<Monotonic>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,

@@ -61,7 +61,7 @@ impl Engine {
         engine
     }
 
-    /// Begins to wait anew, as [`Gate::begin`] does.
+    /// Begins to wait again, as [`Gate::begin`] does.
     pub fn begin(&mut self) {
         self.gate.begin(clock::now());
         self.step(Event::Tick);

@@ -5,7 +5,7 @@
 pub enum Exit {
     /// Open; the command succeeded; what was asked for was printed.
     Ok,
-    /// `lint`: something is to be mended.
+    /// `lint`: something is to be fixed.
     Findings,
     /// Wrong arguments. Not 2, which fwupd-refresh calls a success.
     Usage,

@@ -3,7 +3,7 @@
 Facts it relies on, true of both: a root shell with `upgrade-gate`, `curl`, `dnsmasq`, `hostapd`, `iw`, `ip`, `nmcli`,
 `busybox`, `python3`, `nix`, `openssl` and `sshd` in PATH; units in /run/systemd/system are read, and those in `boot_units(m)` at boot too;
 an RTC that wakes the machine; eth1 at 192.168.1.N for the Nth machine, which NetworkManager leaves alone. The files of units/ are
-installed as a distribution does: units and tmpfiles.d are in force, none is enabled; drop-ins and the example lie in `share(m)`.
+installed as a distribution does: units and tmpfiles.d are installed, none is enabled; drop-ins and the example are in `share(m)`.
 """
 
 import shlex
@@ -47,7 +47,7 @@ def environment(machine):
 
 
 def share(machine):
-    """The folder with `drop-ins/UNIT.service.d/upgrade-gate.conf` and `example/`, not in force until copied or linked."""
+    """The folder with `drop-ins/UNIT.service.d/upgrade-gate.conf` and `example/`, without effect until copied or linked."""
     return machine.succeed(f"echo $(dirname $(dirname $(readlink -f {gate(machine)})))/share/upgrade-gate").strip()
 
 
@@ -207,7 +207,7 @@ def names(machine, netns, device, answer=f"--address=/cache.test/{CACHE}", unit=
 
 
 def alone(machine):
-    """Takes away the cards that the test framework gave the machine: they would be a way out."""
+    """Removes the network cards of the test framework: they would be a route."""
     machine.succeed("for card in /sys/class/net/eth*; do ip link set ${card##*/} down; done")
 
 
@@ -215,7 +215,7 @@ def access_point(machine):
     """Wi-Fi in the air: the second radio is an access point in a namespace of its own.
 
     It asks for no key: the kernel gives an access point some 100 ms to answer, an emulated one takes longer now and then and is asked again,
-    and then a handshake begins anew and fails. NetworkManager takes the key for a wrong one, and asks a person.
+    and then a handshake starts again and fails. NetworkManager assumes a wrong key, and asks the user.
     """
     alone(machine)
     machine.succeed("modprobe mac80211_hwsim radios=2; ip netns add ap; mkdir -p /run/lab; udevadm settle")

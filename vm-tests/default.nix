@@ -1,6 +1,6 @@
 # Every scenario as a NixOS VM test of this machine's architecture, the mixed ones both ways round.
 #   nix-build vm-tests -A resume_wifi
-# A foreign machine's closure wants binfmt (boot.binfmt.emulatedSystems) or a remote builder; README.md tells more.
+# A closure of the other architecture needs binfmt (boot.binfmt.emulatedSystems) or a remote builder; see README.md.
 {
   pkgs ? import <nixpkgs> { },
   package ? pkgs: pkgs.callPackage ../package.nix { },

@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// With the real NetworkManager, which is not connected; `nm-online` waits beside it.
 ///
-/// There is no way out, so the first probe is the last one until something changes.
+/// There is no route, so the first probe is the last one until something changes.
 pub(crate) fn measure() {
     let manager = NetworkManager::start();
     let target = ["wait-online", "--target", "https://192.0.2.1/"];

@@ -83,8 +83,8 @@ Modes:
   companion  upgrade-gate@PROFILE.service waits, and holds the profile's locks; for daemons, and any other service
   pre        `upgrade-gate wait-online` is the first ExecStartPre=
   condition  the service is skipped, without failing, while the gate is held
-Without --mode it is run, or companion where something of the service would run before its gate is open, or take
-\"not now\" (75) for done. The drop-in says why.
+Without --mode it is run, or companion if part of the service would run before its gate is open, or would treat
+\"not now\" (75) as success. The drop-in says why.
 
 Examples:
   Show it:
@@ -155,7 +155,7 @@ is supported, and variables and specifiers are not substituted. The first one th
 pub(super) const STAY: &str = "Once open, say READY=1, hold the profile's inhibitor locks, and exit on suspend or when the route changes";
 
 pub(super) const STAY_LONG: &str = "\
-Once open, stay: take the profile's inhibitor locks, say READY=1 to systemd, and end with 0 when the machine goes to \
+Once open, stay: take the profile's inhibitor locks, say READY=1 to systemd, and exit with 0 when the machine goes to \
 sleep or has slept, or when the route changes or disappears
 
 For a unit of Type=notify that others require and come after: their next start then waits for the gate again.";

@@ -14,7 +14,7 @@ use crate::config::profile::Profile;
 use crate::config::{self, Chosen, Loaded, Overrides};
 use crate::exit::Exit;
 
-/// Shows the profile in force, or says all that is wrong with the configuration.
+/// Shows the profile in effect, or says all that is wrong with the configuration.
 pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> Exit {
     let loaded = match config::load(&Places::below(root)) {
         Ok(loaded) => loaded,
@@ -49,7 +49,7 @@ fn resolved(profile: &Profile, root: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Shows one profile in force.
+/// Shows one profile in effect.
 ///
 /// `auto` is what the entry `auto` resolves to and what could not be derived, one line each.
 pub fn show(

@@ -1,4 +1,4 @@
-//! `lint`: what the restart settings of services really do, and what mends them.
+//! `lint`: what the restart settings of services really do, and what fixes them.
 
 pub mod json;
 mod text;

@@ -140,7 +140,7 @@ fn wait(command: Pin<Box<dyn Future<Output = Result<Exit, Refusal>> + '_>>) -> E
     })
 }
 
-/// A reader who has seen enough (`| head`) is no fault.
+/// A reader who has seen enough (`| head`) is not a fault.
 fn printed(result: &io::Result<()>) -> Exit {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -32,7 +32,7 @@ pub(super) struct Setting {
 /// Everything that a gate is made from.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    /// The profile in force.
+    /// The profile in effect.
     pub profile: Profile,
     /// What the gate asks for.
     pub policy: Policy,

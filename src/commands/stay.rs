@@ -12,7 +12,7 @@ use crate::run::inhibit;
 /// Stays from the opening on `evidence` until that proves nothing any more.
 ///
 /// The inhibitor locks are there before READY=1 lets the gated unit start. A proof that is lost before that is waited
-/// for anew: a unit that ends without READY=1 has failed in systemd's eyes. A condition of the profile that is no longer
+/// for again: a unit that ends without READY=1 has failed in systemd's eyes. A condition of the profile that is no longer
 /// met, or a probe that would fail, ends nothing: they are judged before an upgrade, not during it.
 pub(super) async fn stay(
     engine: &mut Engine,

@@ -28,7 +28,7 @@ pub enum Origin {
     CommandLine,
 }
 
-/// One value in force.
+/// One value in effect.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Setting {
     /// The key, as in [`super::keys::KEYS`].

@@ -49,7 +49,7 @@ pub struct Overrides {
     pub targets: Vec<Entry>,
 }
 
-/// One profile in force.
+/// One profile in effect.
 #[derive(Clone, Debug)]
 pub struct Chosen {
     /// The profile.

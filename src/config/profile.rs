@@ -14,7 +14,7 @@ pub struct Profile {
     pub name: String,
     /// What must be reached: all entries. `auto` is still unresolved here.
     pub targets: Vec<Entry>,
-    /// Open on a way out to anywhere if nothing can be derived for `auto`.
+    /// Open on a route to anywhere if nothing can be derived for `auto`.
     pub allow_guess: bool,
     /// The flake reference `auto` derives the host from.
     pub flake: Option<String>,

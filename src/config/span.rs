@@ -12,7 +12,7 @@ use std::time::Duration;
 pub enum Span {
     /// This long.
     Finite(Duration),
-    /// `infinity`: for ever.
+    /// `infinity`: indefinitely.
     Infinite,
 }
 

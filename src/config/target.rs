@@ -107,7 +107,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// Why a string is no target. The string is as it may be shown.
+/// Why a string is not a target. The string is as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// None of the spellings.

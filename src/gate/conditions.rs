@@ -76,7 +76,7 @@ impl Gate {
         })
     }
 
-    /// Without a target to ask, a way out has to do; unknown is not one.
+    /// Without a target to ask, a route has to do; unknown is not one.
     fn guessed(&self) -> Option<Hold> {
         match &self.world.way_out {
             None => None,

@@ -82,7 +82,7 @@ pub enum Ground {
     Addressed,
 }
 
-/// The way out: for each address that matters, the hop, or none if the kernel has no route.
+/// The route: for each address that matters, the hop, or none if the kernel has no route.
 ///
 /// The addresses are those of the targets or of their proxies, once a probe has resolved them. Until
 /// then they are the name servers' and a stand-in for "anywhere" of each family, and `known` is false.
@@ -156,7 +156,7 @@ pub enum Event {
     NetworkManager(Report<NetworkManager>),
     /// systemd-networkd was read.
     Networkd(Report<Networkd>),
-    /// The kernel was asked for the way out.
+    /// The kernel was asked for the route.
     WayOut(WayOut),
     /// UPower was read.
     UPower(Report<Power>),

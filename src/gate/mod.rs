@@ -77,7 +77,7 @@ impl Gate {
         gate
     }
 
-    /// Begins to wait anew: with a fresh probe, and a deadline counted from here.
+    /// Begins to wait again: with a fresh probe, and a deadline counted from here.
     pub fn begin(&mut self, now: Now) {
         self.waiting_since = Some(now.monotonic);
         self.good_since = None;
@@ -144,7 +144,7 @@ impl Gate {
         self.world.sleeps
     }
 
-    /// How often the way out has changed or was lost since the gate was made.
+    /// How often the route has changed or was lost since the gate was made.
     pub fn detours(&self) -> u64 {
         self.world.detours
     }

@@ -42,7 +42,7 @@ pub struct Policy {
     pub waived: BTreeSet<Reason>,
     /// What must be reached.
     pub reach: Reach,
-    /// How long to wait, in awake time; `None` for ever (R9).
+    /// How long to wait, in awake time; `None` for no limit (R9).
     pub timeout: Option<Duration>,
     /// One look: the verdict of the first probe, without waiting and without settling (`check`).
     pub once: bool,

@@ -27,7 +27,7 @@ pub(super) struct Probing {
     since: Monotonic,
     /// When the next one is due by the clock.
     due_at: Monotonic,
-    /// It is due whether or not there is a way out: the first of an epoch, or a bell rang.
+    /// It is due whether or not there is a route: the first of an epoch, or a bell rang.
     unconditional: bool,
     running: Option<ProbeId>,
     started_at: Option<Monotonic>,
@@ -140,7 +140,7 @@ impl Probing {
         self.running.take()
     }
 
-    /// When the next probe begins if nothing happens; without a way out only the first of an epoch does.
+    /// When the next probe begins if nothing happens; without a route only the first of an epoch does.
     pub(super) fn next_at(&self, has_way_out: bool) -> Option<Monotonic> {
         (has_way_out || self.unconditional).then_some(self.due_at)
     }

@@ -32,7 +32,7 @@ pub struct Evidence {
     pub epoch: u64,
     /// What answered, for people; for a guess, what it was guessed from; empty if nothing has to be reached.
     pub what: String,
-    /// Nothing was proven: there is merely a way out to somewhere.
+    /// Nothing was proven: there is merely a route to somewhere.
     pub guess: bool,
 }
 
@@ -43,7 +43,7 @@ pub enum Loss {
     Sleep,
     /// The machine has slept.
     Resume,
-    /// The way out is another, or is lost.
+    /// The route is another, or is lost.
     WayOut,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for Loss {
 }
 
 impl Hold {
-    /// Whether it holds for want of knowledge.
+    /// Whether it holds because something is unknown.
     pub fn is_unknown(&self) -> bool {
         self.reason == Reason::Unknown
     }

@@ -1,4 +1,4 @@
-//! Whether two answers of the kernel are the same way out.
+//! Whether two answers of the kernel are the same route.
 
 use super::event::{Ground, WayOut};
 

@@ -62,7 +62,7 @@ pub(super) struct Circumstances {
     pub(super) built: Wall,
     /// The target is asked over `https`, and not through a proxy.
     pub(super) https: bool,
-    /// Plain http to the same host is answered by somebody else.
+    /// Plain http to the same host is answered by someone else.
     pub(super) foreign_on_http: bool,
 }
 

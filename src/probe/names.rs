@@ -1,4 +1,4 @@
-//! Names to addresses by the system's resolver, remembering every address of a way out.
+//! Names to addresses by the system's resolver, remembering every address of a route.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::fault::{Fault, Kind};
 use crate::limits;
 
-/// Asks the system's resolver, and remembers what the way out is about.
+/// Asks the system's resolver, and remembers what the route is about.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     ways_out: RefCell<BTreeSet<IpAddr>>,
@@ -28,7 +28,7 @@ pub(super) enum Purpose {
 }
 
 impl Names {
-    /// Every address of a way out so far, sorted.
+    /// Every address of a route so far, sorted.
     pub(super) fn ways_out(&self) -> Vec<IpAddr> {
         self.ways_out.borrow().iter().copied().collect()
     }

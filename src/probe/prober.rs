@@ -49,7 +49,7 @@ pub struct Finished {
     pub id: ProbeId,
     /// What it found; [`Reason::Unknown`] if the child itself failed.
     pub outcome: Outcome,
-    /// The addresses the way out is about, sorted; empty if none is known.
+    /// The addresses the route is about, sorted; empty if none is known.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -117,7 +117,7 @@ impl Prober {
         self.forget(id);
     }
 
-    /// Waits for the next probe that ends; for ever if none runs. Safe to cancel.
+    /// Waits for the next probe that ends; indefinitely if none runs. Safe to cancel.
     pub async fn finished(&mut self) -> Finished {
         loop {
             match self.running.join_next().await {

@@ -23,7 +23,7 @@ pub struct Request {
 /// What the child answers, on its standard output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Every address that the way out is about: the targets' own, or their proxies'.
+    /// Every address that the route is about: the targets' own, or their proxies'.
     pub addresses: Vec<IpAddr>,
     /// What came out of it.
     pub verdict: Verdict,

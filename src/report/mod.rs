@@ -67,7 +67,7 @@ pub struct Setup {
     pub profile: String,
     /// The targets, as they are written, once `auto` is resolved.
     pub targets: Vec<String>,
-    /// How long is waited at most, in awake time; `None` for ever.
+    /// How long is waited at most, in awake time; `None` for no limit.
     pub timeout: Option<Duration>,
     /// `--json`.
     pub json: bool,
@@ -192,7 +192,7 @@ impl Reporter {
         }
     }
 
-    /// A new wait begins: it is counted, and told, anew.
+    /// A new wait begins: it is counted and reported from the start.
     pub fn waits_anew(&mut self, now: Now) {
         self.verdict = None;
         self.waiting_since = now.monotonic;
@@ -213,7 +213,7 @@ impl Reporter {
         self.notify.stopping();
     }
 
-    /// Waits until the live line is to be drawn again: for ever where there is none. Whoever waits for the
+    /// Waits until the live line is to be drawn again: indefinitely where there is none. Whoever waits for the
     /// gate awaits this too.
     pub async fn ticked(&self) {
         match self.live.tick() {
@@ -238,7 +238,7 @@ impl Reporter {
         self.notify.status(&format!("running: attempt {attempt}"));
     }
 
-    /// Tells how the command ended. What is waited for now is a new wait, and told anew.
+    /// Tells how the command ended. What is waited for now is a new wait, and reported as one.
     pub fn attempt_ended(&mut self, end: &AttemptEnd, now: Now) {
         self.waits_anew(now);
         if !self.json_replaces_lines() {

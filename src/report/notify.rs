@@ -56,8 +56,8 @@ impl Notify {
         }
     }
 
-    /// Asks for time to wait this long, or for ever. Only the first call says anything: systemd measures the
-    /// time from when it is told, so that a repetition would have to be repeated for ever.
+    /// Asks for time to wait this long, or indefinitely. Only the first call says anything: systemd measures the
+    /// time from when it is told, so that a repetition would have to be repeated indefinitely.
     pub fn extend(&mut self, wait: Option<Duration>) {
         if !self.extended {
             self.extended = true;

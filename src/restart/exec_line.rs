@@ -40,7 +40,7 @@ pub fn parse(value: &str) -> Parsed {
     parsed
 }
 
-/// The words of a value that is no command, as of `Environment=`; up to what cannot be read.
+/// The words of a value that is not a command, as of `Environment=`; up to what cannot be read.
 pub fn words(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = value;

@@ -1,4 +1,4 @@
-//! Settings small enough to be tried in a machine within a minute, and what is foretold of them in seconds. systemd 252,
+//! Settings small enough to be tried in a machine within a minute, and what is predicted of them in seconds. systemd 252,
 //! 257 and 262 were seen to do so.
 
 use super::*;

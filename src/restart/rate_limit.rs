@@ -55,7 +55,7 @@ impl RateLimit {
         done
     }
 
-    /// Takes as many of `count` starts from `at` on as can be reckoned at once: none if the first is refused.
+    /// Takes as many of `count` starts from `at` on as can be computed at once: none if the first is refused.
     fn take(&mut self, at: u128, every: u128, count: u64) -> u64 {
         let interval = self
             .limit

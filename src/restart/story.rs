@@ -63,7 +63,7 @@ pub enum Ending {
         /// When the attempt begins.
         at: Duration,
     },
-    /// `RestartSec=infinity`: it is about to be restarted for ever.
+    /// `RestartSec=infinity`: it is about to be restarted indefinitely.
     WaitsForEver {
         /// Since when.
         at: Duration,

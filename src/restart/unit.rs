@@ -292,7 +292,7 @@ pub enum Privileges {
 pub struct Timer {
     /// `fwupd-refresh.timer`.
     pub name: String,
-    /// It has `OnCalendar=`, which elapses during a sleep and starts the unit at the resume.
+    /// It has `OnCalendar=`, which elapses during a sleep and starts the unit on resume.
     pub calendar: bool,
     /// `Persistent=`.
     pub persistent: bool,

@@ -12,7 +12,7 @@ pub struct Fingerprints(Vec<Fingerprint>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fingerprint {
     Missing,
-    /// Links are compared by what they say: activation may write the very same link anew.
+    /// Links are compared by what they say: activation may write the very same link again.
     Link(PathBuf),
     Other(Identity),
     Unreadable(io::ErrorKind),

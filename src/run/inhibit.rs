@@ -1,4 +1,4 @@
-//! What logind is asked to inhibit during an attempt, and that a refusal is no obstacle.
+//! What logind is asked to inhibit during an attempt, and that a refusal is not an obstacle.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

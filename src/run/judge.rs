@@ -23,13 +23,13 @@ pub struct Facts<'a> {
     pub changed: bool,
     /// The machine slept during the attempt.
     pub slept: bool,
-    /// The way out was lost or changed during the attempt.
+    /// The route was lost or changed during the attempt.
     pub way_out_lost: bool,
     /// What the probe after the attempt found; `None` if there was none, or it found nothing out.
     pub reachable_after: Option<bool>,
     /// `attempt_timeout` passed, and so we ended the command.
     pub timed_out: bool,
-    /// The signal by which we were told to stop while the command ran.
+    /// The termination signal that we got while the command ran.
     pub told_to_stop: Option<i32>,
 }
 
@@ -44,7 +44,7 @@ pub enum Judgement {
     Failed(Ending),
     /// It was kept from its work: back to the gate.
     Interrupted(Interruption),
-    /// We were told to stop: we die of this signal too.
+    /// We got a termination signal: we die of it too.
     Stopped(i32),
 }
 
@@ -55,7 +55,7 @@ pub enum Interruption {
     TimedOut,
     /// A suspend.
     Slept,
-    /// The way out was lost.
+    /// The route was lost.
     WayOutLost,
     /// A target cannot be reached right after.
     Unreachable,
@@ -74,13 +74,13 @@ impl fmt::Display for Interruption {
 
 /// Judges an ended attempt; the first rule that fits wins.
 ///
-/// 1. Told to stop: stopped, whatever the command made of it.
+/// 1. We got a termination signal: stopped, whatever the command made of it.
 /// 2. Exit 0: succeeded. After `attempt_timeout` only if something changed, for some commands answer
 ///    our SIGTERM with a polite 0 and their work undone.
 /// 3. A final exit status, or something in `final_if_changed` changed: final. The switch has happened, and
 ///    switching restarts NetworkManager, which must not look like an interruption.
-/// 4. Timed out, slept, or lost the way out; or exited while a target is out of reach: interrupted.
-/// 5. Failed. An unknown reachability is no excuse: nothing is repeated blindly.
+/// 4. Timed out, slept, or lost the route; or exited while a target is out of reach: interrupted.
+/// 5. Failed. An unknown reachability is not an excuse: nothing is repeated blindly.
 pub fn judge(facts: &Facts<'_>) -> Judgement {
     if let Some(signal) = facts.told_to_stop {
         return Judgement::Stopped(signal);

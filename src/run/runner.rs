@@ -161,7 +161,7 @@ impl Runner {
                         Some(taken) => drop(taken.map_err(|e| End::of_fault(&e))?),
                         None => return Err(not_now("busy: another upgrade still holds the lock")),
                     }
-                    // The gate is asked anew: it may have been a long time.
+                    // The gate is asked again: it may have been a long time.
                     self.engine.begin();
                 }
             }

@@ -115,7 +115,7 @@ impl Road {
     }
 }
 
-/// Waits for a change on the way to the socket; for ever, if nothing is watched.
+/// Waits for a change on the way to the socket; indefinitely, if nothing is watched.
 async fn arrived(arrival: Option<&Arrival>) {
     match arrival {
         Some(arrival) if arrival.changed().await.is_ok() => {}

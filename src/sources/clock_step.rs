@@ -1,4 +1,4 @@
-//! A bell for steps of the wall clock; the kernel rings it at a resume too (`timerfd_create(2)`).
+//! A bell for steps of the wall clock; the kernel rings it on resume too (`timerfd_create(2)`).
 
 use std::io;
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl ClockStep {
             let Ok(mut readable) = self.0.readable().await else {
                 return std::future::pending().await;
             };
-            // Once it is cancelled or has run out, it must be armed anew, and before anyone looks.
+            // Once it is cancelled or has run out, it must be armed again, and before anyone looks.
             match self.0.get_ref().0.wait() {
                 Err(Errno::EAGAIN) => readable.clear_ready(),
                 Err(_) => return std::future::pending().await,

@@ -44,7 +44,7 @@ impl Sources {
         }
     }
 
-    /// Waits for the next event; for ever if no source is left. Safe to cancel.
+    /// Waits for the next event; indefinitely if no source is left. Safe to cancel.
     pub async fn next(&mut self) -> Event {
         match self.events.recv().await {
             Some(event) => event,
@@ -58,7 +58,7 @@ impl Sources {
     }
 }
 
-/// Starts all sources. `addresses` are those that the way out is about. Within tokio's runtime.
+/// Starts all sources. `addresses` are those that the route is about. Within tokio's runtime.
 pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
     let (tell, events) = mpsc::channel(ROOM);
     let mut tasks = JoinSet::new();

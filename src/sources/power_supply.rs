@@ -26,7 +26,7 @@ pub fn read(root: &Path) -> Report<Power> {
 /// What matters of one power supply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Supply {
-    /// Anything that is no battery.
+    /// Anything that is not a battery.
     Line { online: bool },
     /// A battery of the machine itself that is in its place.
     Battery {

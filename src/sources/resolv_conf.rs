@@ -57,7 +57,7 @@ fn name_server(line: &[u8]) -> Option<NameServer> {
     })
 }
 
-/// The file's content; none if it is not there, cannot be read, or is no file.
+/// The file's content; none if it is not there, cannot be read, or is not a file.
 pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
     let file = files::open(path).ok()?;
     let mut content = Vec::new();

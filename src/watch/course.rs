@@ -1,6 +1,6 @@
-//! What the gate's words and the world's changes mean for whoever follows them for ever. Pure.
+//! What the gate's words and the world's changes mean for whoever follows them indefinitely. Pure.
 //!
-//! A gate that has opened rests. From then on the proof is watched: going to sleep, a resume or another way out end it at
+//! A gate that has opened rests. From then on the proof is watched: going to sleep, a resume or another route end it at
 //! once. Any other bell (NetworkManager has changed its mind, resolv.conf is another) is a doubt: it is asked again, but
 //! not all the time, and what was proven stays so until the answer is no. Nothing is asked while nothing changes.
 

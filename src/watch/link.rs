@@ -31,9 +31,9 @@ pub enum Told {
         /// `done`, `failed`, `canceled`, ….
         result: String,
     },
-    /// systemd is there anew: it has re-executed itself.
+    /// systemd is there again: it has re-executed itself.
     Systemd,
-    /// logind is there anew, and may know nothing of our lock.
+    /// logind is there again, and may know nothing of our lock.
     Logind,
     /// The bus has closed the connection.
     Closed,

@@ -1,4 +1,4 @@
-//! `upgrade-gate watch`: keeps `upgrade-gate-online.target` truthful, and starts again what failed for want of the network.
+//! `upgrade-gate watch`: keeps `upgrade-gate-online.target` in sync, and starts again what failed while offline.
 //!
 //! What is to be done is decided in [`course`], [`target`], [`outages`] and [`rearm`], which are pure; [`link`] is the way
 //! to systemd and logind, [`memory`] outlives a watch, and [`watcher`] joins all with the gate.

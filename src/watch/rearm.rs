@@ -1,7 +1,7 @@
 //! Which units are started once more, when, and how many at a time. Pure: events and times in, whose turn it is out.
 //!
 //! A unit is started again if its last attempt overlapped a time in which the targets were not proven to be reachable:
-//! that it failed for want of the network is then likely, and one start of a unit that failed for something else does
+//! that it failed while offline is then likely, and one start of a unit that failed for something else does
 //! no harm. Failures while all was proven are never touched.
 
 use std::collections::{BTreeMap, BTreeSet};

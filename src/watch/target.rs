@@ -1,7 +1,7 @@
 //! What is done with `upgrade-gate-online.target`, and when the machine may go to sleep. Pure.
 //!
 //! Before a sleep the target is stopped, and only when that is done, or has taken too long, is logind's delay lock
-//! given back: nothing that starts at the resume finds a target from before it.
+//! given back: nothing that starts on resume finds a target from before it.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub enum Do {
 pub enum Ended {
     /// It was ours.
     Ours,
-    /// Somebody else started or stopped the target.
+    /// Someone else started or stopped the target.
     Others,
 }
 
@@ -74,7 +74,7 @@ impl Target {
         self.tell()
     }
 
-    /// Nobody keeps the target truthful from now on: it is stopped, whoever started it.
+    /// Nobody keeps the target in sync from now on: it is stopped, whoever started it.
     pub fn leave(&mut self) -> Option<Do> {
         self.wanted = Some(false);
         self.tell()

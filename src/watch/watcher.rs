@@ -28,7 +28,7 @@ use crate::sources::bus;
 /// How long the target may take to stop when we end; systemd itself waits longer for us.
 const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What comes of the configuration, and anew at each reload.
+/// What comes of the configuration, and again at each reload.
 #[derive(Debug)]
 pub struct Fresh {
     /// The gate of the profile.
@@ -95,8 +95,8 @@ impl Watcher {
         }
     }
 
-    /// Follows the gate until SIGTERM or its like, and leaves the target stopped. SIGHUP reads the configuration anew by
-    /// `load`; one that is wrong is named, and the one in force stays.
+    /// Follows the gate until SIGTERM or its like, and leaves the target stopped. SIGHUP reads the configuration again by
+    /// `load`; one that is wrong is named, and the one in effect stays.
     pub async fn run<E: Display>(mut self, mut load: impl FnMut() -> Result<Fresh, E>) {
         self.perform(Some(Do::TakeLock)).await;
         self.name_strangers().await;
@@ -261,7 +261,7 @@ impl Watcher {
         self.reporter.ready();
     }
 
-    /// Leaves no target behind that nobody keeps truthful.
+    /// Leaves no target behind that nobody keeps in sync.
     async fn end(mut self) {
         self.reporter.stopping();
         let deed = self.target.leave();

@@ -216,7 +216,7 @@ fn actual() -> Fields {
 }
 
 #[test]
-fn every_rule_of_lint_is_explained_with_its_source_and_what_mends_it() {
+fn every_rule_of_lint_is_explained_with_its_source_and_its_fix() {
     let sections: Vec<_> = LINT.split("\n## ").skip(1).collect();
     let titles: Vec<_> = sections
         .iter()
@@ -227,7 +227,7 @@ fn every_rule_of_lint_is_explained_with_its_source_and_what_mends_it() {
         .map(|rule| format!("{}: {}", rule.id, rule.title));
     assert_eq!(titles, rules.collect::<Vec<_>>());
     for section in sections {
-        for part in ["* **Fires for**: ", "* **Source**: ", "* **Mend**: "] {
+        for part in ["* **Fires for**: ", "* **Source**: ", "* **Fix**: "] {
             assert_eq!(section.matches(part).count(), 1, "{part}: {section}");
         }
     }

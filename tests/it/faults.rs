@@ -1,4 +1,4 @@
-//! A fault is always said, and a reader who went away is no fault.
+//! A fault is always said, and a reader who went away is not a fault.
 
 use std::io::pipe;
 use std::process::{ExitStatus, Stdio};

@@ -161,7 +161,7 @@ impl World {
         }
     }
 
-    /// The hop to the target, of the first way out in which it is another than `last`.
+    /// The hop to the target, of the first route in which it is another than `last`.
     async fn next_hop(&mut self, last: Option<&Hop>) -> Option<Hop> {
         loop {
             let hop = self.way_out().await.hops[&TARGET].clone();

@@ -137,7 +137,7 @@ async fn three_lines_of_exec_start_are_all_looked_at() {
     let lines = ["/bin/a", "/bin/b", "/usr/bin/nm-online -s"].map(line);
     let unit = Unit::service("u.service").with("ExecStartEx", lines.to_vec());
     let bus = Machine::with(vec![unit]).await;
-    // nm-online as the last of three is no wait before the work, but the work itself.
+    // nm-online as the last of three is not a wait before the work, but the work itself.
     assert_eq!(bus.lint("u").await.code, Some(0));
     let switch = ["/bin/a", "/bin/nixos-rebuild switch", "/bin/c"].map(line);
     let unit = Unit::service("u.service").with("ExecStartEx", switch.to_vec());
@@ -199,7 +199,7 @@ async fn what_cannot_be_looked_at_is_named_and_the_others_are_looked_at() {
     let bus = Machine::with(vec![masked, transient]).await;
     bus.lint("missing")
         .await
-        .refuses(69, &["there is no unit missing.service"]);
+        .refuses(69, &["error: no unit missing.service"]);
     bus.lint("masked")
         .await
         .refuses(69, &["masked.service is masked", "systemctl unmask"]);
@@ -208,7 +208,7 @@ async fn what_cannot_be_looked_at_is_named_and_the_others_are_looked_at() {
         .refuses(64, &["a@.service is a template", "a@NAME.service"]);
     bus.lint("a.timer")
         .await
-        .refuses(64, &["a.timer is no service"]);
+        .refuses(64, &["a.timer is not a service unit"]);
     bus.lint("a/b")
         .await
         .refuses(64, &["a/b is not a service unit file"]);
@@ -283,7 +283,7 @@ async fn without_systemd_the_files_below_a_root_are_read() {
     let told = root.lint_files("--all --json").await.json();
     assert_eq!(told["services"], 1);
     assert_eq!(told["units"][0]["unit"], "up.service");
-    // A drop-in mends it.
+    // A drop-in fixes it.
     let mend = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/upgrade-gate run -- /bin/b\n";
     root.write("up.service.d/gate.conf", mend);
     let said = root.lint_files("up").await;
@@ -317,7 +317,7 @@ async fn bad_files_are_named_as_bad_units_are() {
     std::os::unix::fs::symlink("/dev/null", masked).unwrap();
     root.lint_files("missing")
         .await
-        .refuses(69, &["there is no unit missing.service"]);
+        .refuses(69, &["error: no unit missing.service"]);
     root.lint_files("masked")
         .await
         .refuses(69, &["masked.service is masked"]);

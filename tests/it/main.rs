@@ -37,4 +37,5 @@ mod support;
 mod units;
 mod unread;
 mod watch;
+mod words;
 mod written;

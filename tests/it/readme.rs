@@ -1,10 +1,14 @@
-//! What the README shows of `lint` and `drop-in` is what they print.
+//! What the documentation shows of `lint` and `drop-in` is what they print, and the files that README and CONTRIBUTING name
+//! are there.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 const README: &str = include_str!("../../README.md");
+const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
+const LINT: &str = include_str!("../../docs/lint.md");
+const UNITS: &str = include_str!("../../docs/units.md");
 
 /// A service as fwupd's, the restart lines that are pasted into it, its timer, and a systemd by its library's name.
 const FILES: &[(&str, &str)] = &[
@@ -44,11 +48,50 @@ fn said(root: &Path, words: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
-fn the_readme_shows_what_lint_and_drop_in_print() {
+/// Whether the page shows the command with what it prints.
+fn shows(page: &str, words: &str) {
     let root = root();
-    for words in ["lint fwupd-refresh", "drop-in fwupd-refresh"] {
-        let shown = format!("$ upgrade-gate {words}\n{}", said(root.path(), words));
-        assert!(README.contains(&shown), "the README lacks\n{shown}");
+    let shown = format!("$ upgrade-gate {words}\n{}", said(root.path(), words));
+    assert!(page.contains(&shown), "the page lacks\n{shown}");
+}
+
+#[test]
+fn the_page_of_lint_shows_what_lint_prints() {
+    shows(LINT, "lint fwupd-refresh");
+}
+
+#[test]
+fn the_page_of_units_shows_what_drop_in_prints() {
+    shows(UNITS, "drop-in fwupd-refresh");
+}
+
+fn are_there(files: &[&str]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(files.len() > 5, "only {} found", files.len());
+    for file in files {
+        assert!(root.join(file).exists(), "{file}");
     }
+}
+
+#[test]
+fn every_file_that_the_readme_links_to_is_there() {
+    let links = README.split("](").skip(1);
+    let links = links.filter_map(|link| link.split([')', '#']).next());
+    are_there(
+        &links
+            .filter(|link| !link.contains("://"))
+            .collect::<Vec<_>>(),
+    );
+}
+
+/// Of what CONTRIBUTING names, sources move most.
+#[test]
+fn every_source_that_contributing_names_is_there() {
+    let spans = CONTRIBUTING.split('`').skip(1).step_by(2);
+    let sources = spans.filter(|span| span.starts_with("src/") || span.starts_with("tests/it/"));
+    are_there(
+        &sources
+            .filter(|path| !path.contains("NAME"))
+            .collect::<Vec<_>>(),
+    );
 }

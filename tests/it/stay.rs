@@ -107,7 +107,7 @@ async fn it_ends_when_the_way_out_is_lost() {
     let world = World::without_bus(Says::Good);
     let (mut gate, mut told) = companion(&world, "-vv");
     ready(&mut told).await;
-    // Until the target's own way out is known, there is none to lose.
+    // Until the target's own route is known, there is none to lose.
     while !gate.line().await.unwrap().contains("known: true") {}
     ip("link set lo down");
     let end = gate.tells("summary").await;

@@ -47,7 +47,7 @@ fn ours(code: &str) -> Option<&str> {
     let ends = [" &&", " ||", ";", " |", " #", ")"];
     let ends = ends.iter().filter_map(|end| line.find(end));
     let end = ends.chain(quoted.and_then(|quote| line.find(quote))).min();
-    // `/usr/share/upgrade-gate` is no command.
+    // `/usr/share/upgrade-gate` is not a command.
     let begins = match before {
         Some('/') => code[..at].ends_with("bin/") || code[..at].ends_with("…/"),
         before => before.is_none_or(|before| " =-@\"'(!+:".contains(before)),
@@ -68,7 +68,7 @@ fn refused(line: &str) -> Option<String> {
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = files_below(&root.join("docs"));
-    pages.push(root.join("README.md"));
+    pages.extend(["README.md", "CONTRIBUTING.md"].map(|page| root.join(page)));
     pages
 }
 

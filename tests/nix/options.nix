@@ -67,8 +67,8 @@ in
   document = ''
     # The options of the NixOS module
 
-    `tests/nix/run --write-docs` writes this page from `nix/options.nix`; [nixos.md](nixos.md) tells what to do with them. Where the default is
-    `null`, upgrade-gate's own applies ([configuration.md](configuration.md)).
+    Generated from `nix/options.nix` by `tests/nix/run --write-docs`; [nixos.md](nixos.md) explains how to use them. Where the default is
+    `null`, upgrade-gate's own default applies ([configuration.md](configuration.md)).
 
     ${concatStringsSep "\n" (
       entries [ "services" "upgrade-gate" ] (import ./evaluate.nix { }).options.services.upgrade-gate

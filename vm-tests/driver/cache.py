@@ -40,7 +40,7 @@ def work_folder(cache: Path):
 
 
 def remove_abandoned(cache: Path) -> None:
-    """Removes the build folders whose builder is no more."""
+    """Removes the build folders whose builder no longer runs."""
     for left in cache.glob(f"{PREFIX}*"):
         try:
             lock = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -56,7 +56,7 @@ class Jobs:
 
     def _wait_for_some(self) -> None:
         wait([process.sentinel for process in self.running])
-        # each look asks anew
+        # checked again each time
         codes = [(process, process.exitcode) for process in self.running]
         self.codes += [code for _, code in codes if code is not None]
         self.running = [process for process, code in codes if code is None]

@@ -5,7 +5,7 @@ import subprocess
 
 
 def debian_mirror() -> str:
-    """$DEBIAN_MIRROR, or the first repository of apt's that is no security archive."""
+    """$DEBIAN_MIRROR, or the first repository of apt's that is not a security archive."""
     named = os.environ.get("DEBIAN_MIRROR")
     return named or next(iter(_repositories()), "")
 

@@ -30,7 +30,7 @@ class Snapshot:
 
 def snapshot_of(guest: Guest, cache: Path, network: str) -> Snapshot:
     """A saved machine of `guest`, made if there is none of this recipe yet. One with NetworkManager running is kept as well:
-    starting it anew in every scenario costs more than a second image."""
+    starting it again in every scenario costs more than a second image."""
     kind = network if network == "networkmanager" else "plain"
     final = cache / f"booted-{guest.arch.name}-{kind}-{key(guest)}"
     if not final.is_dir():

@@ -1,4 +1,4 @@
-"""Debian's apt-daily.service without a network: ungated it ends well and counts the day as done; with the shipped drop-ins a resume skips it, and the lists arrive with the network."""
+"""Debian's apt-daily.service without a network: ungated, it succeeds and the day counts as done; with the shipped drop-ins, it is skipped on resume, and the lists are downloaded when the network returns."""
 # machine: laptop
 
 # NixOS has no apt
@@ -12,13 +12,13 @@ laptop.succeed("rm -f /etc/apt/sources.list.d/*")
 lists = "ls /var/lib/apt/lists | grep cache.test"
 stamp = "/var/lib/apt/periodic/update-stamp"
 
-with subtest("ungated and offline: success, no lists, and it will not try again today"):
+with subtest("ungated and offline: success, no lists, and no other attempt today"):
     laptop.succeed("systemctl start apt-daily")
     finished(laptop, "apt-daily.service")
     laptop.fail(lists)
     laptop.succeed(f"test -e {stamp}")
 
-with subtest("gated, it is skipped by a resume without a network, and the day is not done"):
+with subtest("gated: skipped on resume without a network, and the day does not count as done"):
     laptop.succeed(f"rm {stamp}; cd /usr/share/upgrade-gate/drop-ins; "
                    "cp -r apt-daily.service.d upgrade-gate-online.target.d /run/systemd/system/", "systemctl daemon-reload")
     for name in "apt-daily", "default":
@@ -29,7 +29,7 @@ with subtest("gated, it is skipped by a resume without a network, and the day is
     laptop.wait_until_succeeds("journalctl -u apt-daily | grep exec-condition", timeout=90)
     laptop.fail(f"test -e {stamp}")
 
-with subtest("the network is proven: the target starts it, and the lists arrive"):
+with subtest("the network is proven: the target starts it, and the lists are downloaded"):
     laptop.succeed("systemctl start --no-block upgrade-gate-watch")
     plug(laptop)
     laptop.wait_until_succeeds(lists, timeout=240)

@@ -1,4 +1,4 @@
-"""A laptop that runs down: held below the level that the profile asks for, or off the mains; released at the level, and when plugged in."""
+"""A laptop on battery: held below the configured level, or off mains power; released at that level, and when plugged in."""
 # machine: laptop
 
 # a battery as smart batteries are, whose registers a driver of the kernel reads on an I2C bus that exists in memory
@@ -37,14 +37,14 @@ profile(laptop, "mains", power="mains")
 for name in "level", "mains":
     service(laptop, name, upgrade(name), gated=name)
 
-with subtest("20 percent: both are held, each for its reason"):
+with subtest("20 percent: both are held, each for its own reason"):
     laptop.succeed("systemctl start --no-block level mains")
     held(laptop, "battery_low", name="level")
     held(laptop, "on_battery", name="mains")
     laptop.sleep(3)
     assert runs(laptop, "level") == runs(laptop, "mains") == 0
 
-with subtest("60 percent: enough for the one, the other still wants the mains"):
+with subtest("60 percent: enough for one, the other still needs mains power"):
     battery(60, "discharging")
     finished(laptop, "level.service")
     assert (runs(laptop, "level"), runs(laptop, "mains")) == (1, 0)

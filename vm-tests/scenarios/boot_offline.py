@@ -1,4 +1,4 @@
-"""Boots without a network and with a gated unit wanted at boot: the boot ends, nothing is degraded, and stopping the unit is no failure."""
+"""Boot without a network, with a gated unit wanted at boot: the boot finishes, the system is not degraded, and stopping the unit is not a failure."""
 # machine: laptop with networkmanager
 
 units = boot_units(laptop)
@@ -10,12 +10,12 @@ laptop.succeed(f"mkdir -p {units}/multi-user.target.wants; ln -s ../at-boot.serv
 laptop.shutdown()
 laptop.start()
 
-with subtest("the boot ends as if there were no gate"):
+with subtest("the boot finishes as if there were no gate"):
     laptop.wait_until_succeeds("systemctl is-system-running | grep -x running", timeout=300)
     held(laptop, "(no_network|no_route|dns|unreachable)")
     assert laptop.get_unit_property("at-boot.service", "ActiveState") == "active"
 
-with subtest("stopped while it waits, it leaves nothing failed"):
+with subtest("stopped while it waits, it is not failed"):
     laptop.succeed("systemctl stop at-boot.service")
     never_failed(laptop, "at-boot.service")
     laptop.succeed("systemctl is-system-running | grep -x running")

@@ -1,4 +1,4 @@
-"""A hotel's Wi-Fi: every name leads to the portal and TLS to the cache breaks; the gate opens once somebody has signed in."""
+"""Hotel Wi-Fi: every name resolves to the portal and TLS to the cache fails; the gate opens after a login at the portal."""
 # machine: laptop with networkmanager
 # limit: 600 s
 
@@ -66,12 +66,12 @@ with subtest("held for the portal"):
     held(laptop, "portal")
     assert runs(laptop, "job") == 0
 
-with subtest("somebody signs in: opens within 35 s, though nothing local tells"):
+with subtest("after the login it opens within 35 s, without any local event"):
     sign_in()
     finished(laptop, "job.service", timeout=38)
     assert runs(laptop, "job") == 1
 
-with subtest("where NetworkManager's check tells, it opens at once"):
+with subtest("with NetworkManager's connectivity check, it opens immediately"):
     write(laptop, "/run/NetworkManager/conf.d/check.conf", f"[connectivity]\nuri={CHECK}\ninterval=300\n")
     sign_out()
     laptop.succeed("systemctl reload NetworkManager")

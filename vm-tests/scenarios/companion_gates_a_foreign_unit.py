@@ -1,4 +1,4 @@
-"""A unit that nobody edited but for Requires= and After= waits for its companion: at a start, and at a resume without a cable."""
+"""A unit changed only by Requires= and After= waits for its companion: when started, and on resume without a cable."""
 # machine: laptop with networkd
 # limit: 600 s
 
@@ -15,7 +15,7 @@ companion = "upgrade-gate@foreign.service"
 write(laptop, "/run/systemd/system/foreign.service.d/gate.conf", f"[Unit]\nRequires={companion}\nAfter={companion}\n")
 networkless = "(no_network|no_route|connecting|dns|unreachable)"
 
-with subtest("without a cable it waits, and has not begun"):
+with subtest("without a cable it waits, and has not started"):
     unplug(laptop)
     laptop.succeed("systemctl start --no-block foreign")
     held(laptop, networkless, "foreign")
@@ -23,7 +23,7 @@ with subtest("without a cable it waits, and has not begun"):
     assert laptop.get_unit_property("foreign.service", "ActiveState") == "inactive"
     assert laptop.get_unit_property(companion, "ActiveState") == "activating"
 
-with subtest("with it, it runs under the companion's lock, and both end well"):
+with subtest("with the cable, it runs under the companion's lock, and both succeed"):
     laptop.succeed("touch /run/lab/stay")
     plug(laptop)
     laptop.wait_until_succeeds("test $(wc -l < /run/lab/foreign.runs) = 1", timeout=60)
@@ -33,7 +33,7 @@ with subtest("with it, it runs under the companion's lock, and both end well"):
     laptop.wait_until_succeeds(f"test $(systemctl show -P ActiveState {companion}) = inactive", timeout=30)
     laptop.fail("systemd-inhibit --list --no-legend | grep upgrade-gate")
 
-with subtest("its timer elapses in the sleep, and the cable is pulled meanwhile"):
+with subtest("its timer elapses during the suspend, and the cable is unplugged meanwhile"):
     unplug(laptop)
     suspend(laptop, 12, due=("foreign", "ungated"))
     laptop.wait_until_succeeds("test $(systemctl show -P ActiveState ungated) = failed", timeout=60)
@@ -46,7 +46,7 @@ with subtest("and plugged in again"):
     assert runs(laptop, "foreign") == 2
     never_failed(laptop, companion)
 
-with subtest("a companion whose proof is lost ends by itself, and what it gates goes on and is gated anew"):
+with subtest("a companion stops when the network is no longer proven; its unit keeps running, and the next start waits again"):
     laptop.succeed("touch /run/lab/stay; systemctl start --no-block foreign")
     laptop.wait_until_succeeds("test $(wc -l < /run/lab/foreign.runs) = 3", timeout=60)
     unplug(laptop)

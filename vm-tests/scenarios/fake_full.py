@@ -1,4 +1,4 @@
-"""NetworkManager without a connectivity check says FULL on a network whose DNS answers nothing: the gate does not believe it."""
+"""NetworkManager without a connectivity check reports FULL on a network whose DNS does not answer: the gate stays held."""
 # machine: laptop with networkmanager
 
 cable(laptop)
@@ -9,7 +9,7 @@ laptop.succeed("nmcli device set wan0 managed yes",
 profile(laptop)
 service(laptop, "job", upgrade("job"))
 
-with subtest("NetworkManager says full, the cache is not to be had"):
+with subtest("NetworkManager reports full, the cache is unreachable"):
     laptop.wait_until_succeeds("nmcli -t -f CONNECTIVITY general | grep -x full", timeout=60)
     laptop.fail("curl -fsS --max-time 5 http://cache.test/nix-cache-info")
 
@@ -20,7 +20,7 @@ with subtest("held for DNS"):
     assert begun(laptop, "job") == 0
     assert laptop.get_unit_property("job.service", "ActiveState") == "active"
 
-with subtest("opens when DNS answers, though nothing local tells"):
+with subtest("opens when DNS answers, without any local event"):
     names(laptop, "isp", "isp0", unit="lab-dns-again")
     finished(laptop, "job.service")
     assert begun(laptop, "job") == runs(laptop, "job") == 1

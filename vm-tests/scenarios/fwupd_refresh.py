@@ -1,4 +1,4 @@
-"""fwupd's own refresh, due during the sleep, starts before the cable is back: ungated it fetches nothing, gated it waits and fetches what is signed."""
+"""fwupd's own refresh, due during a suspend, starts before the cable is back: ungated, it downloads nothing; gated, it waits and downloads signed metadata."""
 # machine: laptop
 # limit: 900 s
 
@@ -39,16 +39,16 @@ laptop.succeed(f"mkdir -p {dropped}; upgrade-gate drop-in fwupd-refresh | sed 's
 laptop.succeed("cp $(systemctl show -P FragmentPath fwupd-refresh) /run/systemd/system/ungated-refresh.service",
                "systemctl daemon-reload", "systemctl start fwupd.service", timeout=300)
 
-with subtest("both are due during the sleep, and the cable is pulled"):
+with subtest("both are due during the suspend, and the cable is unplugged"):
     unplug(laptop)
     suspend(laptop, 9, due=["fwupd-refresh", "ungated-refresh"])
 
-with subtest("the ungated one has ended, and fetched nothing"):
+with subtest("the ungated one has finished, and downloaded nothing"):
     # fwupd 2 calls an unreachable remote 101, which its unit takes for a success; before that it was a failure
     laptop.wait_until_succeeds("journalctl -o cat -u ungated-refresh | grep -E 'Deactivated successfully|Failed with result'", timeout=180)
     laptop.fail(fetched)
 
-with subtest("the gated one waits, and fetches when the cable is plugged in"):
+with subtest("the gated one waits, and downloads when the cable is plugged in"):
     held(laptop, "(no_network|no_route|dns|unreachable)", name="fwupd-refresh")
     plug(laptop)
     finished(laptop, "fwupd-refresh.service", timeout=180)

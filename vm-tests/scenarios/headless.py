@@ -1,4 +1,4 @@
-"""A server without a desktop: no session, no user, nobody subscribed to PID 1's signals; a suspend is seen all the same."""
+"""A server without a desktop, a session or a user, with nobody subscribed to PID 1's signals: a suspend is detected all the same."""
 # machine: server
 
 cable(server)
@@ -9,7 +9,7 @@ service(server, "job", upgrade("job"))
 with subtest("nobody is logged in"):
     assert server.succeed("loginctl list-sessions --no-legend | grep -v ' manager' || true").strip() == ""
 
-with subtest("held when it goes to sleep, open when it has woken and the cable is back"):
+with subtest("held during suspend, open after resume when the cable is back"):
     unplug(server)
     server.succeed("systemctl start --no-block job")
     held(server, "[a-z_]+")

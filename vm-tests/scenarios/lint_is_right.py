@@ -1,4 +1,4 @@
-"""For each of these restart settings, what lint says of an outage is what systemd then does: how often it starts the unit, and how that ends."""
+"""For each of these restart settings, systemd does in an outage what lint predicts: the number of starts, and the final state."""
 # machine: laptop
 # limit: 600 s
 import json
@@ -54,11 +54,11 @@ for name in settings:
         survived = laptop.execute(f"test -e /run/lab/{name}.done")[0] == 0
         assert survived == (story["ending"] == "survives"), story["ending"]
 
-with subtest("the one that it calls refused is"):
+with subtest("the unit that lint calls refused is refused"):
     assert "UG007" in [finding["id"] for finding in said["refused"]["findings"]]
     assert laptop.get_unit_property("refused.service", "LoadState") == "bad-setting"
 
-with subtest("what it says of a gate's code among the successes is true as well: the unit runs ungated"):
+with subtest("a gate's exit code in SuccessExitStatus=: the unit runs ungated, as lint says"):
     profile(laptop)
     unit(laptop, "ungated.service",
          f"[Service]\nType=oneshot\n{environment(laptop)}\nSuccessExitStatus=75\nExecStartPre={gate(laptop)} wait-online "

@@ -1,4 +1,4 @@
-"""On a metered Wi-Fi the upgrade waits, and goes on as soon as the connection no longer is."""
+"""On metered Wi-Fi the upgrade waits, and continues as soon as the connection is no longer metered."""
 # machine: laptop with networkmanager
 
 access_point(laptop)

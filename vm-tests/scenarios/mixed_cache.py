@@ -1,4 +1,4 @@
-"""A server of one architecture serves the binary cache; a laptop of the other sleeps, resumes before the cable is back, and upgrades from it."""
+"""A server of one architecture serves the binary cache; a laptop of the other suspends, resumes before the cable is back, and upgrades from it."""
 # machine: server
 # machine: laptop on other
 # limit: 900 s
@@ -17,13 +17,13 @@ echo run >> /run/lab/%s.runs"""
 service(laptop, "job", fetch % "job")
 service(laptop, "ungated", fetch % "ungated", gated=None)
 
-with subtest("both elapse during the sleep, and the cable is away"):
+with subtest("both elapse during the suspend, and the cable is unplugged"):
     laptop.block()
     suspend(laptop, 9, due=["job", "ungated"])
     laptop.wait_until_succeeds("test $(systemctl show -P ActiveState ungated) = failed", timeout=120)
     assert runs(laptop, "job") == 0
 
-with subtest("and back"):
+with subtest("the cable is back"):
     laptop.unblock()
     finished(laptop, "job.service", timeout=240)
     assert runs(laptop, "job") == 1

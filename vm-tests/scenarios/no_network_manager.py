@@ -1,18 +1,18 @@
-"""Neither NetworkManager nor networkd: what the kernel and the gate's own probe say is enough, across a resume too."""
+"""Neither NetworkManager nor networkd: the kernel's routes and the gate's own probe are enough, across a resume too."""
 # machine: laptop
 
 cable(laptop)
 profile(laptop)
 service(laptop, "job", upgrade("job"))
 
-with subtest("held without a network, opened by the kernel's word"):
+with subtest("held without a network, opened by the kernel's routes"):
     laptop.succeed("systemctl start --no-block job")
     held(laptop, "(no_network|no_route)")
     static_address(laptop)
     finished(laptop, "job.service")
     assert runs(laptop, "job") == 1
 
-with subtest("the way out is gone at the resume and comes back later"):
+with subtest("the default route is missing on resume and comes back later"):
     laptop.succeed(f"ip route del default via {ROUTER}")
     suspend(laptop, 9, due=["job"])
     held(laptop, "(no_network|no_route)")

@@ -1,4 +1,4 @@
-"""The cache was proven just before the sleep, and at the resume it is away, though nothing local tells: what was proven before counts for nothing."""
+"""The cache is proven just before a suspend, and unreachable on resume without any local change: the earlier proof no longer counts."""
 # machine: laptop
 
 cable(laptop)
@@ -8,14 +8,14 @@ service(laptop, "job", upgrade("job"))
 laptop.succeed("systemctl start --no-block job")
 held(laptop, "(no_network|no_route)")
 
-with subtest("asleep while all that is waited for is that it stays so"):
+with subtest("suspended while the gate is settling"):
     static_address(laptop)
     held(laptop, "settling")
     # addresses and routes stay as they are
     laptop.succeed("systemctl stop lab-cache")
     suspend(laptop, 6)
 
-with subtest("held when it has woken"):
+with subtest("held after resume"):
     held(laptop, "unreachable")
     laptop.sleep(20)
     assert begun(laptop, "job") == 0

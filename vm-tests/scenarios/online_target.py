@@ -1,4 +1,4 @@
-"""upgrade-gate-online.target goes before a suspend and when the cable is pulled, returns when proven, and what it wants runs each time."""
+"""upgrade-gate-online.target stops before a suspend and when the cable is unplugged, starts when proven, and the units it wants run each time."""
 # machine: laptop with networkd
 # limit: 600 s
 
@@ -27,24 +27,24 @@ write(laptop, "/run/systemd/system/systemd-suspend.service.d/target.conf",
       f"[Service]\n{environment(laptop)}\nExecStartPre={asked.format('sleep')}\nExecStartPost={asked.format('resume')}\n")
 laptop.succeed("systemctl daemon-reload; touch /run/lab/news.runs")
 
-with subtest("proven: it is there, and what it wants has run"):
+with subtest("proven: it is active, and the units it wants have run"):
     online(laptop)
     laptop.succeed("systemctl start upgrade-gate-watch")
     is_target("active")
     news(1)
     laptop.succeed("systemd-inhibit --list --no-legend | grep upgrade-gate | grep sleep | grep delay")
 
-with subtest("gone before the machine sleeps, and still gone at the resume"):
+with subtest("stopped before suspend, and still inactive on resume"):
     suspend(laptop, 10)
     laptop.wait_until_succeeds("test -e /run/lab/at-resume", timeout=60)
     for moment in ("sleep", "resume"):
         assert laptop.succeed(f"cat /run/lab/at-{moment}").strip() == "inactive", moment
 
-with subtest("back when proven, and what it wants runs again"):
+with subtest("started when proven, and the units it wants run again"):
     is_target("active")
     news(2)
 
-with subtest("gone with the cable, back with it"):
+with subtest("stopped without the cable, started with it"):
     unplug(laptop)
     is_target("inactive")
     held(laptop, "(no_network|no_route|connecting|dns|unreachable)")
@@ -54,7 +54,7 @@ with subtest("gone with the cable, back with it"):
     is_target("active")
     news(3)
 
-with subtest("systemd re-executes itself, and the watch goes on"):
+with subtest("systemd re-executes itself, and the watch continues"):
     laptop.succeed("systemctl daemon-reexec")
     unplug(laptop)
     is_target("inactive")
@@ -62,7 +62,7 @@ with subtest("systemd re-executes itself, and the watch goes on"):
     is_target("active")
     news(4)
 
-with subtest("a watch that is killed leaves no lie, and comes back"):
+with subtest("killing the watch stops the target, and the watch restarts"):
     pid = laptop.succeed("systemctl show -P MainPID upgrade-gate-watch").strip()
     unplug(laptop)
     is_target("inactive")
@@ -74,7 +74,7 @@ with subtest("a watch that is killed leaves no lie, and comes back"):
                                f"test $pid != 0 && test $pid != {pid}", timeout=60)
     is_target("active")
 
-with subtest("stopped, it takes the target with it"):
+with subtest("stopping the watch stops the target"):
     laptop.succeed("systemctl stop upgrade-gate-watch")
     is_target("inactive")
     assert laptop.get_unit_property("upgrade-gate-watch.service", "ActiveState") == "inactive"

@@ -1,4 +1,4 @@
-"""Somebody's own timer, gated by a line in its unit: ExecStartPre waits, ExecCondition skips; neither lets the command run offline."""
+"""Your own timer, gated by one line in its unit: ExecStartPre= waits, ExecCondition= skips; neither runs the command offline."""
 # machine: laptop
 
 cable(laptop)
@@ -16,7 +16,7 @@ with subtest("offline: one waits, the other is skipped, none fails"):
     laptop.fail("systemctl is-failed waits skips")
     assert runs(laptop, "waits") == runs(laptop, "skips") == 0
 
-with subtest("online: the one that waits runs, the other does at its next time"):
+with subtest("online: the waiting one runs, the other one runs at its next elapse"):
     static_address(laptop)
     laptop.wait_until_succeeds("test -s /run/lab/waits.runs", timeout=60)
     laptop.succeed("systemctl start skips")
@@ -24,7 +24,7 @@ with subtest("online: the one that waits runs, the other does at its next time")
     never_failed(laptop, "skips.service")
     assert runs(laptop, "waits") == runs(laptop, "skips") == 1
 
-with subtest("a wrong configuration is a failure, and not a skip for ever"):
+with subtest("a wrong configuration fails the unit instead of skipping it indefinitely"):
     laptop.succeed("echo 'settel = 1' >> /run/upgrade-gate/upgrade-gate.d/lab.toml")
     laptop.fail("systemctl start skips")
     laptop.succeed("systemctl is-failed skips")

@@ -1,4 +1,4 @@
-"""A push over ssh to a laptop of the other architecture that has just woken: the preflight says not now, wait-online waits, and the closure arrives."""
+"""A push over ssh to a laptop of the other architecture that has just resumed: check says not now, wait-online waits, and the closure is copied."""
 # machine: admin
 # machine: laptop on other
 # limit: 900 s
@@ -19,17 +19,17 @@ write(laptop, "/run/lab/sshd_config",
       f"HostKey /run/lab/host_key\nPidFile none\nUsePAM no\nStrictModes no\nSetEnv PATH={found(laptop)[2]}\n")
 background(laptop, "lab-sshd", laptop.succeed("command -v sshd").strip() + " -D -e -f /run/lab/sshd_config")
 admin.wait_until_succeeds("ssh laptop true", timeout=120)
-with subtest("awake and online, the preflight says yes"):
+with subtest("awake and online, check succeeds"):
     admin.succeed("ssh laptop upgrade-gate check --profile lab")
 
-with subtest("just woken, it answers ssh and has no way to its cache: not now, with the reason"):
+with subtest("just resumed, it answers ssh without a route to its cache: not now, with the reason"):
     unplug(laptop)
     suspend(laptop, 12)
     code, said = admin.execute("ssh laptop upgrade-gate check --profile lab 2>&1")
     assert code == 75, (code, said)
     assert "held" in said, said
 
-with subtest("the push that waits begins when the laptop is online, and arrives"):
+with subtest("the waiting push starts when the laptop is online, and succeeds"):
     service(admin, "push", gated=None, command="path=$(cat /run/lab/path)\n"
             "ssh laptop upgrade-gate wait-online --profile lab --timeout 10min\n"
             "nix --extra-experimental-features nix-command copy --no-check-sigs --to ssh://laptop $path")

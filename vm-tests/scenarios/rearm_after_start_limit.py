@@ -1,4 +1,4 @@
-"""A unit hits its start limit in an outage and is started once more when the network is proven; one that failed for itself is left alone."""
+"""A unit hits its start limit in an outage and is started again when the network is proven; a unit that failed for another reason is left alone."""
 # machine: laptop
 # limit: 600 s
 
@@ -22,7 +22,7 @@ for name in ("job", "unnamed"):
     service(laptop, name, f"echo attempt >> /run/lab/{name}.attempts; " + quick.format(name), gated=None, extra=limit)
 service(laptop, "broken", "echo attempt >> /run/lab/broken.attempts; exit 1", gated=None)
 
-with subtest("the limit ends both in the outage"):
+with subtest("both hit the limit during the outage"):
     laptop.succeed("systemctl start upgrade-gate-watch")
     held(laptop, "(no_network|no_route|connecting|dns|unreachable)")
     laptop.succeed("systemctl start --no-block job unnamed")
@@ -31,7 +31,7 @@ with subtest("the limit ends both in the outage"):
         laptop.wait_until_succeeds(f"journalctl --no-pager -o cat -u {name} | grep 'Start request repeated too quickly'", timeout=60)
     assert runs(laptop, "job") == 0
 
-with subtest("proven: the one that is named is started once, and does its work"):
+with subtest("proven: the configured unit is started once, and does its work"):
     static_address(laptop)
     state("upgrade-gate-online.target", "active")
     state("job", "inactive")
@@ -39,7 +39,7 @@ with subtest("proven: the one that is named is started once, and does its work")
     state("unnamed", "failed")
     assert runs(laptop, "unnamed") == 0
 
-with subtest("what fails while all is proven is left failed, now and after the next outage"):
+with subtest("a unit that fails while everything is proven stays failed, now and after the next outage"):
     laptop.execute("systemctl start broken")
     state("broken", "failed")
     # a transfer that breaks in the second before a loss is told of would count as broken by it
@@ -53,7 +53,7 @@ with subtest("what fails while all is proven is left failed, now and after the n
     state("broken", "failed")
     assert runs(laptop, "job") == 1
 
-with subtest("and what fails in the outage has one more try, and then no more"):
+with subtest("a unit that fails during the outage gets one more attempt"):
     laptop.succeed("ip link set wan0 down")
     state("upgrade-gate-online.target", "inactive")
     laptop.execute("systemctl reset-failed broken; systemctl start broken")

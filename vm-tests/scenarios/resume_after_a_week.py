@@ -1,4 +1,4 @@
-"""At most every 20 hours: ten resumes in a day and one upgrade; after a week off, one more at once."""
+"""At most every 20 hours: ten resumes in a day cause one upgrade; after a week off, another one starts immediately."""
 # machine: laptop
 # limit: 600 s
 

@@ -1,4 +1,4 @@
-"""A timer elapses while the laptop sleeps; at resume the upgrade starts before Wi-Fi is back: ungated it fails, gated it runs once."""
+"""A timer elapses while the laptop is suspended; on resume the upgrade starts before Wi-Fi is back: ungated, it fails; gated, it runs once."""
 # machine: laptop with networkmanager
 
 access_point(laptop)
@@ -7,7 +7,7 @@ profile(laptop, "nixos-upgrade")
 service(laptop, "nixos-upgrade", upgrade("nixos-upgrade"), gated="nixos-upgrade")
 service(laptop, "ungated-upgrade", upgrade("ungated-upgrade"), gated=None)
 
-with subtest("both elapse during the sleep"):
+with subtest("both elapse during the suspend"):
     suspend(laptop, 9, due=["nixos-upgrade", "ungated-upgrade"])
 
 with subtest("the ungated one fails"):

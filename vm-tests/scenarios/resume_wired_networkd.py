@@ -1,4 +1,4 @@
-"""systemd-networkd, and the cable is pulled while the laptop sleeps: the upgrade waits for it and runs once."""
+"""systemd-networkd, and the cable is unplugged during a suspend: the upgrade waits for it and runs once."""
 # machine: laptop with networkd
 
 cable(laptop)
@@ -10,14 +10,14 @@ profile(laptop)
 service(laptop, "job", upgrade("job"))
 service(laptop, "ungated", upgrade("ungated"), gated=None)
 
-with subtest("the cable is pulled during the sleep"):
+with subtest("the cable is unplugged during the suspend"):
     unplug(laptop)
     suspend(laptop, 9, due=["job", "ungated"])
     laptop.wait_until_succeeds("test $(systemctl show -P ActiveState ungated) = failed", timeout=60)
     held(laptop, "(no_network|no_route|connecting|dns|unreachable)")
     assert begun(laptop, "job") == 0
 
-with subtest("and plugged in again"):
+with subtest("the cable is plugged in again"):
     plug(laptop)
     finished(laptop, "job.service")
     assert begun(laptop, "job") == runs(laptop, "job") == 1

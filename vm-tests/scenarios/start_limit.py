@@ -1,4 +1,4 @@
-"""A long outage with the pasted 100/5/20 restart hack and with systemd's default limit: what the arithmetic says happens ungated; gated, no restart at all."""
+"""A long outage with the common 100/5/20 restart settings and with systemd's default limit: ungated, what the arithmetic predicts; gated, no restart."""
 # machine: laptop
 # limit: 600 s
 
@@ -14,18 +14,18 @@ service(laptop, "gated", upgrade("gated"), extra=hack.format(20, 100, 5))
 limit_hit = "journalctl --no-pager -o cat -u {} | grep 'Start request repeated too quickly'"
 
 laptop.succeed("systemctl start --no-block hack gated")
-with subtest("the default limit ends it after five quick attempts"):
+with subtest("the default limit is reached after five quick attempts"):
     write(laptop, "/run/lab/default.sh", "exit 1\n")
     laptop.execute("systemctl start default")
     laptop.wait_until_succeeds(limit_hit.format("default"), timeout=60)
     assert laptop.get_unit_property("default.service", "ActiveState") == "failed"
     assert laptop.get_unit_property("default.service", "NRestarts") == "5"
 
-with subtest("the hack is never ended: past its window it still restarts"):
+with subtest("the 100/5/20 limit is never reached: it still restarts after its window"):
     laptop.wait_until_succeeds("test $(systemctl show -P NRestarts hack) -ge 6", timeout=240)
     laptop.fail(limit_hit.format("hack"))
 
-with subtest("the gated one has not even begun, and its counter is untouched"):
+with subtest("the gated one has not started, and its restart counter is 0"):
     assert laptop.get_unit_property("gated.service", "NRestarts") == "0"
     assert laptop.get_unit_property("gated.service", "ActiveState") == "active"
     static_address(laptop)

@@ -1,4 +1,4 @@
-"""The lid is shut in the middle of a download from a binary cache: the attempt is interrupted and repeated, and the closure arrives whole."""
+"""The lid is closed during a download from a binary cache: the attempt is interrupted and repeated, and the closure is complete."""
 # machine: laptop
 # limit: 600 s
 
@@ -29,7 +29,7 @@ nix --extra-experimental-features nix-command copy --no-check-sigs --from http:/
     --option connect-timeout 2 --option stalled-download-timeout 2 --option download-attempts 1 $(cat /run/lab/path)
 echo run >> /run/lab/job.runs""")
 
-with subtest("asleep in the middle of the download"):
+with subtest("suspended during the download"):
     laptop.succeed("systemctl start --no-block job")
     laptop.wait_until_succeeds("test -e /run/lab/attempts", timeout=60)
     laptop.sleep(8)
@@ -40,7 +40,7 @@ with subtest("asleep in the middle of the download"):
     laptop.sleep(10)
     plug(laptop)
 
-with subtest("done in the end, by more than one attempt"):
+with subtest("finished after more than one attempt"):
     finished(laptop, "job.service", timeout=300)
     assert runs(laptop, "job") == 1
     assert int(laptop.succeed("wc -l < /run/lab/attempts")) >= 2

@@ -1,4 +1,4 @@
-"""The command switches the system, which restarts NetworkManager, and exits 4 or 1: its work is done, and it is not repeated."""
+"""The command switches the system, which restarts NetworkManager, and exits with 4 or 1: its work is done, and it is not repeated."""
 # machine: laptop with networkmanager
 
 access_point(laptop)

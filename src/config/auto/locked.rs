@@ -30,7 +30,7 @@ fn reference(attributes: &Value) -> Option<String> {
 /// What the inputs of a lock file's flake were written as: those named (`a/b` for an input's input), or all.
 ///
 /// # Errors
-/// A sentence, if the text is no lock file.
+/// A sentence, if the text is not a lock file.
 pub(super) fn originals(text: &str, named: Option<&[String]>) -> Result<Vec<String>, String> {
     let lock: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let root = lock
@@ -107,7 +107,7 @@ impl Entry {
 /// The entries of a registry file that are for ids.
 ///
 /// # Errors
-/// A sentence, if the text is no registry.
+/// A sentence, if the text is not a registry.
 pub(super) fn registry(text: &str) -> Result<Vec<Entry>, String> {
     let registry: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let flakes = registry

@@ -44,7 +44,7 @@ impl Bench {
         }
     }
 
-    /// A gate on a machine that is awake, on mains, without NetworkManager, and has a way out.
+    /// A gate on a machine that is awake, on mains, without NetworkManager, and has a route.
     pub(super) fn ready(policy: Policy) -> Self {
         let mut bench = Self::silent(policy);
         bench.tell(awake());

@@ -23,7 +23,7 @@ enum Happening {
     Awake(Duration),
     /// The machine sleeps and only its clocks tell.
     Asleep(Duration),
-    /// Someone waits anew.
+    /// Someone waits again.
     Begin,
 }
 
@@ -296,7 +296,7 @@ proptest! {
             return Ok(());
         }
         let took = judged.until_it_opens();
-        // The way out became another one, so it is probed at once, or at the end of a rush of changes.
+        // The route became another one, so it is probed at once, or at the end of a rush of changes.
         let limit = policy.settle + Duration::from_secs(31);
         prop_assert!(took.is_some_and(|took| took <= limit), "{took:?}");
     }

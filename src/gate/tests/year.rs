@@ -10,7 +10,7 @@ use crate::gate::time::{Monotonic, Now};
 use crate::gate::{Action, Gate};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-/// A gate may take this long to open once all is well, beyond settling: a back-off, the probe, the pause of a rush.
+/// A gate may take this long to open once everything is fine, beyond settling: a back-off, the probe, the pause of a rush.
 const SLACK: Duration = Duration::from_secs(33);
 
 /// What is true of the network, which only a probe can find out.
@@ -156,7 +156,7 @@ impl Laptop {
 
     fn becomes(&mut self, net: Net) {
         if self.net == Net::Good && net != Net::Down {
-            // Another network: there is no way from a good one into it that leaves the way out as it is.
+            // Another network: there is no way from a good one into it that leaves the route as it is.
             self.becomes(Net::Down);
         }
         self.net = net;

@@ -91,7 +91,7 @@ impl Visit for Entry {
     }
 }
 
-/// syslog(3): our INFO is no notice, and nothing is less than debug.
+/// syslog(3): our INFO is not a notice, and nothing is less than debug.
 fn priority(level: Level) -> &'static str {
     match level {
         Level::ERROR => "3",

@@ -1,4 +1,4 @@
-//! What is said to a socket or a pipe that somebody else reads, or does not read: none of it ever waits for the reader.
+//! What is said to a socket or a pipe that someone else reads, or does not read: none of it ever waits for the reader.
 //!
 //! A write is tried at once. What the reader does not take waits in a bounded `Queue`, from which the oldest is dropped and
 //! counted; a task sends the rest as soon as there is room. At the end of the process [`flush`] gives the readers a last moment.
@@ -48,7 +48,7 @@ trait Sink: Send {
     fn descriptor(&self) -> io::Result<OwnedFd>;
 }
 
-/// One way out of the process.
+/// One output of the process.
 pub struct Output {
     state: Mutex<State>,
     open: fn() -> io::Result<Box<dyn Sink>>,

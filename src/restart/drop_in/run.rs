@@ -6,7 +6,7 @@ use super::super::unit::{Exec, Kind, Prefixes, Restart, Service};
 use super::refusal::use_companion;
 use super::{Lines, Refusal, Wish, command, exec_line, is_template, print, without_variables};
 
-/// "Not now", which is no failure.
+/// "Not now", which is not a failure.
 const NOT_NOW: u8 = 75;
 /// Starts commands that end, too.
 const ONLINE_TARGET: &str = "upgrade-gate-online.target";
@@ -184,7 +184,7 @@ fn set_oneshot(lines: &mut Lines) {
 /// 75 must neither be a failure nor begin everything again.
 fn set_restart(lines: &mut Lines, service: &Service) {
     if service.restart != Restart::No {
-        lines.note("Restart= stays for failures of the command itself; after an interruption upgrade-gate runs it again.");
+        lines.note("Restart= stays for failures of the command itself; interruptions are retried without it.");
     }
     if service.force.codes.contains(&NOT_NOW) {
         // It counts before RestartForceExitStatus= (systemd.service(5)).

@@ -22,7 +22,7 @@ pub struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// None if it is no service, or one that is masked or not there.
+    /// None if it is not a service, or one that is masked or not there.
     pub fn of(unit: &'a Unit, version: Version, assumed: Assumed) -> Option<Self> {
         let service = unit.service.as_ref()?;
         matches!(unit.load, Load::Loaded | Load::Refused(_)).then(|| Self {
@@ -145,7 +145,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What is to be said, if putting the gate before the unit's commands mends it.
+    /// What is to be said, if putting the gate before the unit's commands fixes it.
     pub(super) fn wants_gate(&self, what: String) -> Said {
         Said {
             what,

@@ -15,7 +15,7 @@ const EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// UG001: 100 s, 5 times and `RestartSec=20`.
 ///
-/// The default limit is nobody's decision. Of what is no network job it is not known how long an attempt takes: only what
+/// The default limit is nobody's decision. Of what is not a network job it is not known how long an attempt takes: only what
 /// could not bite if it took no time at all is reported.
 pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
     let limit = case.unit.start_limit;

@@ -73,9 +73,9 @@ impl Rule {
 pub struct Said {
     /// What happens, when, in numbers.
     pub what: String,
-    /// The command that mends it, if there is one.
+    /// The command that fixes it, if there is one.
     pub command: Option<String>,
-    /// The lines of a drop-in that mend it, if there are any.
+    /// The lines of a drop-in that fix it, if there are any.
     pub lines: Vec<String>,
 }
 
@@ -95,7 +95,7 @@ pub enum Fate {
     Held,
     /// Its gate says no, and it is skipped.
     Skipped,
-    /// It is started, in vain, as systemd has it.
+    /// It is started and fails, as systemd has it.
     Tried(Story),
 }
 
@@ -218,7 +218,7 @@ pub fn findings(unit: &Unit, version: Version, assumed: Assumed) -> Vec<Finding>
     found.collect()
 }
 
-/// What becomes of the unit during the outage; none if it is no service that can be started, or one that systemd refuses.
+/// What becomes of the unit during the outage; none if it is not a service that can be started, or one that systemd refuses.
 pub fn fate(unit: &Unit, version: Version, assumed: Assumed) -> Option<Fate> {
     let case = Case::of(unit, version, assumed)?;
     let refused = unit.load != Load::Loaded || settings::refused_restart(&case).is_some();

@@ -1,4 +1,4 @@
-//! Rules about what starts at a resume, and what is believed to hold it back.
+//! Rules about what starts on resume, and what is believed to hold it back.
 
 use super::Said;
 use super::case::{Case, asks_startup, exact};
@@ -70,7 +70,7 @@ pub(super) fn randomized_delay(case: &Case<'_>) -> Option<Said> {
         )))
 }
 
-/// The timer that starts a unit at a resume which needs the network and waits for it in no way.
+/// The timer that starts a unit on resume which needs the network and waits for it in no way.
 fn timer_of_the_resume<'a>(case: &Case<'a>) -> Option<&'a Timer> {
     let exposed = case.needs_network() && !case.is_gated() && !case.waits_otherwise();
     case.calendar_timers().next().filter(|_| exposed)

@@ -32,7 +32,7 @@ pub(super) enum Command {
 }
 
 impl Call {
-    /// Whether it waits for the network, for ever.
+    /// Whether it waits for the network, indefinitely.
     pub(super) fn waits(self) -> bool {
         self.command != Command::Check && self.timeout.is_none()
     }
@@ -154,7 +154,7 @@ fn option<'w>(words: &[&'w str], name: &str) -> Option<&'w str> {
     }
 }
 
-/// What is no span is refused by upgrade-gate itself, and no gate at all.
+/// What is not a span is refused by upgrade-gate itself, and no gate at all.
 fn finite(text: &str) -> Option<Duration> {
     text.parse().map_or(Some(Duration::ZERO), Span::finite)
 }

@@ -10,7 +10,7 @@ const MAX_LINKS: usize = 40;
 
 /// Where `path`, which is absolute below `root`, leads to: an absolute path below `root` without links.
 ///
-/// What does not exist is no link. Nothing if the links go round in circles.
+/// What does not exist is not a link. Nothing if the links go round in circles.
 pub(super) fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
     let mut left = components(path);
     let mut resolved = PathBuf::from("/");

@@ -168,10 +168,10 @@ pub enum ReadError {
         /// Why not.
         why: String,
     },
-    /// A template, which is no unit before it has an instance.
+    /// A template, which is not a unit before it has an instance.
     #[error("{0} is a template; name an instance, such as {instance}", instance = instance_of(.0))]
     Template(String),
-    /// It is no service, so that nothing restarts it.
+    /// It is not a service, so that nothing restarts it.
     #[error("{0} is not a service unit; name the service that it starts")]
     NoService(String),
     /// systemd says something that is newer than this program.

@@ -67,7 +67,7 @@ impl Runner {
         Ok(Attempt {
             slept: self.engine.gate().sleeps() != sleeps,
             way_out_lost: self.engine.gate().detours() != detours,
-            // Without the command it was somebody else's doing.
+            // Without the command it was someone else's doing.
             changed: !ended.before_command
                 && before != Fingerprints::read(&self.plan.profile.final_if_changed),
             ended,

@@ -1,4 +1,4 @@
-//! The kernel's word on the network: the way out, at each change of it, and resolv.conf as a bell.
+//! The kernel's word on the network: the route, at each change of it, and resolv.conf as a bell.
 
 mod message;
 mod queries;
@@ -51,7 +51,7 @@ impl Default for Settings {
     }
 }
 
-/// Asks once for the way out to `addresses`; without any, to the name servers and [`ANYWHERE`].
+/// Asks once for the route to `addresses`; without any, to the name servers and [`ANYWHERE`].
 ///
 /// Where the kernel cannot be asked, the answer is [`WayOut`] with ground, no hops and `known` false.
 pub async fn way_out(addresses: &[IpAddr]) -> WayOut {
@@ -166,7 +166,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Waits until the next look may be taken; whether other addresses are asked about, which cannot wait: a change
-    /// of their way out must not go by unseen.
+    /// of their route must not go by unseen.
     async fn pause(&mut self) -> bool {
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => false,

@@ -1,4 +1,4 @@
-//! Computes the way out and the ground from the kernel's answers.
+//! Computes the route and the ground from the kernel's answers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Result;
@@ -36,7 +36,7 @@ pub(super) fn unknown() -> WayOut {
     }
 }
 
-/// Asks for the way out to `addresses`, or to the name servers and anywhere if there are none.
+/// Asks for the route to `addresses`, or to the name servers and anywhere if there are none.
 ///
 /// Routes are read before links: what a route leads through is then either among the links or gone.
 pub(super) async fn read(

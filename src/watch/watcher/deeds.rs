@@ -37,7 +37,7 @@ impl Watcher {
         };
         match job {
             Ok(job) => {
-                tracing::info!("{verb}ing {TARGET}");
+                tracing::info!("{verb} {TARGET}: job queued");
                 self.target.queued(job)
             }
             Err(error) => {
@@ -107,7 +107,7 @@ impl Watcher {
         self.engine.gate().is_shutting_down() || busy.is_ok_and(|busy| busy.contains(&unit))
     }
 
-    /// Gives a turn to the units that have failed for want of the network.
+    /// Gives a turn to the units that have failed while offline.
     pub(super) async fn consider(&mut self) {
         let Some(link) = self.link.as_ref().filter(|_| !self.patterns.is_empty()) else {
             return;
@@ -160,7 +160,7 @@ impl Watcher {
         let Some(link) = &self.link else { return };
         for pattern in &self.patterns {
             if let Ok(false) = link.knows(pattern).await {
-                tracing::warn!("no unit matches {pattern} of rearm in [watch]");
+                tracing::warn!("no unit matches {pattern}, a name in rearm of [watch]");
             }
         }
     }

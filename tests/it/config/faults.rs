@@ -42,7 +42,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[watch]\nprofile = '../x'",
         &[
-            ":2: watch.profile: \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
+            ":2: watch.profile: invalid profile name \"../x\"; use up to 255 letters, digits and any of - _ . @ : + \\, as in unit names",
         ],
     ),
     (
@@ -56,9 +56,9 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[watch]\nrearm = ['a', 'b/c.service', '']",
         &[
-            ":2: watch.rearm: must be a whole name such as \"a.service\", not \"a\"",
-            ":2: watch.rearm: must be the name of a unit, not \"b/c.service\"",
-            ":2: watch.rearm: must be the name of a unit, not \"\"",
+            ":2: watch.rearm: must be a full unit name such as \"a.service\", not \"a\"",
+            ":2: watch.rearm: invalid unit name \"b/c.service\"",
+            ":2: watch.rearm: invalid unit name \"\"",
         ],
     ),
     (
@@ -72,13 +72,13 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[profile.'../x']",
         &[
-            ":1: profile.\"../x\": \"../x\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
+            ":1: profile.\"../x\": invalid profile name \"../x\"; use up to 255 letters, digits and any of - _ . @ : + \\, as in unit names",
         ],
     ),
     (
         "[profile.'']",
         &[
-            ":1: profile.\"\": \"\" cannot name a profile; use up to 255 letters, digits and any of - _ . @ : + \\, as the name of a unit has them",
+            ":1: profile.\"\": invalid profile name \"\"; use up to 255 letters, digits and any of - _ . @ : + \\, as in unit names",
         ],
     ),
     (

@@ -228,7 +228,7 @@ fn a_name_that_is_nearly_a_known_profiles_is_a_warning_and_another_is_not() {
     assert_eq!(choose(&loaded, "backup").warning, None);
     assert_eq!(
         choose(&loaded, "nixos-upgrad").warning.unwrap(),
-        "no file has a profile nixos-upgrad, so the defaults apply; did you mean nixos-upgrade?"
+        "no profile nixos-upgrad in any file, using defaults; did you mean nixos-upgrade?"
     );
     assert!(
         loaded

@@ -59,7 +59,7 @@ impl Root {
         load(&Places::below(self.0.path()))
     }
 
-    /// The profile `p` in force, which must be fine.
+    /// The profile `p` in effect, which must be fine.
     fn profile(&self) -> Profile {
         choose(&self.load().unwrap(), "p").profile
     }

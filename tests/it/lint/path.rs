@@ -78,6 +78,6 @@ async fn below_a_root_nobody_is_sent_to_the_systemd_that_runs() {
     let machine = repository();
     machine.write("other.service", JOB);
     let said = machine.lint_files("job").await;
-    said.refuses(69, &["there is no unit job.service"]);
+    said.refuses(69, &["error: no unit job.service"]);
     assert!(!said.err.contains("list-unit-files"), "{}", said.err);
 }

@@ -74,7 +74,7 @@ async fn a_user_s_units_are_asked_of_the_user_s_own_manager() {
     let out = lines.join(" ");
     for part in [
         "UG003",
-        "a user's manager has none",
+        "a user manager does not have it",
         "upgrade-gate drop-in --user up.service --write",
     ] {
         assert!(out.contains(part), "{part}: {out}");

@@ -1,4 +1,4 @@
-//! Networks that are known by name: a VPN, a LAN without a way out, a company proxy, IPv6 only, IPv6 dead, containers.
+//! Networks that are known by name: a VPN, a LAN without a route, a company proxy, IPv6 only, IPv6 dead, containers.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -379,7 +379,7 @@ fn units_that_cannot_be_gated_are_refused_with_what_to_do() {
         ("bad", 69, "systemd refuses"),
         ("gated", 69, "already gated"),
         ("foo@", 69, "does not exist"),
-        ("timers.target", 64, "no service"),
+        ("timers.target", 64, "not a service unit"),
         ("../evil", 64, "slash"),
     ] {
         let output = root.upgrade_gate(&format!("drop-in {unit} --write"));

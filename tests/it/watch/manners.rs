@@ -60,7 +60,7 @@ async fn a_wrong_configuration_is_named_and_the_one_in_force_stays() {
     watch
         .says("upgrade-gate.toml:6: watch.rearm_atonce: unknown key")
         .await;
-    watch.says("stays as it was").await;
+    watch.says("keeping the previous configuration").await;
     machine.logind.sleep(true).await;
     machine.systemd.until_state(TARGET, "inactive").await;
 }
@@ -104,7 +104,7 @@ async fn it_outlives_the_bus_and_takes_its_lock_anew() {
     let mut watch = machine.watch().await;
     machine.systemd.until_state(TARGET, "active").await;
     machine.world.bus = None;
-    watch.says("the system bus is gone").await;
+    watch.says("lost the connection to the system bus").await;
     machine.world.start_bus();
     let address = machine.world.address();
     machine.systemd = Systemd::start(&address).await;

@@ -1,4 +1,4 @@
-//! Units that failed for want of the network are started again: these, once each, and in turn.
+//! Units that failed while offline are started again: these, once each, and in turn.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn a_unit_that_failed_while_held_is_started_once_when_the_gate_opens() {
     machine.systemd.fails("a.service");
     machine.world.target.say(Says::Good);
     machine.systemd.until(AGAIN, 1).await;
-    watch.says("the start of a.service has ended: done").await;
+    watch.says("start job of a.service finished: done").await;
     let calls = machine.systemd.calls();
     let position = |call: &str| calls.iter().position(|one| one == call).unwrap();
     assert!(position(RESET) < position(AGAIN), "{calls:?}");
@@ -49,7 +49,7 @@ async fn a_unit_that_fails_again_while_all_is_proven_is_left_failed() {
     watch.gate.held("unreachable").await;
     machine.systemd.fails("a.service");
     machine.world.target.say(Says::Good);
-    watch.says("the start of a.service has ended: failed").await;
+    watch.says("start job of a.service finished: failed").await;
     machine.systemd.until_state("a.service", "failed").await;
     machine.systemd.install("z.service", Start::Ends);
     machine.world.target.say(Says::Nothing);
@@ -87,7 +87,7 @@ async fn only_units_that_are_named_and_failed_in_the_outage_are_started() {
     machine.systemd.fails("foreign.service");
     machine.world.target.say(Says::Good);
     over(&machine, "b-1.service").await;
-    watch.says("the start of b-1.service has ended").await;
+    watch.says("start job of b-1.service finished").await;
     let calls = machine.systemd.calls();
     for unit in ["a.service", "foreign.service", "well.service"] {
         assert_eq!(
@@ -128,7 +128,7 @@ async fn what_failed_before_a_watch_that_is_not_the_first_is_nobody_s_knowledge(
     machine.systemd.fails("z.service");
     machine.world.target.say(Says::Good);
     over(&machine, "z.service").await;
-    watch.says("the start of z.service has ended").await;
+    watch.says("start job of z.service finished").await;
     assert_eq!(machine.systemd.count(AGAIN), 0);
 }
 
@@ -218,7 +218,7 @@ async fn a_unit_that_somebody_has_dealt_with_meanwhile_is_left_alone() {
     };
     machine.systemd.set(other, "inactive");
     machine.systemd.finish_jobs().await;
-    watch.says(&format!("the start of {first} has ended")).await;
+    watch.says(&format!("start job of {first} finished")).await;
     machine.logind.sleep(true).await;
     machine.systemd.until_state(TARGET, "inactive").await;
     assert_eq!(machine.systemd.count(&format!("start {other}")), 0);
@@ -253,7 +253,7 @@ async fn a_name_that_no_unit_has_is_a_warning() {
     let said = watch.gate.heard();
     let strangers: Vec<_> = said
         .lines()
-        .filter_map(|line| line.split_once("no unit is called "))
+        .filter_map(|line| line.split_once("no unit matches "))
         .map(|(_, rest)| rest.split(',').next().unwrap())
         .collect();
     assert_eq!(strangers, ["aa.service", "q-*.service"], "{said}");

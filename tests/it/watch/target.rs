@@ -150,9 +150,9 @@ async fn a_person_who_stops_it_is_named_and_let_be() {
     let mut watch = machine.watch().await;
     machine.systemd.until_state(TARGET, "active").await;
     machine.systemd.by_hand(TARGET, false).await;
-    watch.says("was stopped by somebody else").await;
+    watch.says("was stopped externally").await;
     assert_eq!(machine.systemd.count(START), 1);
-    // At the next change it is kept truthful again.
+    // At the next change it is kept in sync again.
     machine.logind.sleep(true).await;
     machine.logind.sleep(false).await;
     machine.systemd.until_state(TARGET, "active").await;
@@ -213,7 +213,7 @@ async fn it_goes_when_the_way_out_is_lost_and_returns_with_it() {
         .world
         .write("etc/upgrade-gate/upgrade-gate.toml", &text);
     let mut watch = machine.watch_with("-vv").await;
-    // Until the target's own way out is known, there is none to lose.
+    // Until the target's own route is known, there is none to lose.
     watch.says("known: true").await;
     for round in 1..3 {
         machine.systemd.until(START, round).await;

@@ -179,7 +179,7 @@ in
     ]
   ];
   "a companion of another profile is complained about" = [
-    (complaint "always asks for the profile job" {
+    (complaint "always uses the profile job" {
       services.upgrade-gate.units.job.mode = "companion";
       services.upgrade-gate.units.job.profile = "other";
       systemd.services.job.script = "true";
@@ -187,7 +187,7 @@ in
     true
   ];
   "a companion of a template is complained about" = [
-    (complaint "which a template cannot have" {
+    (complaint "which templates do not support" {
       services.upgrade-gate.units."job@".mode = "companion";
       systemd.services."job@".script = "true";
     })

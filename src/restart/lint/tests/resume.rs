@@ -1,4 +1,4 @@
-//! The rules about what starts at a resume.
+//! The rules about what starts on resume.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn ug003_a_timer_that_starts_an_upgrade_in_the_second_of_the_resume() {
             timed(online(tool()), |_| {}),
             timed(runs(tool(), "/usr/bin/fwupdmgr refresh"), |_| {}),
             timed(job(), |timer| timer.wake_system = true),
-            // After the boot that is no wait.
+            // After the boot that is not a wait.
             timed(before(online(job()), "nm-online -s"), |_| {}),
         ],
         &[
