@@ -16,7 +16,6 @@ mod fault;
 mod judge;
 mod names;
 mod p521;
-mod pem;
 mod prober;
 mod proxy;
 mod roots;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::fault::{Fault, Kind};
 use super::p521::with_p521;
-use super::pem;
 use super::trust::Verifier;
 use crate::files;
 
@@ -109,7 +109,8 @@ fn read(bundle: Option<&Bundle>) -> Result<Verifier, Fault> {
         Fault::new(Kind::Roots, advice)
     })?;
     let text = files::read(&bundle.file, LONGEST).map_err(|e| unusable(bundle, &e.to_string()))?;
-    match verifier(pem::certificates(&text).collect()) {
+    let certificates = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok);
+    match verifier(certificates.collect()) {
         (_, 0) => Err(unusable(bundle, "it holds no CA certificate")),
         (verifier, _) => Ok(verifier),
     }
