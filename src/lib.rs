@@ -10,6 +10,7 @@ pub mod engine;
 pub mod exit;
 mod fd;
 pub mod gate;
+pub mod guard;
 pub mod probe;
 pub mod report;
 pub mod restart;
