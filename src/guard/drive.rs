@@ -25,10 +25,11 @@ pub trait Machine {
 pub type Decide = fn(&State, &Facts) -> Turn;
 
 /// One process's part in a transaction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Driver {
     decide: Decide,
-    last: Option<(String, Phase, Last)>,
+    /// How the last effects came out, and of what.
+    pub(super) last: Option<(String, Phase, Last)>,
 }
 
 impl Default for Driver {

@@ -1,1 +1,5 @@
+mod loss;
+mod play;
+mod search;
 mod table;
+mod world;
