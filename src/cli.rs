@@ -1,5 +1,6 @@
 //! The arguments: clap structs with plain values; man pages and completions come from here.
 
+pub mod guard;
 mod man;
 mod texts;
 
@@ -59,6 +60,9 @@ pub enum Command {
     /// Keep upgrade-gate-online.target truthful, and start again what failed for want of the network
     #[command(after_long_help = texts::WATCH)]
     Watch(Watch),
+    /// Try a new system, keep it only if it is good, and return to the one before otherwise
+    #[command(after_long_help = texts::GUARD)]
+    Guard(guard::Guard),
     /// Show the effective configuration and where each value comes from
     #[command(after_long_help = texts::CONFIG)]
     Config(Config),

@@ -6,6 +6,9 @@
 
 pub mod drive;
 pub mod facts;
+pub mod loader;
+pub mod nixos;
+pub mod plan;
 pub mod state;
 pub mod step;
 pub mod store;

@@ -294,6 +294,11 @@ impl State {
         }
     }
 
+    /// A person has seen to what is broken.
+    pub fn forget(&mut self) {
+        self.close();
+    }
+
     /// Moves what is under way into the history.
     pub(super) fn close(&mut self) {
         let Some(transaction) = self.transaction.take() else {

@@ -2,4 +2,5 @@ mod loss;
 mod play;
 mod search;
 mod table;
+mod timers;
 mod world;

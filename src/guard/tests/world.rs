@@ -52,9 +52,8 @@ impl Disk {
     fn apply(&mut self, write: &Write) {
         match write {
             Write::Text(text) => self.temporary.clone_from(text),
-            Write::Renamed(Some(text)) => self.state = Some(text.clone()),
+            Write::Renamed(Some(text)) | Write::Late(text) => self.state = Some(text.clone()),
             Write::Renamed(None) => self.state = Some(std::mem::take(&mut self.temporary)),
-            Write::Late(text) => self.state = Some(text.clone()),
             Write::Profile(side) => self.profile = *side,
             Write::Entry => self.entry = true,
             Write::Default(side) => self.default = *side,
@@ -514,7 +513,9 @@ impl World {
         let (durable, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unsynced)
             .into_iter()
             .partition(which);
-        durable.iter().for_each(|write| self.disk.apply(write));
+        for write in &durable {
+            self.disk.apply(write);
+        }
         self.unsynced = left;
     }
 }
