@@ -17,6 +17,7 @@ mod config;
 mod datagrams;
 mod docs;
 mod gate;
+mod guard;
 mod harness;
 mod kernel;
 mod lint;

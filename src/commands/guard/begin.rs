@@ -25,6 +25,7 @@ impl Context {
     /// Begins a try of a system; none if it runs already.
     pub(super) async fn begin_try(&mut self, args: &Try) -> Result<Option<Transaction>, Refusal> {
         let candidate = self.system(&args.candidate)?;
+        refuse_armed(&self.load()?)?;
         let mode = match args.mode {
             How::Live => Mode::Live,
             How::Reboot => Mode::Reboot,
@@ -91,9 +92,7 @@ impl Context {
     ) -> Result<Transaction, Refusal> {
         let _lock = self.lock()?;
         let mut state = self.load()?;
-        if let Some(under_way) = &state.transaction {
-            return Err(not_now(&armed(under_way)));
-        }
+        refuse_armed(&state)?;
         self.refuse_system(&state, watched, &baseline, candidate.as_deref())?;
         self.refuse_machine(&baseline, candidate.as_deref()).await?;
         let begun = self.transaction(watched, mode, baseline, candidate);
@@ -196,9 +195,14 @@ impl Context {
     }
 }
 
-fn armed(under_way: &Transaction) -> String {
+fn refuse_armed(state: &State) -> Result<(), Refusal> {
+    let Some(under_way) = &state.transaction else {
+        return Ok(());
+    };
     let phase = super::status::label(under_way.phase);
-    format!("armed: another upgrade is being tried ({phase}); see upgrade-gate guard status")
+    Err(not_now(&format!(
+        "armed: another upgrade is being tried ({phase}); see upgrade-gate guard status"
+    )))
 }
 
 /// Random, as the kernel makes it.
