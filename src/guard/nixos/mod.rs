@@ -13,7 +13,7 @@ use tokio::process::Command;
 use self::paths::Paths;
 use self::systemd::Systemd;
 use super::drive::Machine;
-use super::facts::{Effect, Facts, Health, Run, Side};
+use super::facts::{Effect, Facts, Run, Side};
 use super::plan::{self, DEADLINES, FALLBACKS, Programs};
 use super::state::{Baseline, Phase, State, Transaction};
 use crate::clock;
@@ -232,17 +232,23 @@ impl Nixos {
         run(command).await
     }
 
-    async fn reboot(&self) -> Result<(), String> {
-        let systemd = self.systemd().await?;
-        systemd
-            .start_existing("reboot.target", "replace-irreversibly")
-            .await
+    /// By D-Bus, or, in emergency mode, where there may be none, by systemctl's own way to systemd.
+    async fn reboot(&self, t: &Transaction) -> Result<(), String> {
+        if let Ok(systemd) = Systemd::connect().await
+            && systemd.reboot().await.is_ok()
+        {
+            return Ok(());
+        }
+        let baseline = self.paths.inside(&t.baseline.system);
+        let mut command = Command::new(baseline.join("sw/bin/systemctl"));
+        command.args(["--no-block", "reboot"]);
+        run(command).await
     }
 
-    /// What systemd knows; nothing, if it does not answer.
+    /// What systemd knows. While it does not answer, an activation that it runs is not over.
     async fn told(&self, t: &Transaction) -> (Run, Run, bool) {
         let Ok(systemd) = self.systemd().await else {
-            return (Run::Absent, Run::Absent, false);
+            return (Run::Running, Run::Absent, false);
         };
         let run = async |side| systemd.run(&plan::activation_name(t, side)).await;
         // A systemd that is busy with the switch says nothing for a while: then it still runs.
@@ -253,24 +259,24 @@ impl Nixos {
 }
 
 impl Machine for Nixos {
+    /// systemd first: a program that has ended by then has left what is read after it.
     async fn facts(&mut self, state: &State) -> Facts {
-        let mut facts = Facts {
+        let mut facts = Facts::default();
+        if let Some(t) = &state.transaction {
+            (facts.activation, facts.undo, facts.deadline_set) = self.told(t).await;
+            if t.phase == Phase::Verifying {
+                facts.health = self.health(t).await;
+            }
+        }
+        Facts {
             boot_id: self.boot_id(),
             now_usec: now_usec(),
             current: self.paths.current_system(),
             profile: self.profile_system(),
             boot_default: self.paths.boot_default(),
             one_shot: self.paths.one_shot(),
-            ..Facts::default()
-        };
-        if let Some(t) = &state.transaction {
-            (facts.activation, facts.undo, facts.deadline_set) = self.told(t).await;
-            facts.health = match t.phase {
-                Phase::Verifying => self.health(t).await,
-                _ => Health::Unknown,
-            };
+            ..facts
         }
-        facts
     }
 
     async fn perform(&mut self, effect: Effect, state: &State) -> Result<(), String> {
@@ -297,7 +303,7 @@ impl Machine for Nixos {
             Effect::WriteEntries => self.write_boot(&t.baseline.system).await,
             Effect::SetOneShot => self.set_one_shot(t).await,
             Effect::ClearOneShot => self.clear_one_shot(t).await,
-            Effect::Reboot => self.reboot().await,
+            Effect::Reboot => self.reboot(t).await,
         }
     }
 }

@@ -139,9 +139,11 @@ impl Systemd {
         Ok(!self.list(&states, &[unit]).await?.is_empty())
     }
 
-    pub(super) async fn start_existing(&self, unit: &str, mode: &str) -> Result<(), String> {
-        let started = self.manager.start_unit(unit, mode).await;
-        started.map(drop).map_err(|error| said(&error))
+    pub(super) async fn reboot(&self) -> Result<(), String> {
+        let started = self
+            .manager
+            .start_unit("reboot.target", "replace-irreversibly");
+        started.await.map(drop).map_err(|error| said(&error))
     }
 
     /// What became of a program that runs as a unit, which stays when it has ended.

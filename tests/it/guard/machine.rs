@@ -177,7 +177,12 @@ impl Machine {
         };
         let waited = tokio::time::timeout(crate::harness::GENEROUS, wait).await;
         let state = fs::read_to_string(self.state());
-        assert!(waited.is_ok(), "{state:?} {:?} {}", self.systemd.started(), self.log());
+        assert!(
+            waited.is_ok(),
+            "{state:?} {:?} {}",
+            self.systemd.started(),
+            self.log()
+        );
     }
 
     pub(crate) fn state(&self) -> PathBuf {
