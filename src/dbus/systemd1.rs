@@ -33,6 +33,10 @@ pub trait Systemd1Manager {
     #[zbus(property(emits_changed_signal = "false"))]
     fn version(&self) -> zbus::Result<String>;
 
+    /// When this systemd started, in microseconds of `CLOCK_MONOTONIC`; a re-executed one keeps it.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn userspace_timestamp_monotonic(&self) -> zbus::Result<u64>;
+
     /// The object of a unit, which is loaded if it was not; a unit without a file is one too, as `not-found`.
     #[zbus(no_autostart)]
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;

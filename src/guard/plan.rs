@@ -59,6 +59,20 @@ const MINUTE: u64 = 60 * SECOND;
 /// How long after the deadline systemd falls back by itself.
 const FALLBACK: u64 = 5 * MINUTE;
 
+/// When this is, in `CLOCK_MONOTONIC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Now.
+    pub now_usec: u64,
+    /// When systemd started.
+    pub startup_usec: u64,
+}
+
+/// When systemd falls back by itself.
+pub fn fallback_usec(t: &Transaction) -> u64 {
+    t.deadline_usec.saturating_add(FALLBACK)
+}
+
 /// The name of the deadline's units.
 pub fn deadline_name(t: &Transaction) -> String {
     format!("upgrade-gate-guard-deadline-{}", t.deadline_usec)
@@ -80,11 +94,11 @@ pub fn activation_name(t: &Transaction, side: Side) -> String {
 
 /// The timer that looks again, several times, and the service that it starts.
 ///
-/// `OnBootSec=` counts from the boot, without suspends: a reload of systemd does not move it, as it moves
-/// `OnActiveSec=`, and every switch reloads. A line that has passed does no harm.
-pub fn deadline(t: &Transaction, programs: &Programs, now_usec: u64) -> [UnitSpec; 2] {
+/// `OnStartupSec=` counts from the start of systemd, without suspends: a reload does not move it, as it moves
+/// `OnActiveSec=`, and every switch reloads. `OnBootSec=` is the same, but not in a container.
+pub fn deadline(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec; 2] {
     let end = t.deadline_usec;
-    let early = [MINUTE / 2, 2 * MINUTE, 5 * MINUTE].map(|span| now_usec + span);
+    let early = [MINUTE / 2, 2 * MINUTE, 5 * MINUTE].map(|span| clock.now_usec + span);
     let early = early.into_iter().filter(|at| *at < end);
     let late = [0, 2 * MINUTE, 10 * MINUTE, 60 * MINUTE].map(|span| end + span);
     let lines: Vec<u64> = early.chain(late).collect();
@@ -93,16 +107,16 @@ pub fn deadline(t: &Transaction, programs: &Programs, now_usec: u64) -> [UnitSpe
     service
         .settings
         .push(("OOMScoreAdjust", Setting::I32(-900)));
-    [timer(deadline_name(t), &lines), service]
+    [timer(deadline_name(t), &lines, clock), service]
 }
 
 /// What systemd does if this program cannot: the baseline back, by programs of the baseline.
-pub fn fallback(t: &Transaction, programs: &Programs) -> [UnitSpec; 2] {
+pub fn fallback(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec; 2] {
     let mut service = service(fallback_name(t), back(t, programs), 30 * MINUTE);
     let condition = Setting::Exists(programs.root_of_baseline.clone());
     service.settings.push(("Conditions", condition));
-    let lines = [t.deadline_usec + FALLBACK];
-    [timer(fallback_name(t), &lines), service]
+    let lines = [fallback_usec(t)];
+    [timer(fallback_name(t), &lines, clock), service]
 }
 
 fn back(t: &Transaction, programs: &Programs) -> Vec<Vec<String>> {
@@ -138,8 +152,12 @@ pub fn switch(system: &str) -> String {
     format!("{system}/bin/switch-to-configuration")
 }
 
-fn timer(name: String, lines: &[u64]) -> UnitSpec {
-    let lines = lines.iter().map(|at| ("OnBootSec", *at)).collect();
+fn timer(name: String, lines: &[u64], clock: Clock) -> UnitSpec {
+    let since_startup = |at: &u64| at.saturating_sub(clock.startup_usec);
+    let lines = lines
+        .iter()
+        .map(|at| ("OnStartupSec", since_startup(at)))
+        .collect();
     UnitSpec {
         name: name + ".timer",
         settings: vec![

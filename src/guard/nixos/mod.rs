@@ -14,7 +14,7 @@ use self::paths::Paths;
 use self::systemd::Systemd;
 use super::drive::Machine;
 use super::facts::{Effect, Facts, Run, Side};
-use super::plan::{self, DEADLINES, FALLBACKS, Programs};
+use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
 use super::state::{Baseline, Phase, State, Transaction};
 use crate::clock;
 
@@ -139,26 +139,24 @@ impl Nixos {
     async fn set_deadline(&self, t: &Transaction) -> Result<(), String> {
         let systemd = self.systemd().await?;
         let programs = self.programs(t);
-        let now = now_usec();
-        for [timer, service] in [
-            plan::deadline(t, &programs, now),
-            plan::fallback(t, &programs),
-        ] {
-            if !systemd.is_set(&timer.name).await? {
-                systemd.start(&timer, Some(&service)).await?;
-            }
-            if !systemd.is_set(&timer.name).await? {
-                return Err(format!("{} was started and will not elapse", timer.name));
-            }
-        }
-        let keep = plan::deadline_name(t) + ".timer";
-        systemd
-            .stop_all(&[&format!("{DEADLINES}.timer")], &keep)
-            .await?;
-        let keep = plan::fallback_name(t) + ".timer";
-        systemd
-            .stop_all(&[&format!("{FALLBACKS}.timer")], &keep)
-            .await
+        let clock = Clock {
+            now_usec: now_usec(),
+            startup_usec: systemd.startup_usec().await?,
+        };
+        let deadline = plan::deadline(t, &programs, clock);
+        systemd.set_timer(&deadline, t.deadline_usec).await?;
+        let fallback = plan::fallback(t, &programs, clock);
+        systemd.set_timer(&fallback, plan::fallback_usec(t)).await?;
+        let [others, keep] = [
+            format!("{DEADLINES}.timer"),
+            plan::deadline_name(t) + ".timer",
+        ];
+        systemd.stop_all(&[&others], &keep).await?;
+        let [others, keep] = [
+            format!("{FALLBACKS}.timer"),
+            plan::fallback_name(t) + ".timer",
+        ];
+        systemd.stop_all(&[&others], &keep).await
     }
 
     async fn drop_deadline(&self, t: &Transaction) -> Result<(), String> {
@@ -166,9 +164,12 @@ impl Nixos {
         let timers = [DEADLINES, FALLBACKS].map(|pattern| format!("{pattern}.timer"));
         let timers: Vec<_> = timers.iter().map(String::as_str).collect();
         systemd.stop_all(&timers, "").await?;
-        let ended = [Side::Candidate, Side::Baseline].map(|side| plan::activation_name(t, side));
-        let ended: Vec<_> = ended.iter().map(String::as_str).collect();
-        systemd.stop_all(&ended, "").await
+        systemd
+            .forget(&plan::activation_name(t, Side::Candidate))
+            .await?;
+        systemd
+            .forget(&plan::activation_name(t, Side::Baseline))
+            .await
     }
 
     async fn activate(&self, t: &Transaction, side: Side) -> Result<(), String> {

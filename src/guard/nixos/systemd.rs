@@ -16,6 +16,10 @@ use crate::sources::bus::BusAddress;
 
 /// How long a unit that is stopped may take, and how often it is looked at meanwhile.
 const STOPPING: Duration = Duration::from_secs(120);
+/// How often a timer that is started is looked at.
+const STARTING: u32 = 25;
+/// How much later than meant a timer may elapse.
+const SLACK: u64 = 2_000_000;
 /// How many seconds systemd may be away.
 const PATIENCE: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(200);
@@ -93,17 +97,49 @@ impl Systemd {
         started.await.map(drop).map_err(|error| said(&error))
     }
 
-    /// Whether a timer is active and will elapse.
-    pub(super) async fn is_set(&self, timer: &str) -> Result<bool, String> {
+    /// When this systemd started.
+    pub(super) async fn startup_usec(&self) -> Result<u64, String> {
+        let startup = self.manager.userspace_timestamp_monotonic().await;
+        startup.map_err(|error| said(&error))
+    }
+
+    /// Makes a timer and its service, and reads back that it elapses by `latest`.
+    pub(super) async fn set_timer(
+        &self,
+        [timer, service]: &[UnitSpec; 2],
+        latest: u64,
+    ) -> Result<(), String> {
+        if self.active(&[&timer.name]).await?.is_empty() {
+            self.start(timer, Some(service)).await?;
+        }
+        // The job of a timer that has just been started takes a moment.
+        let mut next = None;
+        for _ in 0..STARTING {
+            next = self.next_elapse(&timer.name).await?;
+            if next.is_some_and(|next| next <= latest.saturating_add(SLACK)) {
+                return Ok(());
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+        let next = next.map_or("never".to_owned(), |next| format!("at {next}"));
+        Err(format!(
+            "{} would elapse {next}, not by {latest}",
+            timer.name
+        ))
+    }
+
+    /// When an active timer elapses next.
+    async fn next_elapse(&self, timer: &str) -> Result<Option<u64>, String> {
         if self.active(&[timer]).await?.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let proxy = Systemd1TimerProxy::builder(&self.connection)
             .cache_properties(CacheProperties::No)
             .path(unit_path(timer));
         let timer = proxy.build().await.map_err(|error| said(&error))?;
         let next = timer.next_elapse_usec_monotonic().await;
-        Ok(next.map_err(|error| said(&error))? != u64::MAX)
+        let next = next.map_err(|error| said(&error))?;
+        Ok(Some(next).filter(|next| *next != u64::MAX))
     }
 
     /// Stops these units, but for one.
@@ -114,6 +150,16 @@ impl Systemd {
             }
         }
         Ok(())
+    }
+
+    /// Forgets a unit that has ended, however it ended.
+    pub(super) async fn forget(&self, unit: &str) -> Result<(), String> {
+        self.stop_all(&[unit], "").await?;
+        if self.list(&["failed"], &[unit]).await?.is_empty() {
+            return Ok(());
+        }
+        let reset = self.manager.reset_failed_unit(unit).await;
+        reset.map_err(|error| said(&error))
     }
 
     pub(super) async fn stop(&self, unit: &str) -> Result<(), String> {
@@ -153,6 +199,8 @@ impl Systemd {
             return Ok(Run::Absent);
         };
         match found.3.as_str() {
+            // Its job has not begun.
+            _ if found.7 != 0 => Ok(Run::Running),
             "activating" | "deactivating" | "reloading" => Ok(Run::Running),
             "active" => Ok(Run::Exited(0)),
             "failed" => self.exit_of(unit).await,

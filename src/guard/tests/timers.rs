@@ -1,10 +1,16 @@
 //! The deadline in systemd does not move, however often systemd is reloaded.
 
 use super::table::transaction;
-use crate::guard::plan::{Programs, Setting, UnitSpec, deadline, fallback};
+use crate::guard::plan::{Clock, Programs, Setting, UnitSpec, deadline, fallback};
 use crate::guard::state::{Mode, Phase};
 
 const SECOND: u64 = 1_000_000;
+
+/// A machine that has been up for a while, whose systemd started a little after the kernel.
+const CLOCK: Clock = Clock {
+    now_usec: 60 * SECOND,
+    startup_usec: 3 * SECOND,
+};
 
 fn programs() -> Programs {
     Programs {
@@ -31,7 +37,7 @@ fn lines(timer: &UnitSpec) -> Vec<(&'static str, u64)> {
 /// timer's start is counted again from each reload.
 fn elapses(lines: &[(&'static str, u64)], now: u64, reload: u64) -> Option<u64> {
     let at = |(base, span): &(&str, u64)| match *base {
-        "OnBootSec" => Some(*span).filter(|at| *at >= now),
+        "OnStartupSec" => Some(CLOCK.startup_usec + span).filter(|at| *at >= now),
         "OnActiveSec" => Some(now + span).filter(|_| *span < reload),
         other => panic!("{other}"),
     };
@@ -41,20 +47,21 @@ fn elapses(lines: &[(&'static str, u64)], now: u64, reload: u64) -> Option<u64> 
 #[test]
 fn the_deadline_fires_through_a_storm_of_reloads() {
     let t = transaction(Phase::Armed);
-    let [timer, _] = deadline(&t, &programs(), 60 * SECOND);
+    let [timer, _] = deadline(&t, &programs(), CLOCK);
     let lines = lines(&timer);
     assert_eq!(elapses(&lines, 60 * SECOND, SECOND), Some(90 * SECOND));
-    assert!(lines.contains(&("OnBootSec", t.deadline_usec)));
-    assert!(lines.iter().filter(|(_, at)| *at > t.deadline_usec).count() >= 2);
+    let end = t.deadline_usec - CLOCK.startup_usec;
+    assert!(lines.contains(&("OnStartupSec", end)));
+    assert!(lines.iter().filter(|(_, at)| *at > end).count() >= 2);
 }
 
 #[test]
 fn a_deadline_that_counts_from_its_start_is_caught() {
     let t = transaction(Phase::Armed);
-    let [timer, _] = deadline(&t, &programs(), 60 * SECOND);
+    let [timer, _] = deadline(&t, &programs(), CLOCK);
     let planted: Vec<_> = lines(&timer)
         .into_iter()
-        .map(|(_, at)| ("OnActiveSec", at - 60 * SECOND))
+        .map(|(_, at)| ("OnActiveSec", at + CLOCK.startup_usec - CLOCK.now_usec))
         .collect();
     assert_eq!(elapses(&planted, 60 * SECOND, SECOND), None);
 }
@@ -62,8 +69,12 @@ fn a_deadline_that_counts_from_its_start_is_caught() {
 #[test]
 fn the_fallback_comes_after_the_deadline_and_needs_no_program_of_ours() {
     let t = transaction(Phase::Armed);
-    let [timer, service] = fallback(&t, &programs());
-    assert!(lines(&timer).iter().all(|(_, at)| *at > t.deadline_usec));
+    let [timer, service] = fallback(&t, &programs(), CLOCK);
+    assert!(
+        lines(&timer)
+            .iter()
+            .all(|(_, at)| *at + CLOCK.startup_usec > t.deadline_usec)
+    );
     let commands = service
         .settings
         .iter()
@@ -91,7 +102,7 @@ fn the_fallback_comes_after_the_deadline_and_needs_no_program_of_ours() {
 fn the_fallback_of_a_reboot_is_a_reboot() {
     let mut t = transaction(Phase::Verifying);
     t.mode = Mode::Reboot;
-    let [_, service] = fallback(&t, &programs());
+    let [_, service] = fallback(&t, &programs(), CLOCK);
     let reboots = |setting: &Setting| matches!(setting, Setting::Exec(commands) if commands[1][1] == "reboot");
     assert!(service.settings.iter().any(|(_, setting)| reboots(setting)));
 }

@@ -14,6 +14,9 @@ use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedVariant, Variant
 const NAME: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
 
+/// It started two seconds after the kernel.
+const STARTUP: u64 = 2_000_000;
+
 type Settings = Vec<(String, OwnedVariant)>;
 type Listed = (
     String,
@@ -114,8 +117,8 @@ impl Systemd {
                 }
                 ("TimersMonotonic", value) => {
                     let lines = Vec::<(String, u64)>::try_from(value.clone()).unwrap();
-                    assert!(lines.iter().all(|(base, _)| base == "OnBootSec"));
-                    unit.lines = lines.into_iter().map(|line| line.1).collect();
+                    assert!(lines.iter().all(|(base, _)| base == "OnStartupSec"));
+                    unit.lines = lines.into_iter().map(|line| STARTUP + line.1).collect();
                 }
                 _ => {}
             }
@@ -235,8 +238,9 @@ impl Systemd {
             "Version" => Variant::from("257"),
             "ExecMainCode" => Variant::from(1i32),
             "ExecMainStatus" => Variant::from(unit.map_or(0, |unit| unit.code)),
+            "UserspaceTimestampMonotonic" => Variant::from(STARTUP),
             "NextElapseUSecMonotonic" => {
-                let next = unit.and_then(|unit| unit.lines.iter().max().copied());
+                let next = unit.and_then(|unit| unit.lines.iter().min().copied());
                 Variant::from(next.unwrap_or(u64::MAX))
             }
             _ => Variant::from(0u64),
@@ -258,6 +262,11 @@ impl Systemd {
                 }
                 self.run(&name);
                 connection.reply(&header, &job).await
+            }
+            "ResetFailedUnit" => {
+                let name: String = body.deserialize().unwrap();
+                self.state().units.remove(&name);
+                connection.reply(&header, &()).await
             }
             "StopUnit" => {
                 let (name, _): (String, String) = body.deserialize().unwrap();
