@@ -47,6 +47,18 @@ case "$3" in
 esac
 "#;
 
+/// `bootctl set-oneshot`, which sets a variable of the firmware.
+const BOOTCTL: &str = r#"#!/bin/sh
+variable='@root@/@one_shot@'
+echo "bootctl $1 $2" >> '@root@/log'
+[ -z "$2" ] && { rm -f "$variable"; exit 0; }
+mkdir -p "$(dirname "$variable")"
+{ printf '\007\000\000\000'; printf '%s' "$2" | sed 's/./&\x00/g'; printf '\000\000'; } > "$variable"
+"#;
+
+const ONE_SHOT: &str =
+    "sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+
 pub(crate) struct Machine {
     pub(crate) world: World,
     pub(crate) systemd: Systemd,
@@ -86,6 +98,8 @@ impl Machine {
         let switch = SWITCH.replace("@self@", system);
         self.script(&at("bin/switch-to-configuration"), &switch);
         self.script(&at("sw/bin/nix-env"), NIX_ENV);
+        let bootctl = BOOTCTL.replace("@one_shot@", ONE_SHOT);
+        self.script(&at("sw/bin/bootctl"), &bootctl);
         let unit = at("etc/systemd/system/upgrade-gate-guard.service");
         self.world.write(&unit, "[Service]\n");
         let own = at("etc/systemd/system/own.service");
@@ -115,10 +129,16 @@ impl Machine {
 
     /// The machine is switched off and on: what is the boot default runs.
     pub(crate) fn reboot(&mut self) {
+        let default = self.boots_next();
+        self.boots(&default);
+    }
+
+    /// The boot loader uses up the one-shot entry, and this system comes up.
+    pub(crate) fn boots(&mut self, system: &str) {
         self.systemd.reboot();
         self.new_boot();
-        let default = self.boots_next();
-        self.link(&default, "run/current-system");
+        let _ = fs::remove_file(self.world.path(ONE_SHOT));
+        self.link(system, "run/current-system");
     }
 
     pub(crate) fn command(&self, words: &str) -> Command {

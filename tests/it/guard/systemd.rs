@@ -106,6 +106,17 @@ impl Systemd {
         self.state().started.clone()
     }
 
+    /// Waits until this was started.
+    pub(crate) async fn until_started(&self, name: &str) {
+        let wait = async {
+            while !self.started().iter().any(|started| started == name) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(crate::harness::GENEROUS, wait).await;
+        assert!(waited.is_ok(), "{:?}", self.started());
+    }
+
     fn make(&self, name: &str, settings: &Settings) {
         let mut unit = Unit::default();
         for (key, value) in settings {
