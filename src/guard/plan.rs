@@ -30,8 +30,8 @@ pub enum Setting {
     Exec(Vec<Vec<String>>),
     /// Timer lines: the kind, and the time.
     Timer(Vec<(&'static str, u64)>),
-    /// The path that must exist.
-    Exists(String),
+    /// The link that must be there.
+    IfLink(String),
 }
 
 /// Where the programs of this machine are.
@@ -113,7 +113,7 @@ pub fn deadline(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec
 /// What systemd does if this program cannot: the baseline back, by programs of the baseline.
 pub fn fallback(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec; 2] {
     let mut service = service(fallback_name(t), back(t, programs), 30 * MINUTE);
-    let condition = Setting::Exists(programs.root_of_baseline.clone());
+    let condition = Setting::IfLink(programs.root_of_baseline.clone());
     service.settings.push(("Conditions", condition));
     let lines = [fallback_usec(t)];
     [timer(fallback_name(t), &lines, clock), service]

@@ -255,9 +255,12 @@ fn variant(setting: &Setting) -> Variant<'_> {
         Setting::List(values) => Variant::from(values.clone()),
         Setting::Exec(commands) => Variant::from(exec(commands)),
         Setting::Timer(lines) => Variant::from(lines.clone()),
-        Setting::Exists(path) => {
-            Variant::from(vec![("ConditionPathExists", false, false, path.as_str())])
-        }
+        Setting::IfLink(path) => Variant::from(vec![(
+            "ConditionPathIsSymbolicLink",
+            false,
+            false,
+            path.as_str(),
+        )]),
     }
 }
 

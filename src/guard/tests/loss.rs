@@ -3,9 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::disk::{Nature, Planted};
+use super::edges::Handle;
 use super::play::{Scenario, Word, after_breakage, after_crash, after_kill};
 use super::table::BASE;
-use super::world::{Handle, Nature, Planted, World};
+use super::world::World;
 use crate::guard::facts::{Effect, Facts, Side};
 use crate::guard::state::{Mode, Phase, State};
 use crate::guard::step::{Next, Turn, step};

@@ -2,8 +2,10 @@
 
 use futures::FutureExt;
 
+use super::disk::Nature;
+use super::edges::{Handle, phase};
 use super::table::{CAND, transaction};
-use super::world::{Handle, Nature, World, phase};
+use super::world::World;
 use crate::guard::drive::{Decide, Driver};
 use crate::guard::facts::{Order, Run, Side};
 use crate::guard::state::{Ended, Mode, Phase, State, Transaction};

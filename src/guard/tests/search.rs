@@ -3,8 +3,10 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::disk::Nature;
+use super::edges::Handle;
 use super::play::{Scenario, Word, after_crash, begun, one_turn};
-use super::world::{Handle, Nature, World};
+use super::world::World;
 use crate::guard::drive::Driver;
 use crate::guard::facts::{Last, Order, Run};
 use crate::guard::state::{Mode, Phase};

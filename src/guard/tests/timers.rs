@@ -94,7 +94,7 @@ fn the_fallback_comes_after_the_deadline_and_needs_no_program_of_ours() {
             "/nix/store/base/bin/switch-to-configuration test",
         ]
     );
-    let condition = Setting::Exists(programs().root_of_baseline);
+    let condition = Setting::IfLink(programs().root_of_baseline);
     assert!(service.settings.contains(&("Conditions", condition)));
 }
 
