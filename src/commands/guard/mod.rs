@@ -51,6 +51,9 @@ enum Patience {
 
 /// Carries out a command of `guard`.
 pub(super) async fn guard(args: Guard, setting: &Setting) -> Result<Exit, Refusal> {
+    if setting.root == Path::new("/") && !nix::unistd::geteuid().is_root() {
+        return Err(Refusal::new(Exit::Unavailable, "guard needs root"));
+    }
     let mut context = Context::new(&setting.root)?;
     match args.command {
         GuardCommand::Try(args) => {
@@ -189,6 +192,7 @@ impl Context {
 
     /// Finishes what a process left behind when it died.
     async fn tidy(&mut self) -> Result<(), Refusal> {
+        self.directory()?;
         if self.machine.inside(Path::new("/")) == Path::new("/") {
             durable(&self.dir)?;
         }

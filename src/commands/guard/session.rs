@@ -16,7 +16,7 @@ impl Context {
         };
         let cgroup = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let Some(scope) = scope_of(&cgroup) else {
-            return refuse("this is no login session, so it proves nothing");
+            return refuse("this is not a login session, so it proves nothing");
         };
         match self.machine.active_since(scope).await {
             Ok(since) if since > t.tried_at_usec => Ok(()),

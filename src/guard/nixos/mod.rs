@@ -60,7 +60,7 @@ impl Nixos {
     /// What there is to return to.
     pub async fn baseline(&self) -> Result<Baseline, String> {
         let system = self.paths.current_system().ok_or(
-            "/run/current-system is not there: this is no NixOS system, or it is not activated",
+            "/run/current-system is not there: this is not a NixOS system, or it is not activated",
         )?;
         let profile = self.paths.profile_system();
         Ok(Baseline {
