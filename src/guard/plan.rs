@@ -122,7 +122,8 @@ pub fn fallback(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec
 fn back(t: &Transaction, programs: &Programs) -> Vec<Vec<String>> {
     let base = &programs.baseline;
     let nix_env = format!("{base}/sw/bin/nix-env");
-    let profile = words(&[&nix_env, "-p", &programs.profile, "--set", base]);
+    let system = t.baseline.system.to_string_lossy();
+    let profile = words(&[&nix_env, "-p", &programs.profile, "--set", &system]);
     let then = match t.mode {
         Mode::Live => words(&[&switch(base), "test"]),
         // Its boot loader may name the candidate.

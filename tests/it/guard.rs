@@ -311,6 +311,12 @@ async fn the_status_says_what_boots_if_the_power_fails() {
         "{said}"
     );
     assert!(said.contains("deadline: in 4min"), "{said}");
+    let gates = machine.world.ran("status").await.stdout;
+    let gates = String::from_utf8(gates).unwrap();
+    assert!(
+        gates.ends_with("guard: verifying; see upgrade-gate guard status\n"),
+        "{gates}"
+    );
     machine.runs("rollback").await;
     tries.wait().await.unwrap();
     assert!(!machine.exists("nix/var/nix/gcroots/upgrade-gate/baseline"));

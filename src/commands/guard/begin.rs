@@ -174,12 +174,14 @@ impl Context {
         candidate: Option<PathBuf>,
     ) -> Transaction {
         let grace = usec(watched.within);
+        let now = usec(clock::now().monotonic.0);
         Transaction {
             id: id(),
             phase: Phase::Arming,
             boot_id: self.machine.boot_id(),
             armed_at_usec_realtime: usec(clock::wall().0),
-            deadline_usec: usec(clock::now().monotonic.0).saturating_add(grace),
+            tried_at_usec: now,
+            deadline_usec: now.saturating_add(grace),
             rules: Rules {
                 grace_usec: grace,
                 settle_usec: usec(watched.settle_after),

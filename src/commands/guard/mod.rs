@@ -14,6 +14,7 @@ use std::time::Duration;
 use nix::fcntl::Flock;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
+pub(super) use self::status::line;
 use super::prepare::{Refusal, Setting};
 use crate::cli::guard::{Guard, GuardCommand};
 use crate::clock;

@@ -7,7 +7,10 @@ use serde::Serialize;
 use super::{Context, usec};
 use crate::clock;
 use crate::commands::prepare::Refusal;
+use crate::guard::nixos::Nixos;
 use crate::guard::state::{Cause, Denial, Ended, Mode, Phase, State, Transaction};
+use crate::guard::store::Store;
+use crate::guard::store::files::Directory;
 use crate::report::span::format_span;
 
 /// Raised when a reader would misread what is printed.
@@ -108,6 +111,16 @@ fn idle(state: &State) -> String {
         return "guard: idle".to_owned();
     };
     format!("guard: idle; last: {}", outcome(last))
+}
+
+/// A line for `status`, if something is under way that this process may see.
+pub(in crate::commands) fn line(root: &Path, state_dir: &Path) -> Option<String> {
+    let dir = state_dir.join("guard");
+    let machine_id = Nixos::new(root, &dir).machine_id()?;
+    let files = Directory::existing(&dir).ok()??;
+    let state = Store::new(files, &dir, &machine_id).load().ok()?;
+    let phase = label(state.transaction?.phase);
+    Some(format!("guard: {phase}; see upgrade-gate guard status"))
 }
 
 /// How a try has ended.
