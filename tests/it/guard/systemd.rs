@@ -35,6 +35,7 @@ type Listed = (
 struct Unit {
     state: &'static str,
     code: i32,
+    job: u32,
     stays: bool,
     commands: Vec<Vec<String>>,
     lines: Vec<u64>,
@@ -142,20 +143,31 @@ impl Systemd {
         let mut state = self.state();
         state.started.push(name.to_owned());
         let unit = state.units.get_mut(name).unwrap();
+        unit.job = 1;
         if !unit.lines.is_empty() {
-            unit.state = "active";
             let lines = unit.lines.clone();
             let boot = state.boot;
             drop(state);
+            tokio::spawn(self.clone().begin(name.to_owned(), "active"));
             for at in lines {
                 tokio::spawn(self.clone().elapse(name.to_owned(), at, boot));
             }
             return;
         }
-        unit.state = "activating";
         drop(state);
         let (systemd, name) = (self.clone(), name.to_owned());
-        std::thread::spawn(move || systemd.execute(&name));
+        tokio::spawn(async move {
+            systemd.clone().begin(name.clone(), "activating").await;
+            std::thread::spawn(move || systemd.execute(&name));
+        });
+    }
+
+    /// A job begins a moment after the call that queued it was answered.
+    async fn begin(self, name: String, becomes: &'static str) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if let Some(unit) = self.state().units.get_mut(&name) {
+            (unit.state, unit.job) = (becomes, 0);
+        }
     }
 
     async fn elapse(self, timer: String, at: u64, boot: u32) {
@@ -178,7 +190,9 @@ impl Systemd {
     }
 
     fn execute(&self, name: &str) {
-        let unit = self.state().units[name].clone();
+        let Some(unit) = self.state().units.get(name).cloned() else {
+            return;
+        };
         let mut code = 0;
         for words in &unit.commands {
             code = self.exit_of(words);
@@ -222,7 +236,7 @@ impl Systemd {
         });
         let object = || ObjectPath::try_from("/").unwrap();
         let listed = units.map(|(name, unit)| {
-            let (name, state) = (name.clone(), unit.state);
+            let (name, state, job) = (name.clone(), unit.state, unit.job);
             (
                 name,
                 "",
@@ -231,7 +245,7 @@ impl Systemd {
                 state,
                 "",
                 object(),
-                0,
+                job,
                 "",
                 object(),
             )
