@@ -95,6 +95,22 @@ in
         })
       ];
 
+      # what undoes a system that is tried; without a try it does nothing
+      systemd.services.upgrade-gate-guard = {
+        overrideStrategy = "asDropin";
+        restartIfChanged = false;
+        unitConfig.X-StopOnRemoval = false;
+        wantedBy = [
+          "multi-user.target"
+          "emergency.target"
+          "rescue.target"
+        ];
+      };
+      systemd.timers.upgrade-gate-guard-boot = {
+        overrideStrategy = "asDropin";
+        wantedBy = [ "sysinit.target" ];
+      };
+
       # template and instances: a switch to another version must not stop the upgrade that runs the switch
       systemd.services."upgrade-gate@" = surroundings // {
         overrideStrategy = "asDropin";

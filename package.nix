@@ -54,7 +54,7 @@ rustPlatform.buildRustPackage {
   nativeBuildInputs = [ installShellFiles ];
 
   postInstall = ''
-    install -Dm444 -t $out/lib/systemd/system units/*.service units/*.target
+    install -Dm444 -t $out/lib/systemd/system units/*.service units/*.target units/*.timer
     install -Dm444 -t $out/lib/systemd/user units/user/*.service
     install -Dm444 -t $out/lib/tmpfiles.d units/tmpfiles.d/*.conf
     mkdir -p $out/share/upgrade-gate

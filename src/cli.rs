@@ -1,5 +1,6 @@
 //! The arguments: clap structs with plain values; man pages and completions come from here.
 
+pub mod guard;
 mod man;
 mod texts;
 
@@ -61,6 +62,9 @@ pub enum Command {
     /// Keep upgrade-gate-online.target in sync with connectivity, and start units again that failed while offline
     #[command(after_long_help = texts::WATCH)]
     Watch(Watch),
+    /// Try a new system, keep it only if it is good, and return to the one before otherwise
+    #[command(after_long_help = texts::GUARD)]
+    Guard(guard::Guard),
     /// Show the effective configuration and where each value comes from
     #[command(after_long_help = texts::CONFIG)]
     Config(Config),

@@ -12,6 +12,7 @@ pub mod exit;
 mod fd;
 mod files;
 pub mod gate;
+pub mod guard;
 mod limits;
 mod ourselves;
 pub mod probe;

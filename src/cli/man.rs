@@ -17,11 +17,16 @@ pub fn write(dir: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
     let Some(dir) = dir else {
         return out.write_all(&page(&main())?);
     };
-    write_page(dir, &main())?;
-    main()
+    write_pages(dir, &main())
+}
+
+/// The page of a command, and those of its commands.
+fn write_pages(dir: &Path, command: &clap::Command) -> io::Result<()> {
+    write_page(dir, command)?;
+    command
         .get_subcommands()
         .filter(|command| !command.is_hide_set())
-        .try_for_each(|command| write_page(dir, command))
+        .try_for_each(|command| write_pages(dir, command))
 }
 
 fn main() -> clap::Command {
@@ -63,7 +68,7 @@ fn own_sections(command: &clap::Command) -> Roff {
     let mut roff = Roff::new();
     examples(&mut roff, command);
     codes(&mut roff, "EXIT STATUS", TABLE);
-    if command.has_subcommands() {
+    if command.get_name() == "upgrade-gate" {
         codes(
             &mut roff,
             "EXIT STATUS WITH --exec-condition",

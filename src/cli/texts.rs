@@ -112,6 +112,20 @@ Examples:
       [watch]
       rearm = [\"fwupd-refresh.service\"]";
 
+pub(super) const GUARD: &str = "\
+Examples:
+  Build a system, try it for ten minutes, and keep it if nothing is worse then:
+      nixos-rebuild build && upgrade-gate guard try ./result
+  Keep it only if somebody can still log in and says so:
+      upgrade-gate guard try ./result --within 5min --confirm
+      upgrade-gate guard confirm
+  What is under way, and what boots if the power fails now?
+      upgrade-gate guard status
+  Does the way back work on this machine?
+      upgrade-gate guard drill
+
+Until a system is kept, the boot loader's default is the one before: docs/guard.md.";
+
 pub(super) const CONFIG: &str = "\
 Examples:
   Check every file, and show the effective values:

@@ -2,6 +2,7 @@
 
 pub mod config;
 mod drop_in;
+mod guard;
 pub mod lint;
 mod prepare;
 mod question;
@@ -88,6 +89,7 @@ fn call(cli: Cli) -> Exit {
         Command::Check(question) => wait(Box::pin(question::check(&question, &setting))),
         Command::Run(command) => wait(Box::pin(run::run(command, &setting))),
         Command::Lint(args) => wait(Box::pin(lint::lint(&args, asked_root.as_deref()))),
+        Command::Guard(args) => wait(Box::pin(guard::guard(args, &setting))),
         Command::Watch(args) => wait(Box::pin(watch::watch(&args, &setting))),
         Command::Status(args) => status(&args, &setting.root),
         Command::Config(args) => config::config(&args, &setting.root, &mut io::stdout().lock()),

@@ -29,7 +29,17 @@ pub fn status(args: &Status, root: &Path, own: &Dirs, out: &mut dyn Write) -> io
     if args.follow {
         follow(args.json, root, own, out)
     } else {
-        print(args.json, &read_all(&rooms::open(root, own, None)?), out)
+        print(args.json, &read_all(&rooms::open(root, own, None)?), out)?;
+        guard_line(args.json, root, own, out)
+    }
+}
+
+/// A try that is under way, below the gates; `guard status` says all of it.
+fn guard_line(json: bool, root: &Path, own: &Dirs, out: &mut dyn Write) -> io::Result<()> {
+    let state = own.state.as_deref().filter(|_| !json);
+    match state.and_then(|state| super::guard::line(root, state)) {
+        Some(line) => writeln!(out, "{line}"),
+        None => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use zbus::{ObjectPath, OwnedObjectPath};
+use zbus::{ObjectPath, OwnedObjectPath, Variant};
 
 /// One line of `ListUnitsByPatterns`: name, description, load state, active state, sub state, followed unit, object, and the
 /// job's id, type and object.
@@ -19,6 +19,9 @@ pub type ListedUnit = (
     OwnedObjectPath,
 );
 
+/// The settings of a transient unit.
+pub type Settings<'a> = Vec<(&'a str, Variant<'a>)>;
+
 /// `org.freedesktop.systemd1.Manager`.
 #[zbus::proxy(
     interface = "org.freedesktop.systemd1.Manager",
@@ -29,6 +32,10 @@ pub trait Systemd1Manager {
     /// `257.8-1~deb13u2`. Never changes while systemd lives, and not cached: a re-executed systemd may be another.
     #[zbus(property(emits_changed_signal = "false"))]
     fn version(&self) -> zbus::Result<String>;
+
+    /// When this systemd started, in microseconds of `CLOCK_MONOTONIC`; a re-executed one keeps it.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn userspace_timestamp_monotonic(&self) -> zbus::Result<u64>;
 
     /// The object of a unit, which is loaded if it was not; a unit without a file is one too, as `not-found`.
     #[zbus(no_autostart)]
@@ -57,6 +64,16 @@ pub trait Systemd1Manager {
     /// Queues a stop job.
     #[zbus(no_autostart)]
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+
+    /// Makes a unit that has no file and starts it, with others that it needs.
+    #[zbus(no_autostart)]
+    fn start_transient_unit(
+        &self,
+        name: &str,
+        mode: &str,
+        settings: Settings<'_>,
+        others: Vec<(&str, Settings<'_>)>,
+    ) -> zbus::Result<OwnedObjectPath>;
 
     /// Makes a failed unit inactive, and forgets its starts.
     #[zbus(no_autostart)]
@@ -106,6 +123,35 @@ pub trait Systemd1Unit {
     /// When its state was set last, be it to the same.
     #[zbus(property(emits_changed_signal = "false"))]
     fn state_change_timestamp_monotonic(&self) -> zbus::Result<u64>;
+}
+
+/// `org.freedesktop.systemd1.Service`.
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Service",
+    default_service = "org.freedesktop.systemd1"
+)]
+pub trait Systemd1Service {
+    /// How the main process ended: `CLD_EXITED` (1) or by a signal; 0 while it has not.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn exec_main_code(&self) -> zbus::Result<i32>;
+
+    /// Its exit code, or the signal.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn exec_main_status(&self) -> zbus::Result<i32>;
+}
+
+/// `org.freedesktop.systemd1.Timer`.
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Timer",
+    default_service = "org.freedesktop.systemd1"
+)]
+pub trait Systemd1Timer {
+    /// When it elapses next, in microseconds of `CLOCK_MONOTONIC`; `u64::MAX` for never.
+    #[zbus(
+        property(emits_changed_signal = "false"),
+        name = "NextElapseUSecMonotonic"
+    )]
+    fn next_elapse_usec_monotonic(&self) -> zbus::Result<u64>;
 }
 
 /// The object of a unit (`sd_bus_path_encode(3)`); to call it loads the unit.

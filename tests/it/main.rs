@@ -19,6 +19,7 @@ mod datagrams;
 mod docs;
 mod faults;
 mod gate;
+mod guard;
 mod harness;
 mod kernel;
 mod limits;

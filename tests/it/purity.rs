@@ -148,3 +148,25 @@ fn what_is_said_of_restarts_imports_nothing_that_could_read_the_world() {
         imports_only(file, &[ARITHMETIC, SPANS]);
     }
 }
+
+/// What a `use` line of what the guard decides may begin with.
+const GUARD: &[&str] = &[
+    "super::",
+    "self::",
+    "undoing::",
+    "crate::guard::facts::",
+    "crate::guard::state::",
+    "serde::",
+    "std::path::",
+];
+
+#[test]
+fn what_the_guard_decides_imports_nothing_that_could_read_the_world() {
+    let room = room("src/guard");
+    for file in ["state.rs", "facts.rs", "plan.rs", "loader.rs"] {
+        imports_only(&room.join(file), &[GUARD]);
+    }
+    for file in rust_files(&room.join("step")) {
+        imports_only(&file, &[GUARD]);
+    }
+}

@@ -58,6 +58,7 @@ in
     };
     systemd.packages = list;
     systemd.tmpfiles.packages = list;
+    systemd.timers = option (types.attrsOf types.anything) { };
     systemd.services = mkOption {
       type = types.attrsOf (types.submodule service);
       default = { };

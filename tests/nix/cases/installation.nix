@@ -111,6 +111,27 @@ in
     )
     true
   ];
+  "what undoes a system that is tried is started at every boot, in emergency mode too, and a switch leaves it alone" = [
+    (
+      let
+        inherit ((enabled { }).systemd) services timers;
+      in
+      [
+        services.upgrade-gate-guard.wantedBy
+        services.upgrade-gate-guard.restartIfChanged
+        timers.upgrade-gate-guard-boot.wantedBy
+      ]
+    )
+    [
+      [
+        "multi-user.target"
+        "emergency.target"
+        "rescue.target"
+      ]
+      false
+      [ "sysinit.target" ]
+    ]
+  ];
   "the watch is started at boot, finds the proxy, and reloads when the file changes" = [
     (
       let

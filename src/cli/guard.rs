@@ -1,0 +1,150 @@
+//! The arguments of `guard`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{parse_finite, texts};
+
+/// `guard`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: GuardCommand,
+}
+
+/// The commands of `guard`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum GuardCommand {
+    /// Activate a system, watch it, and make it the boot default only if it is kept
+    #[command(after_long_help = texts::GUARD)]
+    Try(Try),
+    /// Record the baseline and set the deadline for an activation by another tool
+    #[command(after_long_help = texts::GUARD)]
+    Arm(Arm),
+    /// Compare the running candidate with the baseline now
+    #[command(after_long_help = texts::GUARD)]
+    Verify,
+    /// Keep the candidate: make it the boot default
+    #[command(after_long_help = texts::GUARD)]
+    Confirm(Confirm),
+    /// Return to the baseline now
+    #[command(after_long_help = texts::GUARD)]
+    Rollback,
+    /// Watch the candidate for this long from now
+    #[command(after_long_help = texts::GUARD)]
+    Extend {
+        /// How long
+        #[arg(value_parser = parse_finite)]
+        span: Duration,
+    },
+    /// Show what is under way, and what boots if the power fails now
+    #[command(after_long_help = texts::GUARD)]
+    Status {
+        /// Print one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take back an `arm` before anything was activated
+    #[command(after_long_help = texts::GUARD)]
+    Disarm,
+    /// List the systems that are not tried again
+    #[command(after_long_help = texts::GUARD)]
+    Denied,
+    /// Let a system be tried again
+    #[command(after_long_help = texts::GUARD)]
+    Allow {
+        /// Its store path
+        system: PathBuf,
+    },
+    /// Forget a transaction that cannot be finished; the old state is kept beside the new one
+    #[command(after_long_help = texts::GUARD)]
+    Reset,
+    /// Do what is due: for the units, at boot and at the deadline
+    #[command(after_long_help = texts::GUARD)]
+    Act,
+    /// Try the running system itself, and let the deadline undo it
+    #[command(after_long_help = texts::GUARD)]
+    Drill {
+        /// How long until the deadline
+        #[arg(long, value_name = "SPAN", default_value = "1min", value_parser = parse_finite)]
+        within: Duration,
+    },
+}
+
+/// How a candidate is watched.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// How long the candidate is watched, in awake time; the activation may take as long
+    #[arg(long, value_name = "SPAN", default_value = "10min", value_parser = parse_finite)]
+    pub within: Duration,
+    /// Undo it unless `guard confirm` keeps it in time
+    #[arg(long)]
+    pub confirm: bool,
+    /// How long the candidate must be worse before it is undone
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_finite)]
+    pub settle_after: Duration,
+    /// A command that must succeed; repeated: all of them. Exit 75 is no verdict yet
+    #[arg(long = "check", value_name = "COMMAND")]
+    pub checks: Vec<String>,
+    /// Never reboot to undo it
+    #[arg(long)]
+    pub no_reboot: bool,
+    /// Waive these refusals
+    #[arg(long, value_name = "REASON,…", value_delimiter = ',')]
+    pub allow: Vec<Waived>,
+}
+
+/// `guard try`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// The system: a store path, or a link to one such as ./result
+    pub candidate: PathBuf,
+    /// How it is activated
+    #[arg(long, default_value = "live")]
+    pub mode: How,
+    /// How it is watched.
+    #[command(flatten)]
+    pub watched: Watched,
+}
+
+/// `guard arm`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Arm {
+    /// The system that will be activated; by default whichever is
+    #[arg(long, value_name = "SYSTEM")]
+    pub candidate: Option<PathBuf>,
+    /// How it is watched.
+    #[command(flatten)]
+    pub watched: Watched,
+}
+
+/// `guard confirm`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Confirm {
+    /// The token that `try` or `arm` printed
+    pub token: Option<String>,
+    /// From a session that is older than the try, which does not prove that the machine can be reached
+    #[arg(long)]
+    pub here: bool,
+}
+
+/// How a candidate is activated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum How {
+    /// `switch-to-configuration test`.
+    Live,
+    /// The next boot tries it, once.
+    Reboot,
+}
+
+/// What a try is refused for unless it is waived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Waived {
+    /// It was undone before.
+    Denied,
+    /// It lacks what is needed to get back.
+    Bare,
+}

@@ -1,0 +1,295 @@
+//! `guard`: a try from its beginning to its end, and what people say to it.
+
+mod begin;
+mod orders;
+mod session;
+mod status;
+mod tries;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::fcntl::Flock;
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
+
+pub(super) use self::status::line;
+use super::prepare::{Refusal, Setting};
+use crate::cli::guard::{Guard, GuardCommand};
+use crate::clock;
+use crate::dirs::Dirs;
+use crate::exit::Exit;
+use crate::guard::drive::Driver;
+use crate::guard::facts::Order;
+use crate::guard::nixos::Nixos;
+use crate::guard::state::{Phase, State, Transaction};
+use crate::guard::step::Next;
+use crate::guard::store::files::Directory;
+use crate::guard::store::{Store, StoreError};
+
+/// How often a process that stays looks at the candidate.
+const LOOK: Duration = Duration::from_secs(5);
+/// How often a program that runs is looked at.
+const POLL: Duration = Duration::from_millis(500);
+/// How long after its deadline a drill must have been undone.
+const LATE: Duration = Duration::from_secs(10 * 60);
+
+/// The machine, and the guard's state on it.
+struct Context {
+    machine: Nixos,
+    dir: PathBuf,
+    driver: Driver,
+    said: Option<(String, Phase)>,
+}
+
+/// Whether the process stays while nothing is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Stays,
+    Leaves,
+}
+
+/// Carries out a command of `guard`.
+pub(super) async fn guard(args: Guard, setting: &Setting) -> Result<Exit, Refusal> {
+    if setting.root == Path::new("/") && !nix::unistd::geteuid().is_root() {
+        return Err(Refusal::new(Exit::Unavailable, "guard needs root"));
+    }
+    let mut context = Context::new(&setting.root)?;
+    match args.command {
+        GuardCommand::Try(args) => {
+            context.tidy().await?;
+            let Some(begun) = context.begin_try(&args).await? else {
+                return Ok(Exit::Ok);
+            };
+            context.follow(&begun).await
+        }
+        GuardCommand::Arm(args) => {
+            context.tidy().await?;
+            let begun = context.begin_arm(&args).await?;
+            context.arm(&begun).await
+        }
+        GuardCommand::Drill { within } => context.drill(within).await,
+        GuardCommand::Verify => context.verify().await,
+        GuardCommand::Confirm(args) => context.confirm(&args).await,
+        GuardCommand::Rollback => context.say(Order::Rollback, Phase::Undone).await,
+        GuardCommand::Extend { span } => context.extend(span).await,
+        GuardCommand::Disarm => context.disarm().await,
+        GuardCommand::Act => context.act().await,
+        GuardCommand::Status { json } => context.status(json),
+        GuardCommand::Denied => context.denied(),
+        GuardCommand::Allow { system } => context.allow(&system),
+        GuardCommand::Reset => context.reset(),
+    }
+}
+
+impl Context {
+    fn new(root: &Path) -> Result<Self, Refusal> {
+        let dirs = Dirs::of_process(root);
+        let state = dirs.usable_state();
+        let state = state.map_err(|error| Refusal::new(Exit::Config, &error))?;
+        let dir = state.join("guard");
+        Ok(Self {
+            machine: Nixos::new(root, &dir),
+            dir,
+            driver: Driver::default(),
+            said: None,
+        })
+    }
+
+    fn directory(&self) -> Result<Directory, Refusal> {
+        let directory = Directory::open(&self.dir);
+        directory.map_err(|error| {
+            let dir = self.dir.display();
+            Refusal::new(
+                Exit::Config,
+                &format!("cannot use the guard's directory {dir}: {error}"),
+            )
+        })
+    }
+
+    fn lock(&self) -> Result<Flock<File>, Refusal> {
+        let lock = self.directory()?.lock();
+        lock.map_err(|error| {
+            Refusal::new(
+                Exit::Config,
+                &format!("cannot take the guard's lock: {error}"),
+            )
+        })
+    }
+
+    fn store(&self) -> Result<Store<Directory>, Refusal> {
+        let machine_id = self.machine.machine_id();
+        let machine_id = machine_id.ok_or_else(|| {
+            Refusal::new(
+                Exit::Config,
+                "there is no /etc/machine-id, which the guard's state is bound to",
+            )
+        })?;
+        Ok(Store::new(self.directory()?, &self.dir, &machine_id))
+    }
+
+    fn load(&self) -> Result<State, Refusal> {
+        self.store()?.load().map_err(|error| unusable(&error))
+    }
+
+    fn save(&self, state: &State) -> Result<(), Refusal> {
+        self.store()?.save(state).map_err(|error| unusable(&error))
+    }
+
+    /// Turns, until there is nothing to do; whoever stays waits for what is to come.
+    async fn turns(
+        &mut self,
+        order: impl Fn(&State) -> Option<Order>,
+        patience: Patience,
+    ) -> Result<State, Refusal> {
+        loop {
+            let (state, next) = self.turn(&order).await?;
+            self.tell(&state);
+            match next {
+                Next::Again => {}
+                Next::Poll => tokio::time::sleep(POLL).await,
+                Next::Wait(until) if patience == Patience::Stays => pause(until).await,
+                Next::Wait(_) | Next::Rest => return Ok(state),
+            }
+        }
+    }
+
+    /// One turn under the lock: between two others may say something.
+    async fn turn(
+        &mut self,
+        order: impl Fn(&State) -> Option<Order>,
+    ) -> Result<(State, Next), Refusal> {
+        let _lock = self.lock()?;
+        let mut store = self.store()?;
+        let order = order(&store.load().map_err(|error| unusable(&error))?);
+        let turn = self.driver.turn(&mut store, &mut self.machine, order).await;
+        turn.map_err(|error| unusable(&error))
+    }
+
+    /// Says each phase once.
+    fn tell(&mut self, state: &State) {
+        let Some(t) = &state.transaction else {
+            return;
+        };
+        let now = (t.id.clone(), t.phase);
+        if self.said.replace(now.clone()) == Some(now) {
+            return;
+        }
+        let cause = t.cause.map(|cause| format!(" ({})", status::label(cause)));
+        let line = format!(
+            "guard: {}{}",
+            status::label(t.phase),
+            cause.unwrap_or_default()
+        );
+        match t.phase {
+            Phase::Broken => tracing::error!("{line}: {}", what_to_type(t)),
+            Phase::Undoing | Phase::Undone | Phase::CandidateDidNotBoot | Phase::TakenOver => {
+                tracing::warn!("{line}");
+            }
+            _ => tracing::info!("{line}"),
+        }
+    }
+
+    /// Finishes what a process left behind when it died.
+    async fn tidy(&mut self) -> Result<(), Refusal> {
+        self.directory()?;
+        if self.machine.inside(Path::new("/")) == Path::new("/") {
+            durable(&self.dir)?;
+        }
+        self.turns(|_| None, Patience::Leaves).await.map(drop)
+    }
+
+    /// Only what went wrong is a failure of the unit.
+    async fn act(&mut self) -> Result<Exit, Refusal> {
+        let state = self.turns(|_| None, Patience::Leaves).await?;
+        let broken = state.transaction.is_some_and(|t| t.phase == Phase::Broken);
+        Ok(if broken {
+            Exit::RollbackFailed
+        } else {
+            Exit::Ok
+        })
+    }
+
+    fn status(&self, json: bool) -> Result<Exit, Refusal> {
+        let state = self.load()?;
+        let text = if json {
+            self.json(&state)? + "\n"
+        } else {
+            self.text(&state)
+        };
+        print(&text)
+    }
+}
+
+/// The exit code of a try that has ended, or is to go on at the next boot.
+fn exit_of(state: &State, id: &str) -> Exit {
+    if let Some(t) = state.transaction.as_ref().filter(|t| t.id == id) {
+        return match t.phase {
+            Phase::Broken => Exit::RollbackFailed,
+            Phase::Staged => Exit::Ok,
+            _ => Exit::NotNow,
+        };
+    }
+    let ended = state.history.iter().find(|ended| ended.id == id);
+    match ended.map(|ended| ended.phase) {
+        Some(Phase::Confirmed) => Exit::Ok,
+        Some(Phase::Undone | Phase::CandidateDidNotBoot) => Exit::RolledBack,
+        _ => Exit::NotNow,
+    }
+}
+
+fn what_to_type(t: &Transaction) -> String {
+    let base = t.baseline.system.display();
+    format!(
+        "the way back failed. To go back by hand: nix-env -p /nix/var/nix/profiles/system --set {base} && \
+         {base}/bin/switch-to-configuration switch; then upgrade-gate guard reset"
+    )
+}
+
+fn unusable(error: &StoreError) -> Refusal {
+    Refusal::new(
+        Exit::Config,
+        &format!("{error}; nothing was done. upgrade-gate guard reset sets it aside"),
+    )
+}
+
+/// A state that ends with the boot guards nothing.
+fn durable(dir: &Path) -> Result<(), Refusal> {
+    let kind = statfs(dir).map(|found| found.filesystem_type());
+    match kind {
+        Ok(kind) if is_volatile(kind) => Err(Refusal::new(
+            Exit::Config,
+            &format!(
+                "{} is in memory: what is guarded would be forgotten at a reboot",
+                dir.display()
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn is_volatile(kind: FsType) -> bool {
+    /// `RAMFS_MAGIC` of statfs(2).
+    const RAMFS: i64 = 0x8584_58f6;
+    kind == TMPFS_MAGIC || kind.0 == RAMFS
+}
+
+fn print(text: &str) -> Result<Exit, Refusal> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Refusal::new(Exit::Fault, &error))
+        }
+        _ => Ok(Exit::Ok),
+    }
+}
+
+async fn pause(until: u64) {
+    let left = until.saturating_sub(usec(clock::now().monotonic.0));
+    tokio::time::sleep(Duration::from_micros(left).min(LOOK)).await;
+}
+
+/// In microseconds.
+fn usec(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}

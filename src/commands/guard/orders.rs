@@ -1,0 +1,144 @@
+//! What people say to a transaction, and to what is left of it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Context, Patience, exit_of, print, status, usec};
+use crate::cli::guard::Confirm;
+use crate::clock;
+use crate::commands::prepare::Refusal;
+use crate::exit::Exit;
+use crate::guard::drive::Machine;
+use crate::guard::facts::{Health, Order};
+use crate::guard::state::{Denial, Phase, State, Transaction};
+use crate::guard::store::STATE;
+
+impl Context {
+    pub(super) async fn confirm(&mut self, args: &Confirm) -> Result<Exit, Refusal> {
+        let t = self.under_way()?;
+        if args.token.as_ref().is_some_and(|token| *token != t.id) {
+            return Err(Refusal::new(Exit::NotNow, "this token is of another try"));
+        }
+        if !args.here {
+            self.new_session(&t).await?;
+        }
+        self.say(Order::Confirm, Phase::Confirmed).await
+    }
+
+    /// Says something to the transaction, and waits for what it comes to.
+    pub(super) async fn say(&mut self, order: Order, wanted: Phase) -> Result<Exit, Refusal> {
+        let t = self.under_way()?;
+        let id = t.id.clone();
+        let same = |state: &State| state.transaction.as_ref().is_some_and(|t| t.id == id);
+        let state = self
+            .turns(|state| same(state).then_some(order), Patience::Leaves)
+            .await?;
+        match state.history.iter().find(|ended| ended.id == t.id) {
+            Some(ended) if ended.phase == wanted => Ok(Exit::Ok),
+            Some(_) => Ok(exit_of(&state, &t.id)),
+            None => {
+                let phase = state
+                    .transaction
+                    .map(|t| status::label(t.phase))
+                    .unwrap_or_default();
+                Err(Refusal::new(
+                    Exit::NotNow,
+                    &format!("this cannot be done now: {phase}"),
+                ))
+            }
+        }
+    }
+
+    pub(super) async fn extend(&mut self, span: Duration) -> Result<Exit, Refusal> {
+        let before = self.under_way()?;
+        if before.phase != Phase::Verifying {
+            return Err(Refusal::new(
+                Exit::NotNow,
+                "only a candidate that is watched can be watched for longer",
+            ));
+        }
+        let order = Order::Extend(usec(span));
+        self.turn(|_| Some(order)).await?;
+        self.turns(|_| None, Patience::Leaves).await?;
+        self.status(false)
+    }
+
+    pub(super) async fn disarm(&mut self) -> Result<Exit, Refusal> {
+        let t = self.under_way()?;
+        if !matches!(t.phase, Phase::Arming | Phase::Armed | Phase::Staged) {
+            let why =
+                "something was activated already: keep it with confirm, or go back with rollback";
+            return Err(Refusal::new(Exit::NotNow, why));
+        }
+        let ended = if t.phase == Phase::Staged {
+            Phase::Undone
+        } else {
+            Phase::Abandoned
+        };
+        self.say(Order::Rollback, ended).await
+    }
+
+    pub(super) async fn verify(&mut self) -> Result<Exit, Refusal> {
+        let t = self.under_way()?;
+        if t.phase != Phase::Verifying {
+            return Err(Refusal::new(Exit::NotNow, "no candidate is watched now"));
+        }
+        let state = self.load()?;
+        let (text, exit) = match self.machine.facts(&state).await.health {
+            Health::Good => ("good: nothing is worse than before".to_owned(), Exit::Ok),
+            Health::Bad(why) => (format!("bad: {why}"), Exit::Findings),
+            Health::Unknown => ("no verdict yet".to_owned(), Exit::NotNow),
+        };
+        print(&(text + "\n"))?;
+        Ok(exit)
+    }
+
+    pub(super) fn denied(&self) -> Result<Exit, Refusal> {
+        let denied = self.load()?.denied;
+        let line = |d: &Denial| format!("{} {}\n", d.system.display(), status::label(d.cause));
+        print(&denied.iter().map(line).collect::<String>())
+    }
+
+    pub(super) fn allow(&self, system: &Path) -> Result<Exit, Refusal> {
+        let _lock = self.lock()?;
+        let mut state = self.load()?;
+        let before = state.denied.len();
+        state.denied.retain(|denial| denial.system != system);
+        if state.denied.len() == before {
+            let why = format!("{} is not denied", system.display());
+            return Err(Refusal::new(Exit::NotNow, &why));
+        }
+        self.save(&state)?;
+        Ok(Exit::Ok)
+    }
+
+    /// At a person's order only: what cannot be read is set aside, and what is broken ends.
+    pub(super) fn reset(&self) -> Result<Exit, Refusal> {
+        let _lock = self.lock()?;
+        let store = self.store()?;
+        let Ok(mut state) = store.load() else {
+            let suffix = clock::wall().0.as_secs().to_string();
+            let aside = self.directory()?.set_aside(STATE, &suffix);
+            let aside = aside.map_err(|error| Refusal::new(Exit::Config, &error))?;
+            tracing::warn!("guard: the state is now {}", aside.display());
+            return Ok(Exit::Ok);
+        };
+        match &state.transaction {
+            Some(t) if t.phase == Phase::Broken => state.forget(),
+            Some(_) => {
+                return Err(Refusal::new(
+                    Exit::NotNow,
+                    "it is not broken: use confirm or rollback",
+                ));
+            }
+            None => {}
+        }
+        self.save(&state)?;
+        Ok(Exit::Ok)
+    }
+
+    pub(super) fn under_way(&self) -> Result<Transaction, Refusal> {
+        let idle = || Refusal::new(Exit::NotNow, "nothing is under way");
+        self.load()?.transaction.ok_or_else(idle)
+    }
+}

@@ -1,0 +1,147 @@
+//! What `guard status` shows.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Context, usec};
+use crate::clock;
+use crate::commands::prepare::Refusal;
+use crate::guard::nixos::Nixos;
+use crate::guard::state::{Cause, Denial, Ended, Mode, Phase, State, Transaction};
+use crate::guard::store::Store;
+use crate::guard::store::files::Directory;
+use crate::report::span::format_span;
+
+/// Raised when a reader would misread what is printed.
+const VERSION: u32 = 1;
+
+/// `guard status --json`.
+#[derive(Debug, Serialize)]
+pub(super) struct StatusLine<'a> {
+    version: u32,
+    phase: String,
+    cause: Option<Cause>,
+    mode: Option<Mode>,
+    baseline: Option<&'a Path>,
+    candidate: Option<&'a Path>,
+    token: Option<&'a str>,
+    confirm: bool,
+    deadline_usec_monotonic: Option<u64>,
+    boots_next: Option<PathBuf>,
+    denied: &'a [Denial],
+    history: &'a [Ended],
+}
+
+impl Context {
+    /// One line of JSON.
+    pub(super) fn json(&self, state: &State) -> Result<String, Refusal> {
+        let t = state.transaction.as_ref();
+        let line = StatusLine {
+            version: VERSION,
+            phase: t.map_or_else(|| "idle".to_owned(), |t| label(t.phase)),
+            cause: t.and_then(|t| t.cause),
+            mode: t.map(|t| t.mode),
+            baseline: t.map(|t| t.baseline.system.as_path()),
+            candidate: t.and_then(|t| t.candidate.as_deref()),
+            token: t.map(|t| t.id.as_str()),
+            confirm: t.is_some_and(|t| t.rules.confirm),
+            deadline_usec_monotonic: t.filter(|t| self.has_deadline(t)).map(|t| t.deadline_usec),
+            boots_next: self.machine.boots_next(),
+            denied: &state.denied,
+            history: &state.history,
+        };
+        serde_json::to_string(&line).map_err(|e| Refusal::new(crate::exit::Exit::Fault, &e))
+    }
+
+    /// For people.
+    pub(super) fn text(&self, state: &State) -> String {
+        let mut lines = match &state.transaction {
+            Some(t) => self.lines(t),
+            None => vec![idle(state)],
+        };
+        lines.push(self.power_line(state.transaction.as_ref()));
+        lines.join("\n") + "\n"
+    }
+
+    fn lines(&self, t: &Transaction) -> Vec<String> {
+        let cause = t.cause.map(|cause| format!(" ({})", label(cause)));
+        let candidate = t.candidate.as_ref().map(|path| path.display().to_string());
+        let mut lines = vec![
+            format!("guard: {}{}", label(t.phase), cause.unwrap_or_default()),
+            format!("baseline: {}", t.baseline.system.display()),
+            format!(
+                "candidate: {}",
+                candidate.as_deref().unwrap_or("whichever is activated")
+            ),
+        ];
+        if self.has_deadline(t) {
+            let now = usec(clock::now().monotonic.0);
+            let left = std::time::Duration::from_micros(t.deadline_usec.saturating_sub(now));
+            lines.push(format!("deadline: in {}", format_span(left)));
+        }
+        if t.rules.confirm && !matches!(t.phase, Phase::Broken | Phase::Undoing) {
+            lines.push(format!("keep it: upgrade-gate guard confirm {}", t.id));
+        }
+        lines
+    }
+
+    fn has_deadline(&self, t: &Transaction) -> bool {
+        let phase = matches!(t.phase, Phase::Armed | Phase::Trying | Phase::Verifying);
+        phase && t.boot_id == self.machine.boot_id()
+    }
+
+    fn power_line(&self, t: Option<&Transaction>) -> String {
+        let Some(system) = self.machine.boots_next() else {
+            return "if the power failed now: boots a system that is not known here: the boot loader's default cannot be read"
+                .to_owned();
+        };
+        let which = match t {
+            Some(t) if t.is_drill() => "",
+            Some(t) if t.is_baseline(Some(&system)) => " (the baseline)",
+            Some(t) if t.is_candidate(Some(&system)) => " (the candidate)",
+            _ => "",
+        };
+        format!("if the power failed now: boots {}{which}", system.display())
+    }
+}
+
+fn idle(state: &State) -> String {
+    let Some(last) = state.history.last() else {
+        return "guard: idle".to_owned();
+    };
+    format!("guard: idle; last: {}", outcome(last))
+}
+
+/// A line for `status`, if something is under way that this process may see.
+pub(in crate::commands) fn line(root: &Path, state_dir: &Path) -> Option<String> {
+    let dir = state_dir.join("guard");
+    let machine_id = Nixos::new(root, &dir).machine_id()?;
+    let files = Directory::existing(&dir).ok()??;
+    let state = Store::new(files, &dir, &machine_id).load().ok()?;
+    let phase = label(state.transaction?.phase);
+    Some(format!("guard: {phase}; see upgrade-gate guard status"))
+}
+
+/// How a try has ended.
+pub(super) fn outcome(ended: &Ended) -> String {
+    let cause = ended.cause.map(|cause| format!(" ({})", label(cause)));
+    let system = ended
+        .candidate
+        .as_ref()
+        .map(|path| format!(": {}", path.display()));
+    let phase = label(ended.phase);
+    format!(
+        "{phase}{}{}",
+        cause.unwrap_or_default(),
+        system.unwrap_or_default()
+    )
+}
+
+/// The label that the state has.
+pub(super) fn label(value: impl Serialize) -> String {
+    let label = serde_json::to_value(value).ok();
+    label
+        .and_then(|label| label.as_str().map(ToOwned::to_owned))
+        .unwrap_or_default()
+}

@@ -1,0 +1,99 @@
+//! From decisions to deeds: the state is durable before anything is done, and whoever is killed in between goes on.
+
+use std::future::Future;
+
+use super::facts::{Effect, Facts, Last, Order};
+use super::state::{Phase, State};
+use super::step::{Next, Turn, step};
+use super::store::files::Files;
+use super::store::{Store, StoreError};
+
+/// What the guard sees and does.
+pub trait Machine {
+    /// What the machine is like, for this state. `order` and `last` are not its affair.
+    fn facts(&mut self, state: &State) -> impl Future<Output = Facts>;
+
+    /// Does one thing, or says why it cannot.
+    fn perform(
+        &mut self,
+        effect: Effect,
+        state: &State,
+    ) -> impl Future<Output = Result<(), String>>;
+}
+
+/// The deciding function; another one only in tests.
+pub type Decide = fn(&State, &Facts) -> Turn;
+
+/// One process's part in a transaction.
+#[derive(Clone, Debug)]
+pub struct Driver {
+    decide: Decide,
+    /// How the last effects came out, and of what.
+    pub(super) last: Option<(String, Phase, Last)>,
+}
+
+impl Default for Driver {
+    fn default() -> Self {
+        Self::new(step)
+    }
+}
+
+impl Driver {
+    /// A driver that decides so.
+    pub fn new(decide: Decide) -> Self {
+        Self { decide, last: None }
+    }
+
+    /// One turn: look, decide, write down, do. The caller holds the lock.
+    pub async fn turn<F: Files, M: Machine>(
+        &mut self,
+        store: &mut Store<F>,
+        machine: &mut M,
+        order: Option<Order>,
+    ) -> Result<(State, Next), StoreError> {
+        let state = store.load()?;
+        let facts = Facts {
+            order,
+            last: self.last_of(&state),
+            ..machine.facts(&state).await
+        };
+        let Turn {
+            state: next,
+            effects,
+            next: then,
+        } = (self.decide)(&state, &facts);
+        if next != state {
+            store.save(&next)?;
+        }
+        if !effects.is_empty() {
+            let done = perform(machine, &effects, &next).await;
+            self.note(&next, done);
+        }
+        Ok((next, then))
+    }
+
+    /// How the last effects came out, if they were of this phase.
+    fn last_of(&self, state: &State) -> Last {
+        let now = state.transaction.as_ref().map(|t| (&t.id, t.phase));
+        match &self.last {
+            Some((id, phase, last)) if now == Some((id, *phase)) => *last,
+            _ => Last::Nothing,
+        }
+    }
+
+    fn note(&mut self, state: &State, done: bool) {
+        let last = if done { Last::Done } else { Last::Failed };
+        let transaction = state.transaction.as_ref();
+        self.last = transaction.map(|t| (t.id.clone(), t.phase, last));
+    }
+}
+
+async fn perform<M: Machine>(machine: &mut M, effects: &[Effect], state: &State) -> bool {
+    for effect in effects {
+        if let Err(why) = machine.perform(*effect, state).await {
+            tracing::error!("guard: {}: {why}", effect.label());
+            return false;
+        }
+    }
+    true
+}

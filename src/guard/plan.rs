@@ -1,0 +1,207 @@
+//! What systemd is asked to do for a transaction: its deadline, the fallback that needs no program of ours, and the
+//! activations. Pure: names and settings, by the boot and the hour.
+
+use super::facts::Side;
+use super::state::{Mode, Transaction};
+
+/// A transient unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitSpec {
+    /// With its suffix.
+    pub name: String,
+    /// Its settings, as D-Bus has them.
+    pub settings: Vec<(&'static str, Setting)>,
+}
+
+/// One setting's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// A truth value.
+    Bool(bool),
+    /// A time or a number.
+    U64(u64),
+    /// A signed number.
+    I32(i32),
+    /// A word.
+    Text(String),
+    /// Several words.
+    List(Vec<String>),
+    /// Command lines.
+    Exec(Vec<Vec<String>>),
+    /// Timer lines: the kind, and the time.
+    Timer(Vec<(&'static str, u64)>),
+    /// The link that must be there.
+    IfLink(String),
+}
+
+/// Where the programs of this machine are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programs {
+    /// This program and its options: the one that armed, by its store path, whatever is installed later.
+    pub ours: Vec<String>,
+    /// The baseline, below whatever root it is in.
+    pub baseline: String,
+    /// The candidate.
+    pub candidate: String,
+    /// The system profile.
+    pub profile: String,
+    /// What protects the baseline; without it the fallback does nothing.
+    pub root_of_baseline: String,
+}
+
+/// The pattern of all units that are a deadline.
+pub const DEADLINES: &str = "upgrade-gate-guard-deadline-*";
+/// The pattern of all units that are a fallback.
+pub const FALLBACKS: &str = "upgrade-gate-guard-fallback-*";
+
+const SECOND: u64 = 1_000_000;
+const MINUTE: u64 = 60 * SECOND;
+/// How long after the deadline systemd falls back by itself.
+const FALLBACK: u64 = 5 * MINUTE;
+
+/// When this is, in `CLOCK_MONOTONIC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Now.
+    pub now_usec: u64,
+    /// When systemd started.
+    pub startup_usec: u64,
+}
+
+/// When systemd falls back by itself.
+pub fn fallback_usec(t: &Transaction) -> u64 {
+    t.deadline_usec.saturating_add(FALLBACK)
+}
+
+/// The name of the deadline's units.
+pub fn deadline_name(t: &Transaction) -> String {
+    format!("upgrade-gate-guard-deadline-{}", t.deadline_usec)
+}
+
+/// The name of the fallback's units.
+pub fn fallback_name(t: &Transaction) -> String {
+    format!("upgrade-gate-guard-fallback-{}", t.deadline_usec)
+}
+
+/// The name of an activation's unit.
+pub fn activation_name(t: &Transaction, side: Side) -> String {
+    let kind = match side {
+        Side::Candidate => "try",
+        Side::Baseline => "undo",
+    };
+    format!("upgrade-gate-guard-{kind}-{}.service", short(&t.id))
+}
+
+/// The timer that looks again, several times, and the service that it starts.
+///
+/// `OnStartupSec=` counts from the start of systemd, without suspends: a reload does not move it, as it moves
+/// `OnActiveSec=`, and every switch reloads. `OnBootSec=` is the same, but not in a container.
+pub fn deadline(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec; 2] {
+    let end = t.deadline_usec;
+    let early = [MINUTE / 2, 2 * MINUTE, 5 * MINUTE].map(|span| clock.now_usec + span);
+    let early = early.into_iter().filter(|at| *at < end);
+    let late = [0, 2 * MINUTE, 10 * MINUTE, 60 * MINUTE].map(|span| end + span);
+    let lines: Vec<u64> = early.chain(late).collect();
+    let act = [programs.ours.clone(), words(&["guard", "act"])].concat();
+    let mut service = service(deadline_name(t), vec![act], 15 * MINUTE);
+    service
+        .settings
+        .push(("OOMScoreAdjust", Setting::I32(-900)));
+    [timer(deadline_name(t), &lines, clock), service]
+}
+
+/// What systemd does if this program cannot: the baseline back, by programs of the baseline.
+pub fn fallback(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec; 2] {
+    let mut service = service(fallback_name(t), back(t, programs), 30 * MINUTE);
+    let condition = Setting::IfLink(programs.root_of_baseline.clone());
+    service.settings.push(("Conditions", condition));
+    let lines = [fallback_usec(t)];
+    [timer(fallback_name(t), &lines, clock), service]
+}
+
+fn back(t: &Transaction, programs: &Programs) -> Vec<Vec<String>> {
+    let base = &programs.baseline;
+    let nix_env = format!("{base}/sw/bin/nix-env");
+    let system = t.baseline.system.to_string_lossy();
+    let profile = words(&[&nix_env, "-p", &programs.profile, "--set", &system]);
+    let then = match t.mode {
+        Mode::Live => words(&[&switch(base), "test"]),
+        // Its boot loader may name the candidate.
+        Mode::Foreign => words(&[&switch(base), "switch"]),
+        Mode::Reboot => words(&[&format!("{base}/sw/bin/systemctl"), "reboot"]),
+    };
+    vec![profile, then]
+}
+
+/// The activation of a system, without touching the boot loader.
+pub fn activation(t: &Transaction, side: Side, programs: &Programs) -> UnitSpec {
+    let system = match side {
+        Side::Baseline => &programs.baseline,
+        Side::Candidate => &programs.candidate,
+    };
+    let name = activation_name(t, side);
+    let command = words(&[&switch(system), "test"]);
+    let mut unit = service(name, vec![command], t.rules.grace_usec.max(5 * MINUTE));
+    // How it ended is read afterwards.
+    unit.settings.retain(|(name, _)| *name != "CollectMode");
+    unit.settings.push(("RemainAfterExit", Setting::Bool(true)));
+    unit
+}
+
+/// The program of a system that activates it.
+pub fn switch(system: &str) -> String {
+    format!("{system}/bin/switch-to-configuration")
+}
+
+fn timer(name: String, lines: &[u64], clock: Clock) -> UnitSpec {
+    let since_startup = |at: &u64| at.saturating_sub(clock.startup_usec);
+    let lines = lines
+        .iter()
+        .map(|at| ("OnStartupSec", since_startup(at)))
+        .collect();
+    UnitSpec {
+        name: name + ".timer",
+        settings: vec![
+            ("Description", text("Deadline of an upgrade that is tried")),
+            ("TimersMonotonic", Setting::Timer(lines)),
+            ("AccuracyUSec", Setting::U64(SECOND)),
+            ("IgnoreOnIsolate", Setting::Bool(true)),
+            ("CollectMode", text("inactive-or-failed")),
+        ],
+    }
+}
+
+/// A service that nothing of the system takes down with it but its end.
+fn service(name: String, commands: Vec<Vec<String>>, timeout: u64) -> UnitSpec {
+    let suffixed = if name.ends_with(".service") {
+        name
+    } else {
+        name + ".service"
+    };
+    UnitSpec {
+        name: suffixed,
+        settings: vec![
+            ("Description", text("Upgrade that is tried")),
+            ("Type", text("oneshot")),
+            ("ExecStart", Setting::Exec(commands)),
+            ("TimeoutStartUSec", Setting::U64(timeout)),
+            ("IgnoreOnIsolate", Setting::Bool(true)),
+            ("DefaultDependencies", Setting::Bool(false)),
+            ("Conflicts", Setting::List(words(&["shutdown.target"]))),
+            ("Before", Setting::List(words(&["shutdown.target"]))),
+            ("CollectMode", text("inactive-or-failed")),
+        ],
+    }
+}
+
+fn text(word: &str) -> Setting {
+    Setting::Text(word.to_owned())
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}

@@ -1,0 +1,326 @@
+//! What the guard keeps on disk: one JSON file, which outlives the process, the boot and the upgrade of this program.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The format that is written. Raised only when an older program would misread the file: fields that it does not know
+/// are ignored, so that a rolled back upgrade of this program still finds its way.
+pub const FORMAT: u32 = 1;
+
+/// How many ended transactions are remembered.
+const HISTORY: usize = 64;
+
+/// Everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct State {
+    /// [`FORMAT`] of the program that wrote it.
+    pub format: u32,
+    /// The machine it was written on: a cloned disk must not act on it.
+    pub machine_id: String,
+    /// What is under way; none when idle.
+    pub transaction: Option<Transaction>,
+    /// Systems that are not tried again.
+    #[serde(default)]
+    pub denied: Vec<Denial>,
+    /// Ended transactions, the newest last.
+    #[serde(default)]
+    pub history: Vec<Ended>,
+}
+
+/// One try of a candidate, from its arming to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Transaction {
+    /// Random; the token that confirms it.
+    pub id: String,
+    /// How far it has come.
+    pub phase: Phase,
+    /// Why it is undone, or has ended.
+    #[serde(default)]
+    pub cause: Option<Cause>,
+    /// How often something was done; bounded, so that no loop lasts.
+    pub steps: u32,
+    /// How often something was done in this phase.
+    pub tries: u32,
+    /// The boot that the monotonic times below belong to.
+    pub boot_id: String,
+    /// How often the machine booted into the candidate before it was confirmed.
+    pub boots: u32,
+    /// When it was armed, for people: nothing is decided by the wall clock.
+    pub armed_at_usec_realtime: u64,
+    /// When the activation began, in `CLOCK_MONOTONIC` of `boot_id`.
+    pub tried_at_usec: u64,
+    /// When the candidate is undone unless it is confirmed, in `CLOCK_MONOTONIC` of `boot_id`.
+    pub deadline_usec: u64,
+    /// Since when the candidate is worse than the baseline.
+    #[serde(default)]
+    pub bad_since_usec: Option<u64>,
+    /// The rules it was armed with.
+    pub rules: Rules,
+    /// How the candidate is tried.
+    pub mode: Mode,
+    /// What to return to.
+    pub baseline: Baseline,
+    /// What is tried; none until a foreign activation shows it.
+    pub candidate: Option<PathBuf>,
+}
+
+/// How far a transaction has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The intent is durable; nothing else is.
+    #[default]
+    Arming,
+    /// The baseline is protected; the dead man's switch is being set.
+    Armed,
+    /// The candidate is being activated.
+    Trying,
+    /// The candidate's boot entry is being written.
+    Staging,
+    /// The next boot tries the candidate, once.
+    Staged,
+    /// The candidate runs, and is compared with the baseline.
+    Verifying,
+    /// The point of no return: the candidate becomes the boot default.
+    Committing,
+    /// The way back to the baseline.
+    Undoing,
+    /// Ended: the candidate is kept.
+    Confirmed,
+    /// Ended: the baseline runs again.
+    Undone,
+    /// Ended: the boot into the candidate did not come up.
+    CandidateDidNotBoot,
+    /// Ended: somebody else changed the system; nothing was touched.
+    TakenOver,
+    /// Ended: nothing had happened yet.
+    Abandoned,
+    /// The way back failed: nothing more is done without a person.
+    Broken,
+}
+
+/// Why a transaction is undone, or has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Somebody asked for it.
+    Asked,
+    /// The process that armed it ended, or could not arm.
+    Interrupted,
+    /// The activation was refused, or failed.
+    ActivationFailed,
+    /// The activation wants a reboot.
+    NeedsReboot,
+    /// The candidate is worse than the baseline.
+    Unhealthy,
+    /// Nobody confirmed it in time.
+    NotConfirmed,
+    /// There was no verdict in time.
+    NoVerdict,
+    /// The machine rebooted or lost power during the try.
+    Lost,
+    /// The baseline came back during the try, not by this program.
+    RolledBackElsewhere,
+    /// The one-shot boot entry was used up and the candidate is not running.
+    DidNotBoot,
+    /// The one-shot boot entry is gone.
+    EntryGone,
+    /// The candidate cannot be made the boot default.
+    CommitFailed,
+    /// The deadline cannot be set.
+    NoDeadline,
+    /// Another system runs, or is the system profile.
+    OtherSystem,
+    /// It was carried out step by step too often.
+    TooManySteps,
+}
+
+/// How a candidate is tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// `switch-to-configuration test`.
+    #[default]
+    Live,
+    /// A one-shot boot entry.
+    Reboot,
+    /// Somebody else activates it.
+    Foreign,
+}
+
+/// What decides about the candidate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Rules {
+    /// How long the candidate is watched, in awake time.
+    pub grace_usec: u64,
+    /// How long it must be worse before it is undone.
+    pub settle_usec: u64,
+    /// Whether it is undone unless somebody confirms it.
+    pub confirm: bool,
+    /// Whether the machine may be rebooted to undo it.
+    pub reboot: bool,
+    /// Commands that must succeed, each with its arguments.
+    #[serde(default)]
+    pub checks: Vec<Vec<String>>,
+}
+
+/// What was recorded before the activation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The system that ran.
+    pub system: PathBuf,
+    /// Its generation in the system profile, if it had one.
+    pub generation: Option<u64>,
+    /// The units that had failed already.
+    #[serde(default)]
+    pub failed_units: Vec<String>,
+}
+
+/// A system that is not tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Denial {
+    /// The store path.
+    pub system: PathBuf,
+    /// What it did.
+    pub cause: Cause,
+    /// When, for people.
+    pub at_usec_realtime: u64,
+}
+
+/// A transaction that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ended {
+    /// Its id.
+    pub id: String,
+    /// How it ended.
+    pub phase: Phase,
+    /// Why.
+    pub cause: Option<Cause>,
+    /// What was tried.
+    pub candidate: Option<PathBuf>,
+    /// What it was compared with.
+    pub baseline: PathBuf,
+    /// When it was armed, for people.
+    pub armed_at_usec_realtime: u64,
+}
+
+impl Phase {
+    /// Whether nothing is left to do but to clean up.
+    pub const fn is_end(self) -> bool {
+        matches!(
+            self,
+            Self::Confirmed
+                | Self::Undone
+                | Self::CandidateDidNotBoot
+                | Self::TakenOver
+                | Self::Abandoned
+        )
+    }
+}
+
+impl Cause {
+    /// The phase that a transaction undone for this cause ends in.
+    pub const fn end(self) -> Phase {
+        match self {
+            Self::DidNotBoot => Phase::CandidateDidNotBoot,
+            _ => Phase::Undone,
+        }
+    }
+
+    /// Whether the candidate alone is to blame. Of all else a second time is.
+    const fn accuses(self) -> bool {
+        matches!(self, Self::Asked | Self::Unhealthy | Self::DidNotBoot)
+    }
+
+    /// Whether it may have been the candidate.
+    const fn suspects(self) -> bool {
+        matches!(
+            self,
+            Self::ActivationFailed
+                | Self::NotConfirmed
+                | Self::NoVerdict
+                | Self::Lost
+                | Self::RolledBackElsewhere
+        )
+    }
+}
+
+impl Transaction {
+    /// Whether `system` is the candidate.
+    pub fn is_candidate(&self, system: Option<&PathBuf>) -> bool {
+        self.candidate.is_some() && self.candidate.as_ref() == system
+    }
+
+    /// Whether `system` is the baseline.
+    pub fn is_baseline(&self, system: Option<&PathBuf>) -> bool {
+        system == Some(&self.baseline.system)
+    }
+
+    /// Whether the baseline itself is tried, to show that the guard works.
+    pub fn is_drill(&self) -> bool {
+        self.candidate.as_ref() == Some(&self.baseline.system)
+    }
+}
+
+impl State {
+    /// Nothing under way on this machine.
+    pub fn idle(machine_id: &str) -> Self {
+        Self {
+            format: FORMAT,
+            machine_id: machine_id.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The denial of this system, if there is one.
+    pub fn denial(&self, system: &Path) -> Option<&Denial> {
+        self.denied.iter().find(|denial| denial.system == system)
+    }
+
+    /// Denies the candidate if this cause is a reason to: at once, or the second time.
+    pub(super) fn deny(&mut self, transaction: &Transaction, cause: Cause) {
+        let Some(system) = &transaction.candidate else {
+            return;
+        };
+        let again = cause.suspects() && self.suspected(system);
+        let known = transaction.is_drill() || self.denial(system).is_some();
+        if !known && (cause.accuses() || again) {
+            self.denied.push(Denial {
+                system: system.clone(),
+                cause,
+                at_usec_realtime: transaction.armed_at_usec_realtime,
+            });
+        }
+    }
+
+    /// A person has seen to what is broken.
+    pub fn forget(&mut self) {
+        self.close();
+    }
+
+    /// Moves what is under way into the history.
+    pub(super) fn close(&mut self) {
+        let Some(transaction) = self.transaction.take() else {
+            return;
+        };
+        self.history.push(Ended {
+            id: transaction.id,
+            phase: transaction.phase,
+            cause: transaction.cause,
+            candidate: transaction.candidate,
+            baseline: transaction.baseline.system,
+            armed_at_usec_realtime: transaction.armed_at_usec_realtime,
+        });
+        let surplus = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..surplus);
+    }
+
+    fn suspected(&self, system: &Path) -> bool {
+        self.history.iter().any(|ended| {
+            ended.candidate.as_deref() == Some(system)
+                && ended.phase == Phase::Undone
+                && ended.cause.is_some_and(Cause::suspects)
+        })
+    }
+}

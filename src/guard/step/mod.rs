@@ -1,0 +1,168 @@
+//! The decision: pure, total, and the same for the same state and facts.
+//!
+//! A transaction is always looked at as if this process had just started: whoever is killed goes on by asking again.
+
+mod phases;
+mod undoing;
+
+use super::facts::{Effect, Facts, Last};
+use super::state::{Cause, Phase, State, Transaction};
+
+/// How often something is done in one transaction at most: a loop ends in [`Phase::Broken`].
+pub const STEP_LIMIT: u32 = 40;
+
+/// How often the same thing is tried again.
+const TRIES: u32 = 3;
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Written down durably, if it has changed, before anything else.
+    pub state: State,
+    /// Done in this order; the first failure ends the list.
+    pub effects: Vec<Effect>,
+    /// What comes then.
+    pub next: Next,
+}
+
+/// What comes after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Decide again.
+    Again,
+    /// A program runs: decide again when it has ended.
+    Poll,
+    /// Decide again at this time, in `CLOCK_MONOTONIC`, or when somebody orders something.
+    Wait(u64),
+    /// Only a boot or an order changes anything.
+    Rest,
+}
+
+/// What a phase decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Move {
+    /// Nothing.
+    Stay(Next),
+    /// Do this, in the same phase.
+    Do(Vec<Effect>),
+    /// Go on to another phase.
+    To(Phase, Option<Cause>),
+    /// Something in the transaction is noted.
+    Note(Box<Transaction>, Next),
+    /// It is over.
+    Close,
+}
+
+/// Decides what to do.
+pub fn step(state: &State, facts: &Facts) -> Turn {
+    let Some(transaction) = &state.transaction else {
+        return turn(state.clone(), Vec::new(), Next::Rest);
+    };
+    apply(state, transaction, facts, decide(transaction, facts))
+}
+
+fn turn(state: State, effects: Vec<Effect>, next: Next) -> Turn {
+    Turn {
+        state,
+        effects,
+        next,
+    }
+}
+
+fn decide(transaction: &Transaction, facts: &Facts) -> Move {
+    match transaction.phase {
+        Phase::Broken => Move::Stay(Next::Rest),
+        phase if phase.is_end() => closing(transaction, facts),
+        _ if transaction.steps >= STEP_LIMIT => Move::To(Phase::Broken, Some(Cause::TooManySteps)),
+        phase if phase != Phase::Arming && is_taken_over(transaction, facts) => {
+            Move::To(Phase::TakenOver, Some(Cause::OtherSystem))
+        }
+        _ => phases::decide(transaction, facts),
+    }
+}
+
+/// Whether a third system runs, or is the system profile: somebody else is at work.
+fn is_taken_over(transaction: &Transaction, facts: &Facts) -> bool {
+    let ours = |system| transaction.is_baseline(system) || transaction.is_candidate(system);
+    let third = |system: Option<_>| system.is_some() && !ours(system);
+    transaction.candidate.is_some()
+        && (third(facts.current.as_ref()) || third(facts.profile.as_ref()))
+}
+
+/// Cleans up; what cannot be cleaned up does not keep the next upgrade out.
+fn closing(transaction: &Transaction, facts: &Facts) -> Move {
+    if facts.last == Last::Done || transaction.tries >= TRIES {
+        Move::Close
+    } else {
+        Move::Do(vec![Effect::DropDeadline, Effect::Unroot])
+    }
+}
+
+fn apply(state: &State, transaction: &Transaction, facts: &Facts, decided: Move) -> Turn {
+    let mut state = state.clone();
+    match decided {
+        Move::Stay(next) => turn(state, Vec::new(), next),
+        Move::Do(effects) => {
+            state.transaction = Some(Transaction {
+                steps: transaction.steps + 1,
+                tries: transaction.tries + 1,
+                ..transaction.clone()
+            });
+            let next = after(&effects);
+            turn(state, effects, next)
+        }
+        Move::Note(noted, next) => {
+            state.transaction = Some(*noted);
+            turn(state, Vec::new(), next)
+        }
+        Move::To(phase, cause) => {
+            state.transaction = Some(entered(transaction, facts, phase, cause));
+            if let (Phase::Undone | Phase::CandidateDidNotBoot, Some(cause)) = (phase, cause) {
+                state.deny(transaction, cause);
+            }
+            turn(state, Vec::new(), Next::Again)
+        }
+        Move::Close => {
+            state.close();
+            turn(state, Vec::new(), Next::Rest)
+        }
+    }
+}
+
+/// A machine that reboots is not asked again.
+fn after(effects: &[Effect]) -> Next {
+    if effects.contains(&Effect::Reboot) {
+        Next::Rest
+    } else {
+        Next::Again
+    }
+}
+
+/// The transaction as it enters a phase. What is verified is watched for the whole grace, from now.
+fn entered(from: &Transaction, facts: &Facts, phase: Phase, cause: Option<Cause>) -> Transaction {
+    let mut to = Transaction {
+        phase,
+        cause: cause.or(from.cause),
+        tries: 0,
+        ..from.clone()
+    };
+    match phase {
+        Phase::Verifying => watch(&mut to, facts),
+        Phase::Trying => to.tried_at_usec = facts.now_usec,
+        _ => {}
+    }
+    to
+}
+
+fn watch(to: &mut Transaction, facts: &Facts) {
+    if to.candidate.is_none() {
+        to.candidate.clone_from(&facts.current);
+    }
+    if to.boot_id != facts.boot_id {
+        to.boot_id.clone_from(&facts.boot_id);
+        to.boots += 1;
+        to.tried_at_usec = 0;
+    }
+    to.deadline_usec = facts.now_usec.saturating_add(to.rules.grace_usec);
+    to.bad_since_usec = None;
+}

@@ -1,0 +1,162 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::files::Directory;
+use super::*;
+use crate::guard::state::{Phase, Transaction};
+
+const MACHINE: &str = "0123456789abcdef0123456789abcdef";
+
+fn store(dir: &Path) -> Store<Directory> {
+    Store::new(Directory::open(dir).unwrap(), dir, MACHINE)
+}
+
+fn armed() -> State {
+    State {
+        transaction: Some(Transaction {
+            id: "ab12".to_owned(),
+            phase: Phase::Armed,
+            candidate: Some("/nix/store/new".into()),
+            ..Transaction::default()
+        }),
+        ..State::idle(MACHINE)
+    }
+}
+
+/// A directory with this as the state.
+fn with(text: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let base = tempfile::tempdir().unwrap();
+    let dir = base.path().join("guard");
+    store(&dir).save(&armed()).unwrap();
+    fs::write(dir.join(STATE), text).unwrap();
+    (base, dir)
+}
+
+/// Refused, with these words, and the file is still there as it was.
+fn refused(text: &[u8], words: &str) {
+    let (_base, dir) = with(text);
+    let error = store(&dir).load().unwrap_err().to_string();
+    assert!(error.contains(words), "{error}");
+    assert!(error.contains("state.json"), "{error}");
+    assert_eq!(fs::read(dir.join(STATE)).unwrap(), text);
+}
+
+#[test]
+fn what_is_written_is_read_again_and_nothing_else_is_left() {
+    let base = tempfile::tempdir().unwrap();
+    let dir = base.path().join("guard");
+    assert_eq!(store(&dir).load().unwrap(), State::idle(MACHINE));
+    store(&dir).save(&armed()).unwrap();
+    assert_eq!(store(&dir).load().unwrap(), armed());
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+    assert_eq!(dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_state_cut_off_at_any_byte_is_damaged_and_kept() {
+    let whole = serde_json::to_vec(&armed()).unwrap();
+    let (_base, dir) = with(&whole);
+    for length in 0..whole.len() {
+        fs::write(dir.join(STATE), &whole[..length]).unwrap();
+        let error = store(&dir).load().unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{length}");
+        assert_eq!(fs::read(dir.join(STATE)).unwrap(), &whole[..length]);
+    }
+}
+
+#[test]
+fn a_newer_format_is_left_to_the_program_that_wrote_it() {
+    let text = format!(r#"{{"format":2,"machine_id":"{MACHINE}","plan":[]}}"#);
+    refused(text.as_bytes(), "format 2");
+}
+
+#[test]
+fn a_state_of_another_machine_is_left_alone() {
+    refused(
+        br#"{"format":1,"machine_id":"ffff","transaction":null}"#,
+        "another machine",
+    );
+}
+
+#[test]
+fn a_phase_that_this_version_does_not_know_is_damage() {
+    let known = serde_json::to_string(&armed()).unwrap();
+    refused(known.replace("armed", "flying").as_bytes(), "damaged");
+}
+
+#[test]
+fn fields_that_this_version_does_not_know_are_ignored() {
+    let text = serde_json::to_string(&armed()).unwrap();
+    let text = text.replacen('{', r#"{"later":true,"#, 1);
+    let (_base, dir) = with(text.as_bytes());
+    assert_eq!(store(&dir).load().unwrap(), armed());
+}
+
+#[test]
+fn a_state_that_others_can_write_to_says_nothing() {
+    let (_base, dir) = with(&serde_json::to_vec(&armed()).unwrap());
+    fs::set_permissions(dir.join(STATE), fs::Permissions::from_mode(0o666)).unwrap();
+    let error = store(&dir).load().unwrap_err().to_string();
+    assert!(error.contains("others can write"), "{error}");
+}
+
+#[test]
+fn a_link_in_the_states_place_is_not_followed() {
+    let (base, dir) = with(b"");
+    let planted = base.path().join("planted");
+    fs::write(&planted, serde_json::to_vec(&armed()).unwrap()).unwrap();
+    fs::remove_file(dir.join(STATE)).unwrap();
+    symlink(&planted, dir.join(STATE)).unwrap();
+    let error = store(&dir).load().unwrap_err();
+    assert!(matches!(error, StoreError::Read { .. }), "{error}");
+}
+
+#[test]
+fn a_directory_or_a_pipe_in_the_states_place_is_refused_at_once() {
+    let (_base, dir) = with(b"");
+    fs::remove_file(dir.join(STATE)).unwrap();
+    fs::create_dir(dir.join(STATE)).unwrap();
+    let error = store(&dir).load().unwrap_err().to_string();
+    assert!(error.contains("not a regular file"), "{error}");
+    fs::remove_dir(dir.join(STATE)).unwrap();
+    nix::unistd::mkfifo(&dir.join(STATE), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let error = store(&dir).load().unwrap_err().to_string();
+    assert!(error.contains("not a regular file"), "{error}");
+}
+
+#[test]
+fn a_directory_that_others_can_write_to_is_refused() {
+    let base = tempfile::tempdir().unwrap();
+    let dir = base.path().join("guard");
+    fs::create_dir(&dir).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = Directory::open(&dir).unwrap_err().to_string();
+    assert!(error.contains("others can write"), "{error}");
+}
+
+#[test]
+fn a_state_that_another_user_planted_says_nothing() {
+    let (_base, dir) = with(&serde_json::to_vec(&armed()).unwrap());
+    // Only root can give a file away.
+    if std::os::unix::fs::chown(dir.join(STATE), Some(65534), None).is_err() {
+        return;
+    }
+    let error = store(&dir).load().unwrap_err().to_string();
+    assert!(error.contains("belongs to user 65534"), "{error}");
+}
+
+#[test]
+fn a_write_cut_off_before_the_rename_leaves_the_old_state() {
+    let (_base, dir) = with(&serde_json::to_vec(&armed()).unwrap());
+    fs::write(dir.join(TEMPORARY), "{\"form").unwrap();
+    assert_eq!(store(&dir).load().unwrap(), armed());
+    store(&dir).save(&State::idle(MACHINE)).unwrap();
+    assert_eq!(store(&dir).load().unwrap(), State::idle(MACHINE));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_content_makes_it_panic(text: Vec<u8>) {
+        let _ = parse(Path::new("a"), &text, MACHINE);
+    }
+}

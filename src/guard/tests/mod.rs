@@ -1,0 +1,9 @@
+mod disk;
+mod edges;
+mod loss;
+mod play;
+mod search;
+mod table;
+mod timers;
+mod verdicts;
+mod world;

@@ -1,0 +1,396 @@
+//! Every row of what is decided after a death: phase and facts, and where they lead.
+
+use crate::guard::facts::{Effect, Facts, Health, Last, Order, Run, Side};
+use crate::guard::state::{Baseline, Cause, Ended, Mode, Phase, Rules, State, Transaction};
+use crate::guard::step::{Next, Turn, step};
+
+pub(super) const BASE: &str = "/nix/store/base";
+pub(super) const CAND: &str = "/nix/store/cand";
+pub(super) const THIRD: &str = "/nix/store/third";
+pub(super) const MINUTE: u64 = 60_000_000;
+
+pub(super) fn transaction(phase: Phase) -> Transaction {
+    Transaction {
+        id: "ab12".to_owned(),
+        phase,
+        boot_id: "boot1".to_owned(),
+        deadline_usec: 10 * MINUTE,
+        rules: Rules {
+            grace_usec: 10 * MINUTE,
+            settle_usec: MINUTE / 2,
+            reboot: true,
+            ..Rules::default()
+        },
+        baseline: Baseline {
+            system: BASE.into(),
+            generation: Some(1),
+            failed_units: Vec::new(),
+        },
+        candidate: Some(CAND.into()),
+        ..Transaction::default()
+    }
+}
+
+pub(super) fn in_mode(mode: Mode, phase: Phase) -> Transaction {
+    Transaction {
+        mode,
+        ..transaction(phase)
+    }
+}
+
+pub(super) fn undoing(cause: Cause) -> Transaction {
+    Transaction {
+        cause: Some(cause),
+        ..transaction(Phase::Undoing)
+    }
+}
+
+/// The baseline runs and boots, in the boot of the try.
+pub(super) fn facts() -> Facts {
+    Facts {
+        boot_id: "boot1".to_owned(),
+        now_usec: MINUTE,
+        current: Some(BASE.into()),
+        profile: Some(BASE.into()),
+        boot_default: Some(BASE.into()),
+        deadline_set: true,
+        ..Facts::default()
+    }
+}
+
+/// The same in the next boot.
+fn rebooted() -> Facts {
+    Facts {
+        boot_id: "boot2".to_owned(),
+        deadline_set: false,
+        ..facts()
+    }
+}
+
+/// The candidate runs.
+pub(super) fn switched() -> Facts {
+    Facts {
+        current: Some(CAND.into()),
+        activation: Run::Exited(0),
+        health: Health::Good,
+        ..facts()
+    }
+}
+
+pub(super) fn ordered(order: Order, facts: Facts) -> Facts {
+    Facts {
+        order: Some(order),
+        ..facts
+    }
+}
+
+fn state(transaction: Transaction) -> State {
+    State {
+        transaction: Some(transaction),
+        ..State::idle("m")
+    }
+}
+
+pub(super) fn decided(transaction: Transaction, facts: &Facts) -> Turn {
+    step(&state(transaction), facts)
+}
+
+pub(super) fn phase_of(turn: &Turn) -> Option<Phase> {
+    turn.state.transaction.as_ref().map(|t| t.phase)
+}
+
+/// It goes to this phase, for this cause, and does nothing before that is written down.
+pub(super) fn leads(
+    transaction: Transaction,
+    facts: &Facts,
+    phase: Phase,
+    cause: Option<Cause>,
+) -> State {
+    let turn = decided(transaction, facts);
+    let now = turn.state.transaction.clone().unwrap();
+    assert_eq!((now.phase, now.cause), (phase, cause));
+    assert_eq!((turn.effects, turn.next), (vec![], Next::Again));
+    turn.state
+}
+
+/// It does this, in the same phase, and has counted it before.
+pub(super) fn does(transaction: Transaction, facts: &Facts, effects: &[Effect]) {
+    let (phase, steps) = (transaction.phase, transaction.steps);
+    let turn = decided(transaction, facts);
+    assert_eq!(turn.effects, effects);
+    let now = turn.state.transaction.unwrap();
+    assert_eq!((now.phase, now.steps), (phase, steps + 1));
+}
+
+pub(super) fn stays(transaction: Transaction, facts: &Facts, next: Next) {
+    let before = state(transaction);
+    let turn = step(&before, facts);
+    assert_eq!(
+        (turn.state, turn.effects, turn.next),
+        (before, vec![], next)
+    );
+}
+
+#[test]
+fn an_arming_that_died_has_done_nothing() {
+    let cause = Some(Cause::Interrupted);
+    for facts in [facts(), rebooted()] {
+        leads(transaction(Phase::Arming), &facts, Phase::Abandoned, cause);
+    }
+    leads(
+        transaction(Phase::Armed),
+        &rebooted(),
+        Phase::Abandoned,
+        cause,
+    );
+}
+
+#[test]
+fn what_is_armed_and_never_tried_is_given_up_at_its_deadline() {
+    stays(transaction(Phase::Armed), &facts(), Next::Wait(10 * MINUTE));
+    let late = Facts {
+        now_usec: 10 * MINUTE,
+        ..facts()
+    };
+    let cause = Some(Cause::Interrupted);
+    leads(transaction(Phase::Armed), &late, Phase::Abandoned, cause);
+}
+
+#[test]
+fn an_activation_that_runs_is_waited_for_until_the_deadline() {
+    let running = Facts {
+        activation: Run::Running,
+        ..facts()
+    };
+    stays(transaction(Phase::Trying), &running, Next::Poll);
+    let late = Facts {
+        now_usec: 10 * MINUTE,
+        ..running
+    };
+    let cause = Cause::ActivationFailed;
+    leads(
+        transaction(Phase::Trying),
+        &late,
+        Phase::Undoing,
+        Some(cause),
+    );
+    does(undoing(cause), &late, &[Effect::StopActivation]);
+}
+
+#[test]
+fn an_activation_that_ended_in_the_candidate_is_verified_whatever_it_exited_with() {
+    for code in [0, 1, 2, 4] {
+        let ended = Facts {
+            activation: Run::Exited(code),
+            ..switched()
+        };
+        let state = leads(transaction(Phase::Trying), &ended, Phase::Verifying, None);
+        assert_eq!(state.transaction.unwrap().deadline_usec, 11 * MINUTE);
+    }
+}
+
+#[test]
+fn an_activation_that_was_refused_is_undone_to_start_again_what_it_stopped() {
+    let refused = Facts {
+        activation: Run::Exited(1),
+        ..facts()
+    };
+    let cause = Cause::ActivationFailed;
+    leads(
+        transaction(Phase::Trying),
+        &refused,
+        Phase::Undoing,
+        Some(cause),
+    );
+    does(
+        undoing(cause),
+        &refused,
+        &[Effect::Activate(Side::Baseline)],
+    );
+}
+
+#[test]
+fn an_activation_that_wants_a_reboot_is_no_failure_of_the_candidate() {
+    let wants = Facts {
+        activation: Run::Exited(100),
+        ..facts()
+    };
+    let cause = Some(Cause::NeedsReboot);
+    leads(transaction(Phase::Trying), &wants, Phase::Undoing, cause);
+}
+
+#[test]
+fn a_loss_of_power_during_the_try_ends_in_the_baseline_and_is_denied_the_second_time() {
+    for phase in [Phase::Trying, Phase::Verifying] {
+        leads(
+            transaction(phase),
+            &rebooted(),
+            Phase::Undoing,
+            Some(Cause::Lost),
+        );
+    }
+    let first = leads(
+        undoing(Cause::Lost),
+        &rebooted(),
+        Phase::Undone,
+        Some(Cause::Lost),
+    );
+    assert_eq!(first.denied, vec![]);
+    let mut again = state(undoing(Cause::Lost));
+    again.history.push(Ended {
+        id: "first".to_owned(),
+        phase: Phase::Undone,
+        cause: Some(Cause::Lost),
+        candidate: Some(CAND.into()),
+        baseline: BASE.into(),
+        armed_at_usec_realtime: 0,
+    });
+    let second = step(&again, &rebooted()).state;
+    assert!(second.denial(CAND.as_ref()).is_some());
+}
+
+#[test]
+fn a_staged_candidate_stays_staged_while_its_one_shot_entry_is_set() {
+    for facts in [facts(), rebooted()] {
+        let set = Facts {
+            one_shot: Some(CAND.into()),
+            now_usec: 1000 * MINUTE,
+            ..facts
+        };
+        stays(in_mode(Mode::Reboot, Phase::Staged), &set, Next::Rest);
+    }
+}
+
+#[test]
+fn a_staged_candidate_whose_entry_is_used_up_did_not_boot_and_is_denied() {
+    let staged = in_mode(Mode::Reboot, Phase::Staged);
+    let cause = Some(Cause::DidNotBoot);
+    let state = leads(staged, &rebooted(), Phase::Undoing, cause);
+    let undoing = state.transaction.unwrap();
+    let ended = leads(undoing, &rebooted(), Phase::CandidateDidNotBoot, cause);
+    assert!(ended.denial(CAND.as_ref()).is_some());
+}
+
+#[test]
+fn a_staged_candidate_whose_entry_is_gone_before_the_reboot_is_not_to_blame() {
+    let staged = in_mode(Mode::Reboot, Phase::Staged);
+    leads(staged, &facts(), Phase::Undoing, Some(Cause::EntryGone));
+}
+
+#[test]
+fn a_boot_into_the_candidate_is_watched_for_the_whole_grace_from_then() {
+    for phase in [Phase::Staged, Phase::Verifying] {
+        let booted = Facts {
+            current: Some(CAND.into()),
+            ..rebooted()
+        };
+        let state = leads(
+            in_mode(Mode::Reboot, phase),
+            &booted,
+            Phase::Verifying,
+            None,
+        );
+        let now = state.transaction.unwrap();
+        assert_eq!((now.boot_id.as_str(), now.boots), ("boot2", 1));
+        assert_eq!(now.deadline_usec, 11 * MINUTE);
+        does(now, &booted, &[Effect::SetDeadline]);
+    }
+}
+
+#[test]
+fn a_second_boot_into_an_unconfirmed_candidate_is_undone() {
+    let once = Transaction {
+        boots: 1,
+        ..in_mode(Mode::Foreign, Phase::Verifying)
+    };
+    let booted = Facts {
+        current: Some(CAND.into()),
+        ..rebooted()
+    };
+    leads(once, &booted, Phase::Undoing, Some(Cause::Lost));
+}
+
+const COMMIT: &[Effect] = &[
+    Effect::DropFallback,
+    Effect::SetProfile(Side::Candidate),
+    Effect::Sync,
+    Effect::InstallBoot(Side::Candidate),
+    Effect::Sync,
+];
+
+#[test]
+fn a_commit_that_was_cut_off_goes_on_forwards_in_any_boot() {
+    for facts in [facts(), rebooted(), switched()] {
+        does(transaction(Phase::Committing), &facts, COMMIT);
+    }
+    let done = Facts {
+        profile: Some(CAND.into()),
+        boot_default: Some(CAND.into()),
+        last: Last::Done,
+        ..switched()
+    };
+    leads(
+        transaction(Phase::Committing),
+        &done,
+        Phase::Confirmed,
+        None,
+    );
+}
+
+#[test]
+fn a_commit_is_believed_only_when_the_boot_loader_says_so() {
+    let unread = Facts {
+        profile: Some(CAND.into()),
+        last: Last::Done,
+        ..switched()
+    };
+    does(transaction(Phase::Committing), &unread, COMMIT);
+}
+
+#[test]
+fn a_commit_that_fails_three_times_makes_the_baseline_boot_again() {
+    let tired = Transaction {
+        tries: 3,
+        ..transaction(Phase::Committing)
+    };
+    let half = Facts {
+        profile: Some(CAND.into()),
+        last: Last::Failed,
+        ..switched()
+    };
+    let cause = Some(Cause::CommitFailed);
+    let state = leads(tired, &half, Phase::Undoing, cause);
+    let turn = step(&state, &half);
+    assert!(turn.effects.contains(&Effect::InstallBoot(Side::Baseline)));
+}
+
+#[test]
+fn an_undo_that_was_cut_off_is_done_again_until_a_person_is_needed() {
+    let cut_off = Transaction {
+        tries: 2,
+        ..undoing(Cause::Unhealthy)
+    };
+    let half = Facts {
+        activation: Run::Exited(4),
+        ..switched()
+    };
+    does(cut_off, &half, &[Effect::Activate(Side::Baseline)]);
+    let tired = Transaction {
+        tries: 6,
+        ..undoing(Cause::Unhealthy)
+    };
+    leads(tired, &half, Phase::Broken, Some(Cause::Unhealthy));
+    stays(transaction(Phase::Broken), &half, Next::Rest);
+}
+
+#[test]
+fn a_live_undo_that_is_not_enough_reboots_if_it_may() {
+    let failed = Facts {
+        undo: Run::Exited(1),
+        ..switched()
+    };
+    does(undoing(Cause::Unhealthy), &failed, &[Effect::Reboot]);
+    let mut never = undoing(Cause::Unhealthy);
+    never.rules.reboot = false;
+    leads(never, &failed, Phase::Broken, Some(Cause::Unhealthy));
+}

@@ -1,0 +1,108 @@
+//! The deadline in systemd does not move, however often systemd is reloaded.
+
+use super::table::transaction;
+use crate::guard::plan::{Clock, Programs, Setting, UnitSpec, deadline, fallback};
+use crate::guard::state::{Mode, Phase};
+
+const SECOND: u64 = 1_000_000;
+
+/// A machine that has been up for a while, whose systemd started a little after the kernel.
+const CLOCK: Clock = Clock {
+    now_usec: 60 * SECOND,
+    startup_usec: 3 * SECOND,
+};
+
+fn programs() -> Programs {
+    Programs {
+        ours: vec!["/nix/store/gate/bin/upgrade-gate".to_owned()],
+        baseline: "/nix/store/base".to_owned(),
+        candidate: "/nix/store/cand".to_owned(),
+        profile: "/nix/var/nix/profiles/system".to_owned(),
+        root_of_baseline: "/nix/var/nix/gcroots/upgrade-gate/baseline".to_owned(),
+    }
+}
+
+fn lines(timer: &UnitSpec) -> Vec<(&'static str, u64)> {
+    let found = timer
+        .settings
+        .iter()
+        .find_map(|(_, setting)| match setting {
+            Setting::Timer(lines) => Some(lines.clone()),
+            _ => None,
+        });
+    found.unwrap()
+}
+
+/// When a timer elapses first, started at `now`, if systemd is reloaded every `reload`: a line that counts from the
+/// timer's start is counted again from each reload.
+fn elapses(lines: &[(&'static str, u64)], now: u64, reload: u64) -> Option<u64> {
+    let at = |(base, span): &(&str, u64)| match *base {
+        "OnStartupSec" => Some(CLOCK.startup_usec + span).filter(|at| *at >= now),
+        "OnActiveSec" => Some(now + span).filter(|_| *span < reload),
+        other => panic!("{other}"),
+    };
+    lines.iter().filter_map(at).min()
+}
+
+#[test]
+fn the_deadline_fires_through_a_storm_of_reloads() {
+    let t = transaction(Phase::Armed);
+    let [timer, _] = deadline(&t, &programs(), CLOCK);
+    let lines = lines(&timer);
+    assert_eq!(elapses(&lines, 60 * SECOND, SECOND), Some(90 * SECOND));
+    let end = t.deadline_usec - CLOCK.startup_usec;
+    assert!(lines.contains(&("OnStartupSec", end)));
+    assert!(lines.iter().filter(|(_, at)| *at > end).count() >= 2);
+}
+
+#[test]
+fn a_deadline_that_counts_from_its_start_is_caught() {
+    let t = transaction(Phase::Armed);
+    let [timer, _] = deadline(&t, &programs(), CLOCK);
+    let planted: Vec<_> = lines(&timer)
+        .into_iter()
+        .map(|(_, at)| ("OnActiveSec", at + CLOCK.startup_usec - CLOCK.now_usec))
+        .collect();
+    assert_eq!(elapses(&planted, 60 * SECOND, SECOND), None);
+}
+
+#[test]
+fn the_fallback_comes_after_the_deadline_and_needs_no_program_of_ours() {
+    let t = transaction(Phase::Armed);
+    let [timer, service] = fallback(&t, &programs(), CLOCK);
+    assert!(
+        lines(&timer)
+            .iter()
+            .all(|(_, at)| *at + CLOCK.startup_usec > t.deadline_usec)
+    );
+    let commands = service
+        .settings
+        .iter()
+        .find_map(|(_, setting)| match setting {
+            Setting::Exec(commands) => Some(commands.clone()),
+            _ => None,
+        });
+    let commands: Vec<String> = commands
+        .unwrap()
+        .iter()
+        .map(|words| words.join(" "))
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            "/nix/store/base/sw/bin/nix-env -p /nix/var/nix/profiles/system --set /nix/store/base",
+            "/nix/store/base/bin/switch-to-configuration test",
+        ]
+    );
+    let condition = Setting::IfLink(programs().root_of_baseline);
+    assert!(service.settings.contains(&("Conditions", condition)));
+}
+
+#[test]
+fn the_fallback_of_a_reboot_is_a_reboot() {
+    let mut t = transaction(Phase::Verifying);
+    t.mode = Mode::Reboot;
+    let [_, service] = fallback(&t, &programs(), CLOCK);
+    let reboots = |setting: &Setting| matches!(setting, Setting::Exec(commands) if commands[1][1] == "reboot");
+    assert!(service.settings.iter().any(|(_, setting)| reboots(setting)));
+}

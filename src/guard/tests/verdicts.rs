@@ -1,0 +1,187 @@
+//! What is decided while all goes its way: the deadline, the verdict, what people say, the end.
+
+use super::table::*;
+use crate::guard::facts::{Effect, Facts, Health, Last, Order, Run};
+use crate::guard::state::{Cause, Mode, Phase, State, Transaction};
+use crate::guard::step::{Next, STEP_LIMIT, step};
+
+#[test]
+fn any_loop_ends() {
+    for phase in [Phase::Armed, Phase::Trying, Phase::Committing] {
+        let tired = Transaction {
+            steps: STEP_LIMIT,
+            ..transaction(phase)
+        };
+        leads(tired, &facts(), Phase::Broken, Some(Cause::TooManySteps));
+    }
+}
+
+#[test]
+fn a_third_system_or_profile_is_somebody_elses_and_is_not_touched() {
+    use Phase::*;
+    for phase in [
+        Armed, Trying, Staging, Staged, Verifying, Committing, Undoing,
+    ] {
+        for third in [
+            Facts {
+                current: Some(THIRD.into()),
+                ..facts()
+            },
+            Facts {
+                profile: Some(THIRD.into()),
+                ..facts()
+            },
+        ] {
+            let cause = Some(Cause::OtherSystem);
+            leads(transaction(phase), &third, TakenOver, cause);
+        }
+    }
+}
+
+#[test]
+fn a_profile_that_is_the_candidate_already_is_no_other_hand() {
+    let refused = Facts {
+        profile: Some(CAND.into()),
+        ..facts()
+    };
+    stays(transaction(Phase::Armed), &refused, Next::Wait(10 * MINUTE));
+}
+
+#[test]
+fn the_deadline_is_set_before_anything_is_tried() {
+    let unset = Facts {
+        deadline_set: false,
+        ..ordered(Order::Try, facts())
+    };
+    does(transaction(Phase::Armed), &unset, &[Effect::SetDeadline]);
+    leads(
+        transaction(Phase::Armed),
+        &ordered(Order::Try, facts()),
+        Phase::Trying,
+        None,
+    );
+    let failed = Facts {
+        last: Last::Failed,
+        ..unset
+    };
+    let cause = Some(Cause::NoDeadline);
+    leads(transaction(Phase::Armed), &failed, Phase::Abandoned, cause);
+}
+
+#[test]
+fn what_stays_worse_for_long_enough_is_undone_and_what_recovers_is_not() {
+    let worse = Facts {
+        health: Health::Bad("sshd.service".to_owned()),
+        ..switched()
+    };
+    let turn = decided(transaction(Phase::Verifying), &worse);
+    assert_eq!(turn.next, Next::Wait(MINUTE + MINUTE / 2));
+    let noted = turn.state.transaction.unwrap();
+    assert_eq!(noted.bad_since_usec, Some(MINUTE));
+    let later = Facts {
+        now_usec: 2 * MINUTE,
+        ..worse
+    };
+    let cause = Some(Cause::Unhealthy);
+    leads(noted.clone(), &later, Phase::Undoing, cause);
+    let well = Facts {
+        health: Health::Good,
+        ..later
+    };
+    let turn = decided(noted, &well);
+    assert_eq!(turn.state.transaction.unwrap().bad_since_usec, None);
+}
+
+#[test]
+fn the_grace_ends_by_the_verdict_or_by_the_word_that_is_missing() {
+    let ended = |health| Facts {
+        now_usec: 10 * MINUTE,
+        health,
+        ..switched()
+    };
+    let verifying = || transaction(Phase::Verifying);
+    leads(verifying(), &ended(Health::Good), Phase::Committing, None);
+    let unknown = ended(Health::Unknown);
+    leads(
+        verifying(),
+        &unknown,
+        Phase::Undoing,
+        Some(Cause::NoVerdict),
+    );
+    let bad = ended(Health::Bad(String::new()));
+    leads(verifying(), &bad, Phase::Undoing, Some(Cause::Unhealthy));
+    let mut asks = verifying();
+    asks.rules.confirm = true;
+    let good = ended(Health::Good);
+    leads(asks, &good, Phase::Undoing, Some(Cause::NotConfirmed));
+}
+
+#[test]
+fn orders_are_followed_while_the_candidate_is_verified() {
+    let verifying = || transaction(Phase::Verifying);
+    let confirm = ordered(Order::Confirm, switched());
+    leads(verifying(), &confirm, Phase::Committing, None);
+    let back = ordered(Order::Rollback, switched());
+    leads(verifying(), &back, Phase::Undoing, Some(Cause::Asked));
+    let turn = decided(
+        verifying(),
+        &ordered(Order::Extend(20 * MINUTE), switched()),
+    );
+    assert_eq!(turn.state.transaction.unwrap().deadline_usec, 21 * MINUTE);
+}
+
+#[test]
+fn the_second_hand_has_acted_if_the_baseline_runs_again() {
+    let back = Facts {
+        activation: Run::Exited(0),
+        ..facts()
+    };
+    let cause = Some(Cause::RolledBackElsewhere);
+    leads(transaction(Phase::Verifying), &back, Phase::Undoing, cause);
+}
+
+#[test]
+fn an_end_is_cleaned_up_and_remembered() {
+    let clean = [Effect::DropDeadline, Effect::Unroot];
+    does(transaction(Phase::Confirmed), &switched(), &clean);
+    let done = Facts {
+        last: Last::Done,
+        ..switched()
+    };
+    let turn = decided(transaction(Phase::Confirmed), &done);
+    assert_eq!(phase_of(&turn), None);
+    assert_eq!(turn.state.history.last().unwrap().phase, Phase::Confirmed);
+    assert_eq!(turn.next, Next::Rest);
+}
+
+#[test]
+fn a_foreign_activation_shows_what_the_candidate_is() {
+    let unnamed = Transaction {
+        candidate: None,
+        ..in_mode(Mode::Foreign, Phase::Armed)
+    };
+    let state = leads(unnamed, &switched(), Phase::Verifying, None);
+    assert_eq!(state.transaction.unwrap().candidate, Some(CAND.into()));
+}
+
+#[test]
+fn a_drill_is_undone_and_denies_nothing() {
+    let drill = Transaction {
+        candidate: Some(BASE.into()),
+        ..undoing(Cause::NotConfirmed)
+    };
+    let ran = Facts {
+        undo: Run::Exited(0),
+        ..facts()
+    };
+    let tried = Transaction { tries: 1, ..drill };
+    let state = leads(tried, &ran, Phase::Undone, Some(Cause::NotConfirmed));
+    assert_eq!(state.denied, vec![]);
+}
+
+#[test]
+fn when_idle_nothing_is_done() {
+    let idle = State::idle("m");
+    let turn = step(&idle, &facts());
+    assert_eq!((turn.state, turn.effects), (idle, vec![]));
+}

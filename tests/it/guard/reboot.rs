@@ -1,0 +1,92 @@
+//! A candidate that the next boot tries.
+
+use std::fs;
+
+use super::machine::{BASE, CAND, Machine};
+use super::quick;
+
+#[tokio::test]
+async fn a_try_by_a_reboot_is_kept_after_the_grace_of_the_boot_that_tries_it() {
+    let mut machine = Machine::new().await;
+    let (code, said) = machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        machine
+            .log()
+            .ends_with("bootctl set-oneshot nixos-cand.conf\n"),
+        "{}",
+        machine.log()
+    );
+    assert_eq!(
+        (machine.boots_next().as_str(), machine.profile().as_str()),
+        (BASE, BASE)
+    );
+    let status = machine.status().await;
+    assert_eq!(
+        (&status["phase"], &status["boots_next"]),
+        (&"staged".into(), &CAND.into())
+    );
+    assert_eq!(
+        machine.systemd.active("upgrade-gate-guard"),
+        Vec::<String>::new()
+    );
+    machine.boots(CAND);
+    assert_eq!(machine.runs("act").await.0, 0);
+    assert_eq!(machine.status().await["phase"], "verifying");
+    assert_eq!(machine.boots_next(), BASE);
+    machine.until_idle().await;
+    machine.is_wholly(CAND);
+    assert!(!machine.log().contains("test"), "{}", machine.log());
+}
+
+#[tokio::test]
+async fn a_candidate_that_does_not_boot_is_denied_and_the_baseline_stays() {
+    let mut machine = Machine::new().await;
+    machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    machine.boots(BASE);
+    assert_eq!(machine.runs("act").await.0, 0);
+    machine.is_wholly(BASE);
+    let status = machine.status().await;
+    assert_eq!(status["history"][0]["phase"], "candidate_did_not_boot");
+    assert_eq!(status["denied"][0]["system"], CAND);
+}
+
+#[tokio::test]
+async fn a_candidate_that_is_bad_after_its_reboot_is_undone_by_another() {
+    let mut machine = Machine::new().await;
+    machine
+        .runs(&quick("try /nix/store/cand --mode reboot --check false"))
+        .await;
+    machine.boots(CAND);
+    machine.runs("act").await;
+    machine.until("undoing").await;
+    machine.systemd.until_started("reboot.target").await;
+    machine.reboot();
+    assert_eq!(machine.runs("act").await.0, 0);
+    machine.is_wholly(BASE);
+    assert_eq!(machine.status().await["history"][0]["cause"], "unhealthy");
+}
+
+#[tokio::test]
+async fn a_staged_reboot_can_be_taken_back() {
+    let machine = Machine::new().await;
+    machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    let (code, said) = machine.runs("disarm").await;
+    assert_eq!(code, 0, "{said}");
+    machine.is_wholly(BASE);
+    assert_eq!(machine.status().await["boots_next"], BASE);
+}
+
+#[tokio::test]
+async fn without_a_one_shot_entry_a_try_by_a_reboot_is_refused() {
+    let machine = Machine::new().await;
+    fs::remove_dir_all(machine.world.path("boot/loader")).unwrap();
+    let (code, said) = machine.runs("try /nix/store/cand --mode reboot").await;
+    assert_eq!((code, said.contains("one-shot")), (69, true), "{said}");
+}
