@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::child;
 use super::protocol::{Answer, Request};
+use crate::limits;
 
 /// Begins to probe at once. A file or a resolver that hangs may keep the answer back indefinitely.
 pub(super) fn start(request: Request) -> impl Future<Output = Result<Answer, String>> {
@@ -13,7 +14,7 @@ pub(super) fn start(request: Request) -> impl Future<Output = Result<Answer, Str
         let _ = tell.send(child::here(&request));
     });
     async move {
-        thread.map_err(|error| format!("the probe cannot be started: {error}"))?;
+        thread.map_err(|error| format!("cannot start the probe: {}", limits::refusal(&error)))?;
         let answer = told.await;
         answer.map_err(|_| "the probe ended without an answer".to_owned())
     }

@@ -107,7 +107,9 @@ async fn a_missing_proc_is_named_by_the_hold() {
         return;
     }
     let world = World::without_bus(Says::Good);
-    let output = limited(&world, "mount -t tmpfs tmpfs /proc", &check(&world)).await;
+    let target = world.target.written();
+    let wait = format!("wait-online --json --timeout 1s --target {target}");
+    let output = limited(&world, "mount -t tmpfs tmpfs /proc", &wait).await;
     assert!(!Path::new("/proc/self").exists());
     assert_eq!(output.status.code(), Some(75));
     let said = all_said(&output);
