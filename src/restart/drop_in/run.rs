@@ -17,22 +17,13 @@ pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal
     }
     let mut lines = Lines::new("Service");
     note_that_it_must_end(&mut lines, wish, service);
-    let several = service.exec_start.len() > 1;
-    let stays_oneshot = service.kind == Kind::Oneshot && (several || wish.surroundings.start_post);
-    set_type(&mut lines, service, stays_oneshot);
+    set_type(&mut lines, service);
     set_commands(&mut lines, wish, service)?;
-    if stays_oneshot {
-        set_oneshot(&mut lines);
-    } else {
-        lines.set("SuccessExitStatus", "75");
-    }
-    if several {
-        lines.note("Each command has its own gate.");
-    }
+    lines.set("SuccessExitStatus", "75");
     if !service.may_notify {
         lines.set("NotifyAccess", "main");
     }
-    if service.runtime_max.is_some() && !stays_oneshot {
+    if service.runtime_max.is_some() {
         lines.note(
             "RuntimeMaxSec= would include the wait; attempt_timeout of the profile does not.",
         );
@@ -60,6 +51,10 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
     let table = [
         (service.exec_start.is_empty(), "it has no ExecStart= to run"),
         (
+            service.exec_start.len() > 1,
+            "it has several commands, and the later ones would run after one whose gate is held",
+        ),
+        (
             !service.exec_condition.is_empty(),
             "its ExecCondition= would be checked before the gate is open",
         ),
@@ -72,7 +67,7 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
             "RemainAfterExit= would treat \"not now\" (75) as success, and the unit would not be started again",
         ),
         (
-            around.start_post && !oneshot,
+            around.start_post,
             "its ExecStartPost= would be run while the gate is still held",
         ),
         (
@@ -147,9 +142,8 @@ fn note_that_it_must_end(lines: &mut Lines, wish: &Wish<'_>, service: &Service) 
     }
 }
 
-fn set_type(lines: &mut Lines, service: &Service, stays_oneshot: bool) {
+fn set_type(lines: &mut Lines, service: &Service) {
     match service.kind {
-        Kind::Oneshot if stays_oneshot => {}
         Kind::Oneshot => {
             lines.note("Type=exec: a waiting oneshot keeps the boot in \"starting\", and fails when it is stopped.");
             lines.note("Units ordered after it no longer wait for its end.");
@@ -169,16 +163,6 @@ fn set_timeout_start(lines: &mut Lines, written: Option<Duration>) {
     if written.is_none() {
         lines.set("TimeoutStartSec", "infinity");
     }
-}
-
-/// Not to be ended while it waits, and no failure if it is stopped.
-fn set_oneshot(lines: &mut Lines) {
-    lines.note(
-        "A oneshot that waits at boot keeps it in \"starting\". SIGTERM: stopping it is not a failure.",
-    );
-    lines.set("TimeoutStartSec", "infinity");
-    lines.note("\"Not now\" (75) stays a failure, so that the commands after it are not run.");
-    lines.set("SuccessExitStatus", "SIGTERM");
 }
 
 /// 75 must neither be a failure nor begin everything again.

@@ -102,30 +102,16 @@ fn a_oneshot_with_one_command_becomes_exec() {
 }
 
 #[test]
-fn several_commands_stay_a_oneshot_that_may_take_its_time() {
-    let case = Case::new(Mode::Run).starts(&["/bin/a", "/bin/b"]);
-    let settings = case.settings();
-    assert!(!settings.contains(&"Type=exec".to_owned()));
-    for line in [
-        "ExecStart=/usr/bin/upgrade-gate run --profile upgrade -- /bin/b",
-        "TimeoutStartSec=infinity",
-        "SuccessExitStatus=SIGTERM",
-    ] {
-        assert!(settings.contains(&line.to_owned()), "{line}: {settings:?}");
+fn nothing_follows_a_command_that_may_be_told_not_now() {
+    let several = Case::new(Mode::Run).starts(&["/bin/a", "/bin/b"]);
+    let mut followed = Case::new(Mode::Run);
+    followed.surroundings.start_post = true;
+    for (case, why) in [(several, "several commands"), (followed, "ExecStartPost=")] {
+        let refused = case.refused();
+        assert!(refused.contains(why), "{refused}");
+        assert!(refused.contains("--mode companion"), "{refused}");
+        assert_eq!(case.chosen().mode, Mode::Companion);
     }
-}
-
-#[test]
-fn what_follows_the_commands_keeps_a_oneshot_one() {
-    let mut case = Case::new(Mode::Run);
-    case.surroundings.start_post = true;
-    let settings = case.settings();
-    assert!(settings.contains(&"TimeoutStartSec=infinity".to_owned()));
-    assert!(!settings.contains(&"Type=exec".to_owned()));
-    assert!(
-        settings.contains(&"SuccessExitStatus=SIGTERM".to_owned()),
-        "ExecStartPost= must not follow a 75: {settings:?}"
-    );
 }
 
 #[test]
@@ -232,10 +218,6 @@ fn settings_that_would_fight_the_gate_are_answered() {
     for line in ["RuntimeMaxSec=infinity", "RestartPreventExitStatus=75"] {
         assert!(settings.contains(&line.to_owned()), "{line}: {settings:?}");
     }
-    case.surroundings.start_post = true;
-    let settings = case.settings();
-    let bound = settings.iter().find(|line| line.starts_with("RuntimeMax"));
-    assert_eq!(bound, None, "a oneshot has none");
 }
 
 #[test]

@@ -20,12 +20,12 @@ const SHAPES: &[(&str, &str, &[&str])] = &[
     (
         "three",
         "Type=oneshot\nExecStart=/usr/bin/true 1\nExecStart=-/usr/bin/true 2 ; +/usr/bin/true 3",
-        &[],
+        &["run"],
     ),
     (
         "after",
         "Type=oneshot\nExecStart=/usr/bin/true\nExecStartPost=/usr/bin/true",
-        &[],
+        &["run"],
     ),
     (
         "remaining",

@@ -33,7 +33,6 @@ fn preparations_that_systemd_alone_can_do_are_left_to_the_companion() {
         (":/bin/b $X", "/bin/a", "variable"),
         ("/bin/b", "-/bin/a", "prefix"),
         ("/bin/b", "!/bin/a", "prefix"),
-        ("/bin/b", "/bin/a ; /bin/c", "several"),
     ] {
         let case = Case::new(Mode::Run).starts(&[start]).before(&[pre]);
         let refused = case.refused();
