@@ -95,25 +95,16 @@ impl Dirs {
         if is_root {
             return Self::of_root_below(Path::new("/"));
         }
-        let base = |name: &str| absolute(variable(name)?);
-        let below = |base: PathBuf| base.join(NAME);
         let lists = ["RUNTIME_DIRECTORY", "STATE_DIRECTORY"].map(|name| listed(variable(name)));
-        let [runtime, state] = lists
-            .each_ref()
-            .map(|list| list.iter().find(|dir| is_ours(dir)));
-        let free = |dir: &PathBuf| !is_within_service(&lists, dir);
+        let below = |base: &str, name: &str| {
+            let place = absolute(variable(base)?)?.join(name);
+            (!is_within_service(&lists, &place)).then_some(place)
+        };
+        let [runtime, state] = lists.each_ref().map(|list| of_unit(list));
+        let default = || below("HOME", ".local/state/upgrade-gate");
         Self {
-            runtime: base("XDG_RUNTIME_DIR")
-                .map(below)
-                .filter(free)
-                .or(runtime.cloned()),
-            state: (base("XDG_STATE_HOME").map(below).filter(free))
-                .or(state.cloned())
-                .or_else(|| {
-                    base("HOME")
-                        .map(|home| below(home.join(".local/state")))
-                        .filter(free)
-                }),
+            runtime: below("XDG_RUNTIME_DIR", NAME).or(runtime),
+            state: below("XDG_STATE_HOME", NAME).or(state).or_else(default),
         }
     }
 
@@ -205,6 +196,10 @@ fn listed(list: Option<OsString>) -> Vec<PathBuf> {
     env::split_paths(&list)
         .filter(|path| path.is_absolute())
         .collect()
+}
+
+fn of_unit(list: &[PathBuf]) -> Option<PathBuf> {
+    list.iter().find(|dir| is_ours(dir)).cloned()
 }
 
 /// `upgrade-gate`, or one below it, as our drop-ins have it.

@@ -140,7 +140,11 @@ impl Directory {
 
     /// A file of this process's user, for reading and writing, created if it is missing. Nobody else can open it.
     pub(crate) fn private_file(&self, name: &OsStr) -> io::Result<File> {
-        let file = self.opened(name, OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
+        let file = self.opened(
+            name,
+            OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
+            0o600,
+        )?;
         let metadata = file.metadata()?;
         regular(&metadata)?;
         belongs_to(&metadata, geteuid().as_raw())?;
@@ -150,11 +154,11 @@ impl Directory {
         Ok(file)
     }
 
-    /// A new file that nobody else can open, in place of what has this name.
-    pub(crate) fn new_file(&self, name: &OsStr) -> io::Result<File> {
+    /// A new file for writing, in place of what has this name.
+    pub(crate) fn new_file(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         match self.remove(name) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => self.opened(name, OFlag::O_WRONLY | OFlag::O_EXCL),
+            _ => self.opened(name, OFlag::O_WRONLY | OFlag::O_EXCL, mode),
         }
     }
 
@@ -220,9 +224,9 @@ impl Directory {
         }
     }
 
-    fn opened(&self, name: &OsStr, how: OFlag) -> io::Result<File> {
+    fn opened(&self, name: &OsStr, how: OFlag, mode: u32) -> io::Result<File> {
         let flags = how | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        match openat(&self.found, name, flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+        match openat(&self.found, name, flags, Mode::from_bits_truncate(mode)) {
             Ok(file) => Ok(file.into()),
             Err(Errno::ELOOP) => Err(io::Error::other("it is a symbolic link")),
             Err(error) => Err(error.into()),

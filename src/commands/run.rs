@@ -1,5 +1,7 @@
 //! `run`: joins the gate with the command.
 
+use std::path::Path;
+
 use super::prepare::{Refusal, Setting, made, prepare};
 use super::question::reporter;
 use crate::cli::Run;
@@ -23,7 +25,8 @@ pub(super) async fn run(run: Run, setting: &Setting) -> Result<Exit, Refusal> {
         argv0: run.argv0,
         exec_start_pre: run.exec_start_pre,
         request: prepared.request.clone(),
-        runtime: made(dirs.usable_runtime()),
+        // Where there is none, the reporter has said so.
+        runtime: dirs.usable_runtime().ok().map(Path::to_owned),
         state: made(dirs.usable_state()),
         allow_recent: run.gate.allow.contains(&Reason::Recent),
         timeout: prepared.policy.timeout,

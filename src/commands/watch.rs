@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::prepare::{Refusal, Setting, made, prepare_watch};
+use super::prepare::{Refusal, Setting, prepare_watch};
 use super::question::reporter;
 use crate::cli::Watch;
 use crate::dirs::Dirs;
@@ -28,8 +28,9 @@ pub(super) async fn watch(args: &Watch, setting: &Setting) -> Result<Exit, Refus
         );
         Refusal::new(Exit::Unavailable, &why)
     })?;
-    let runtime = made(Dirs::of_process(&setting.root).usable_runtime());
-    let memory = Memory::below(runtime.as_deref());
+    let dirs = Dirs::of_process(&setting.root);
+    // Where there is none, the reporter has said so.
+    let memory = Memory::below(dirs.usable_runtime().ok());
     let machine_id = machine_id(&setting.root);
     let watcher = Watcher::new(fresh, link, signals, machine_id, memory);
     Box::pin(watcher.run(load)).await;

@@ -76,7 +76,7 @@ fn nothing_is_written_through_a_link_or_into_a_file_with_a_second_name() {
     assert!(directory.private_file(name("link")).is_err());
     assert!(directory.private_file(name("hard")).is_err());
     for planted in ["link", "hard"] {
-        directory.new_file(name(planted)).unwrap();
+        directory.new_file(name(planted), 0o600).unwrap();
     }
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
 }
@@ -88,7 +88,7 @@ fn a_directory_goes_on_being_the_one_that_was_opened() {
     let directory = Directory::ours(&ours).unwrap();
     fs::rename(&ours, place.path().join("moved")).unwrap();
     symlink("/", &ours).unwrap();
-    directory.new_file(name("file")).unwrap();
+    directory.new_file(name("file"), 0o600).unwrap();
     assert!(place.path().join("moved/file").exists());
     assert_eq!(directory.names(9).unwrap(), ["file"]);
     assert_eq!(directory.names(0).unwrap(), [""; 0]);
@@ -97,11 +97,11 @@ fn a_directory_goes_on_being_the_one_that_was_opened() {
 #[test]
 fn only_the_file_that_is_meant_counts_as_being_there() {
     let (place, directory) = directory(0o755);
-    let file = directory.new_file(name("a")).unwrap();
+    let file = directory.new_file(name("a"), 0o600).unwrap();
     assert!(directory.has(name("a"), &file).unwrap());
     fs::hard_link(place.path().join("a"), place.path().join("b")).unwrap();
     symlink("a", place.path().join("c")).unwrap();
-    directory.new_file(name("a")).unwrap();
+    directory.new_file(name("a"), 0o600).unwrap();
     assert!(!directory.has(name("a"), &file).unwrap());
     assert!(directory.has(name("b"), &file).unwrap());
     assert!(!directory.has(name("c"), &file).unwrap());

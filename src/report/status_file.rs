@@ -115,7 +115,7 @@ impl Drop for StatusFile {
 
 /// For everybody to read only when it is locked: who can open a file can lock it.
 fn written(directory: &Directory, name: &OsStr, gate: &Gate) -> io::Result<Flock<File>> {
-    let file = directory.new_file(name)?;
+    let file = directory.new_file(name, 0o600)?;
     let mut file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| e)?;
     file.write_all(serde_json::to_string(gate)?.as_bytes())?;
     file.set_permissions(Permissions::from_mode(0o644))?;

@@ -79,7 +79,7 @@ pub fn write(state: &Path, profile: &str, now: Wall) -> io::Result<()> {
     let directory = Directory::ours(&state.join(DIRECTORY))?;
     let name = name_of(profile);
     let temporary = Path::new(&name).with_extension("new");
-    let mut file = directory.new_file(temporary.as_os_str())?;
+    let mut file = directory.new_file(temporary.as_os_str(), 0o644)?;
     file.write_all(&serde_json::to_vec(&Written {
         version: VERSION,
         last_success: now.0.as_secs(),
