@@ -198,9 +198,7 @@ fn moved(wish: &Wish<'_>, service: &Service) -> Result<Vec<String>, &'static str
         return Ok(Vec::new());
     }
     if !matches!(&service.exec_start[..], [exec] if as_the_unit(exec)) {
-        return Err(
-            "ExecStartPre= cannot be run with a command that has a prefix, or with several",
-        );
+        return Err("ExecStartPre= cannot be run with a command that has a prefix");
     }
     if !service.success.codes.is_empty() || !service.success.signals.is_empty() {
         return Err(
