@@ -66,6 +66,16 @@ async fn a_unit_that_the_candidate_changed_and_that_fails_undoes_it() {
 }
 
 #[tokio::test]
+async fn a_unit_that_the_candidate_changed_and_that_is_restarted_for_ever_undoes_it() {
+    let machine = Machine::new().await;
+    let mut tries = machine.starts(&quick("try /nix/store/cand"));
+    machine.until("verifying").await;
+    machine.systemd.loops("own.service");
+    assert_eq!(tries.wait().await.unwrap().code(), Some(80));
+    assert_eq!(machine.status().await["history"][0]["cause"], "unhealthy");
+}
+
+#[tokio::test]
 async fn a_unit_that_the_candidate_left_alone_and_that_fails_is_not_held_against_it() {
     let machine = Machine::new().await;
     let mut tries = machine.starts(&quick("try /nix/store/cand"));

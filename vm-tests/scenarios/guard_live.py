@@ -126,10 +126,31 @@ with subtest("sshd that does not start, or that fails 8 s later"):
 
 with subtest("a unit that fails and is the same in both is not the candidate's fault"):
     unit(laptop, "other.service", SERVICE.format("/bin/false"))
-    fine = system("fine", activate="systemctl start other.service")
+    fine = system("fine", lab_more=SERVICE.format(f"{shell(laptop)} -c 'systemctl start other; systemctl start other; exec sleep infinity'")
+                  .replace("ExecStart", f"Environment=PATH={found(laptop)[2]}\nExecStart"))
     tried(fine)
+    laptop.succeed("journalctl -u other.service | grep 'Failed with result'")
+    laptop.succeed("systemctl reset-failed")
     wholly(fine)
-    laptop.succeed("systemctl reset-failed other.service")
+
+with subtest("a unit that is restarted again and again, and never fails for good"):
+    loops = system("loops", lab_more="[Service]\nRestart=always\nRestartSec=4s\nExecStart=/bin/false\n")
+    tried(loops, code=80)
+    assert last() == "unhealthy", last()
+    wholly(fine)
+
+with subtest("unattended: gated first, then tried, both in one unit"):
+    cable(laptop)
+    profile(laptop)
+    static_address(laptop)
+    night = system("night", lab_more=SERVICE.format("/bin/sleep 7000"))
+    unit(laptop, "night.service", f"[Service]\nType=oneshot\nTimeoutStartSec=infinity\nSuccessExitStatus=75 80\n{environment(laptop)}\n"
+         f"ExecStart={gate(laptop)} run --profile lab -- ln -sfn {night} /run/lab/result\n"
+         f"ExecStart={gate(laptop)} guard try /run/lab/result --within {GRACE} --settle-after 5s\n")
+    laptop.succeed("systemctl start night")
+    never_failed(laptop, "night.service")
+    wholly(night)
+    fine = night
 
 with subtest("DNS that no longer answers: a check says so"):
     laptop.succeed("touch /run/lab/names")

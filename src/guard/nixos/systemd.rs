@@ -73,10 +73,14 @@ impl Systemd {
         Ok(listed.await?.into_iter().map(|unit| unit.0).collect())
     }
 
-    /// The names of the units that have failed.
+    /// The names of the units that have failed, or that ended and wait to be restarted: one that is restarted again and
+    /// again never fails.
     pub(super) async fn failed(&self) -> Result<Vec<String>, String> {
-        let listed = self.list(&["failed"], &["*"]).await?;
-        Ok(listed.into_iter().map(|unit| unit.0).collect())
+        let listed = self.list(&["failed", "activating"], &["*"]).await?;
+        let bad = listed
+            .into_iter()
+            .filter(|unit| unit.3 == "failed" || unit.4.starts_with("auto-restart"));
+        Ok(bad.map(|unit| unit.0).collect())
     }
 
     /// Makes and starts a unit, with another that it starts.

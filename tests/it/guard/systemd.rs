@@ -34,6 +34,8 @@ type Listed = (
 #[derive(Clone, Debug, Default)]
 struct Unit {
     state: &'static str,
+    /// If it is not the same.
+    sub_state: Option<&'static str>,
     code: i32,
     job: u32,
     stays: bool,
@@ -77,6 +79,16 @@ impl Systemd {
     pub(crate) fn fails(&self, name: &str) {
         let unit = Unit {
             state: "failed",
+            ..Unit::default()
+        };
+        self.state().units.insert(name.to_owned(), unit);
+    }
+
+    /// A unit of the system ended, and waits to be restarted.
+    pub(crate) fn loops(&self, name: &str) {
+        let unit = Unit {
+            state: "activating",
+            sub_state: Some("auto-restart"),
             ..Unit::default()
         };
         self.state().units.insert(name.to_owned(), unit);
@@ -242,7 +254,7 @@ impl Systemd {
                 "",
                 "loaded",
                 state,
-                state,
+                unit.sub_state.unwrap_or(state),
                 "",
                 object(),
                 job,
