@@ -258,9 +258,9 @@ async fn a_drill_shows_that_systemd_undoes_it() {
 #[tokio::test]
 async fn a_drill_that_nobody_undoes_fails() {
     let machine = Machine::new().await;
+    machine.systemd.freeze();
     let drill = machine.starts("drill --within 1s");
     machine.until("verifying").await;
-    machine.systemd.freeze();
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let status = machine.status().await;
     assert_eq!(
