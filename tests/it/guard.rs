@@ -259,9 +259,9 @@ async fn a_drill_shows_that_systemd_undoes_it() {
 async fn a_drill_that_nobody_undoes_fails() {
     let machine = Machine::new().await;
     machine.systemd.freeze();
-    let drill = machine.starts("drill --within 1s");
+    let drill = machine.starts("drill --within 4s");
     machine.until("verifying").await;
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     let status = machine.status().await;
     assert_eq!(
         status["phase"], "verifying",
