@@ -3,7 +3,7 @@
 Facts it relies on, true of both: a root shell with `upgrade-gate`, `curl`, `dnsmasq`, `hostapd`, `iw`, `ip`, `nmcli`,
 `busybox`, `python3`, `nix`, `openssl` and `sshd` in PATH; units in /run/systemd/system are read, and those in `boot_units(m)` at boot too;
 an RTC that wakes the machine; eth1 at 192.168.1.N for the Nth machine, which NetworkManager leaves alone. The files of units/ are
-installed as a distribution does: units and tmpfiles.d are installed, none is enabled; drop-ins and the example are in `share(m)`.
+installed by the distribution's package: units and tmpfiles.d are installed, none is enabled; drop-ins and the example are in `share(m)`.
 """
 
 import shlex
@@ -49,6 +49,14 @@ def environment(machine):
 def share(machine):
     """The folder with `drop-ins/UNIT.service.d/upgrade-gate.conf` and `example/`, without effect until copied or linked."""
     return machine.succeed(f"echo $(dirname $(dirname $(readlink -f {gate(machine)})))/share/upgrade-gate").strip()
+
+
+def debian_package(machine):
+    """The path of the Debian package that is installed."""
+    path = "/var/cache/upgrade-gate.deb"
+    if machine.execute(f"test -e {path}")[0] != 0:
+        skip("upgrade-gate is not installed by a Debian package here")
+    return path
 
 
 def gate(machine):
