@@ -1,7 +1,7 @@
 # Sourced by the scripts of this folder, in the project's root.
 # shellcheck shell=sh
 umask 022
-# shellcheck disable=SC2034 # of the package
+# shellcheck disable=SC2034 # used by those who source this
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 built=${CARGO_TARGET_DIR:-target}/release/upgrade-gate
 # The date of all that is built: that of the commit, or of the sources where there is no clone.

@@ -26,7 +26,7 @@ for deb in old.deb new.deb; do
 done > Packages
 """)
 write(laptop, "/etc/apt/sources.list", "deb [trusted=yes] http://cache.test/debian ./\n")
-laptop.succeed("rm -f /etc/apt/sources.list.d/*; mkdir -p /run/lab/www/debian; sh -eu /run/lab/repository.sh >&2", timeout=300)
+laptop.succeed("rm -f /etc/apt/sources.list.d/*; mkdir -p /run/lab/www/debian; sh -eu /run/lab/repository.sh >&2", timeout=None)
 apt = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"
 
 
@@ -75,8 +75,8 @@ with subtest("gates of the old program, which is no longer there, open and run t
     never_failed(laptop, "upgrade-gate@later.service")
 
 with subtest("the exit code is the command's, though the command has replaced the program"):
-    code, said = laptop.execute(f"upgrade-gate run --profile lab -- env {apt} -y --allow-downgrades install upgrade-gate={old} >&2", timeout=300)
+    code, said = laptop.execute(f"upgrade-gate run --profile lab -- env {apt} -y --allow-downgrades install upgrade-gate={old} >&2", timeout=None)
     assert code == 0 and version() == old, (code, version())
-    code, said = laptop.execute(f"upgrade-gate run --profile lab -- sh -c '{apt} upgrade >&2; exit 7'", timeout=300)
+    code, said = laptop.execute(f"upgrade-gate run --profile lab -- sh -c '{apt} upgrade >&2; exit 7'", timeout=None)
     assert code == 7 and version() == new, (code, version())
     assert laptop.succeed("systemctl --failed --no-legend").strip() == ""
