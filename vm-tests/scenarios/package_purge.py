@@ -6,14 +6,13 @@ package = debian_package(laptop)
 own = " -o ".join(f"-path {path}" for path in ("/proc", "/sys", "/dev", "/tmp", "/run/lab", "/run/systemd", "/run/udev", "/run/log", "/var/log",
                                                "/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/lib/systemd/deb-systemd-helper-enabled"))
 everything = f"find / \\( {own} \\) -prune -o -print | sort"
-quiet = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"
 watch = "upgrade-gate-watch.service"
 dropped = "/etc/systemd/system"
 
-laptop.succeed(f"{quiet} purge upgrade-gate >&2; mkdir -p /run/lab; {everything} > /run/lab/before; ! grep upgrade-gate /run/lab/before >&2")
+laptop.succeed(f"{APT} purge upgrade-gate >&2; mkdir -p /run/lab; {everything} > /run/lab/before; ! grep upgrade-gate /run/lab/before >&2")
 
 with subtest("one command installs it, and enables nothing"):
-    laptop.succeed(f"{quiet} install {package} >&2", "dpkg --verify upgrade-gate")
+    laptop.succeed(f"{APT} install {package} >&2", "dpkg --verify upgrade-gate")
     assert laptop.get_unit_property(watch, "ActiveState") == "inactive"
     laptop.fail("systemctl is-enabled upgrade-gate-watch.service upgrade-gate-guard.service upgrade-gate-guard-boot.timer | grep -w enabled")
     laptop.fail("find /etc -name '*upgrade-gate*' | grep .")
@@ -31,7 +30,7 @@ with subtest("a purge removes the watch, its state and the drop-ins, and no drop
     laptop.succeed("upgrade-gate drop-in fwupd-refresh --write >&2", f"cp -r {share(laptop)}/drop-ins/apt-daily.service.d {dropped}/",
                    f"mkdir -p {dropped}/other.service.d; echo '# mine' > {dropped}/other.service.d/upgrade-gate.conf",
                    "mkdir -p /etc/upgrade-gate; echo > /etc/upgrade-gate/upgrade-gate.toml", "dpkg --verify upgrade-gate")
-    laptop.succeed(f"{quiet} purge upgrade-gate >&2")
+    laptop.succeed(f"{APT} purge upgrade-gate >&2")
     laptop.fail("command -v upgrade-gate", "pidof upgrade-gate")
     assert laptop.get_unit_property(watch, "LoadState") == "not-found"
     laptop.succeed(f"test -e {dropped}/other.service.d/upgrade-gate.conf; rm -r {dropped}/other.service.d")
