@@ -234,7 +234,7 @@ def arguments(argv: list[str], known: dict[str, Path]) -> argparse.Namespace:
     for name, _, path in pairs:
         if name not in ARCHES or not os.access(path, os.X_OK):
             parser.error(f"--binary wants ARCH=PATH of a program, not {name}={path}")
-    options.binary = {name: Path(path) for name, _, path in pairs}
+    options.binary = {name: Path(path).resolve() for name, _, path in pairs}
     return options
 
 
