@@ -22,7 +22,12 @@ fn main() {
 /// A script is how GNU ld and lld both can be told; linkers that take no script are left alone.
 fn leave_out_unwinding() {
     let told = |name: &str| std::env::var(name).unwrap_or_default();
-    let chosen = told("CARGO_ENCODED_RUSTFLAGS") + &told("RUSTC_LINKER");
+    let flags = told("CARGO_ENCODED_RUSTFLAGS");
+    // a folder's name is no linker
+    let flags = flags
+        .split('\u{1f}')
+        .filter(|flag| !flag.starts_with("--remap-path-prefix="));
+    let chosen = flags.collect::<String>() + &told("RUSTC_LINKER");
     let takes_no_script = ["mold", "gold", "wild"].iter().any(|l| chosen.contains(l));
     if told("PROFILE") != "release" || takes_no_script {
         return;

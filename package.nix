@@ -3,7 +3,6 @@
   lib,
   stdenv,
   rustPlatform,
-  installShellFiles,
   util-linux,
   # seconds since 1970; the date of the source tells a machine with a wrong clock from a broken certificate
   sourceDateEpoch ? null,
@@ -26,6 +25,8 @@ rustPlatform.buildRustPackage {
       ./build.rs
       ./docs
       ./examples
+      ./packaging/install
+      ./packaging/remove-drop-ins
       ./src
       ./tests/it
       ./units
@@ -51,25 +52,13 @@ rustPlatform.buildRustPackage {
   # flock and script
   nativeCheckInputs = [ util-linux ];
 
-  nativeBuildInputs = [ installShellFiles ];
-
+  # man pages and completions are made by the program itself, where it runs
   postInstall = ''
-    install -Dm444 -t $out/lib/systemd/system units/*.service units/*.target units/*.timer
-    install -Dm444 -t $out/lib/systemd/user units/user/*.service
-    install -Dm444 -t $out/lib/tmpfiles.d units/tmpfiles.d/*.conf
-    mkdir -p $out/share/upgrade-gate
-    cp -r --no-preserve=mode units/drop-ins units/example $out/share/upgrade-gate/
-    grep -rlZ /usr/bin/upgrade-gate $out/lib $out/share \
-      | xargs -0 sed -i "s|/usr/bin/upgrade-gate|$out/bin/upgrade-gate|g"
-  ''
-  + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
-    mkdir man
-    $out/bin/upgrade-gate man man
-    installManPage man/*
-    installShellCompletion --cmd upgrade-gate \
-      --bash <($out/bin/upgrade-gate completions bash) \
-      --fish <($out/bin/upgrade-gate completions fish) \
-      --zsh <($out/bin/upgrade-gate completions zsh)
+    export PREFIX=$out BINARY=$out/bin/upgrade-gate
+    export GENERATOR=${
+      if stdenv.buildPlatform.canExecute stdenv.hostPlatform then "$BINARY" else "none"
+    }
+    sh packaging/install
   '';
 
   meta = {

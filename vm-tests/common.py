@@ -3,7 +3,7 @@
 Facts it relies on, true of both: a root shell with `upgrade-gate`, `curl`, `dnsmasq`, `hostapd`, `iw`, `ip`, `nmcli`,
 `busybox`, `python3`, `nix`, `openssl` and `sshd` in PATH; units in /run/systemd/system are read, and those in `boot_units(m)` at boot too;
 an RTC that wakes the machine; eth1 at 192.168.1.N for the Nth machine, which NetworkManager leaves alone. The files of units/ are
-installed as a distribution does: units and tmpfiles.d are installed, none is enabled; drop-ins and the example are in `share(m)`.
+installed by the distribution's package: units and tmpfiles.d are installed, none is enabled; drop-ins and the example are in `share(m)`.
 """
 
 import shlex
@@ -49,6 +49,14 @@ def environment(machine):
 def share(machine):
     """The folder with `drop-ins/UNIT.service.d/upgrade-gate.conf` and `example/`, without effect until copied or linked."""
     return machine.succeed(f"echo $(dirname $(dirname $(readlink -f {gate(machine)})))/share/upgrade-gate").strip()
+
+
+def debian_package(machine):
+    """The path of the Debian package that is installed."""
+    path = "/var/cache/upgrade-gate.deb"
+    if machine.execute(f"test -e {path}")[0] != 0:
+        skip("upgrade-gate is not installed by a Debian package here")
+    return path
 
 
 def gate(machine):
@@ -265,3 +273,65 @@ def static_address(machine):
                     f"ip route replace default via {ROUTER} dev wan0", f"rm -f /etc/resolv.conf; echo nameserver {ROUTER} > /etc/resolv.conf")
 
 
+# a battery as smart batteries are, whose registers a driver of the kernel reads on an I2C bus that exists in memory
+BATTERY = """
+import ctypes, fcntl, glob, os, sys
+class Access(ctypes.Structure):
+    _fields_ = [("write", ctypes.c_uint8), ("register", ctypes.c_uint8), ("size", ctypes.c_uint32), ("data", ctypes.c_void_p)]
+I2C_SLAVE_FORCE, I2C_SMBUS, WORD = 0x0706, 0x0720, 3
+bus = next(p for p in glob.glob("/sys/bus/i2c/devices/i2c-*") if open(p + "/name").read().startswith("SMBus stub"))
+device = os.open("/dev/" + os.path.basename(bus), os.O_RDWR)
+fcntl.ioctl(device, I2C_SLAVE_FORCE, 0x0b)
+percent, discharging = int(sys.argv[1]), sys.argv[2] == "discharging"
+registers = {0x08: 2981, 0x09: 11400, 0x0a: 0xfc18 if discharging else 1000, 0x0d: percent, 0x0e: percent, 0x0f: percent * 40,
+             0x10: 4000, 0x16: 0x40 if discharging else 0, 0x18: 4000, 0x19: 11400, 0x1a: 0x11}
+for register, value in registers.items():
+    word = ctypes.c_uint16(value)
+    fcntl.ioctl(device, I2C_SMBUS, Access(0, register, WORD, ctypes.addressof(word)))
+if not os.path.exists(bus + "/" + os.path.basename(bus)[4:] + "-000b"):
+    open(bus + "/new_device", "w").write("sbs-battery 0x0b")
+"""
+
+
+def has_battery(machine):
+    """Whether the machine can be given a battery; from then on `battery` says what it is like."""
+    write(machine, "/run/lab/battery.py", BATTERY)
+    return machine.execute("modprobe -a i2c-dev sbs-battery && modprobe i2c-stub chip_addr=0x0b")[0] == 0
+
+
+def battery(machine, percent, state):
+    # a driver of the kernel that is told by its hardware sends this event itself
+    machine.succeed(f"python3 /run/lab/battery.py {percent} {state}; udevadm trigger --action=change --subsystem-match=power_supply")
+
+
+# both versions in a repository at http://cache.test/debian; the newer one has nothing else that is new
+REPOSITORY = """
+mkdir -p /run/lab/www/debian /run/lab/unpacked; cd /run/lab/www/debian
+cp $1 old.deb
+dpkg-deb -R old.deb /run/lab/unpacked
+sed -i "s/^Version: .*/&+newer/" /run/lab/unpacked/DEBIAN/control
+dpkg-deb --root-owner-group -Zgzip -z1 -b /run/lab/unpacked new.deb
+for deb in old.deb new.deb; do
+    dpkg-deb -f $deb
+    echo "Filename: ./$deb"
+    echo "Size: $(stat -c %s $deb)"
+    echo "SHA256: $(sha256sum < $deb | cut -d ' ' -f 1)"
+    echo
+done > Packages
+echo 'deb [trusted=yes] http://cache.test/debian ./' > /etc/apt/sources.list
+rm -f /etc/apt/sources.list.d/*
+"""
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"
+
+
+def newer_package(machine):
+    """Has apt's only repository offer a newer upgrade-gate; returns the versions, the installed one first."""
+    package = debian_package(machine)
+    write(machine, "/run/lab/repository.sh", REPOSITORY)
+    machine.succeed(f"sh -eu /run/lab/repository.sh {package} >&2")
+    old = installed_version(machine)
+    return old, f"{old}+newer"
+
+
+def installed_version(machine):
+    return machine.succeed("dpkg-query -W -f '${Version}' upgrade-gate").strip()

@@ -63,5 +63,5 @@ def host() -> str:
 
 def missing_tools(arch: Arch) -> list[str]:
     """The programs a guest of `arch` needs and this machine lacks."""
-    tools = [arch.qemu, "mmdebstrap", "mke2fs", "depmod", "setpriv", "unshare", "xz"]
+    tools = [arch.qemu, "mmdebstrap", "mke2fs", "depmod", "setpriv", "unshare", "xz", "dh", "dpkg-buildpackage"]
     return [tool for tool in tools if not shutil.which(tool)]

@@ -64,7 +64,7 @@ def build(arch: Arch, cache: Path) -> str:
 def native() -> Path:
     # the compiler's processes are cargo's children: in a namespace of their own they end with it
     alone = ["unshare", "--pid", "--fork", "--kill-child"] if os.geteuid() == 0 else []
-    cargo([*alone, "cargo", "build", "--release", "--locked"], cwd=PROJECT)
+    cargo([*alone, "packaging/build"], cwd=PROJECT)
     target = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
     return target / "release/upgrade-gate"
 
@@ -86,16 +86,16 @@ def cross(arch: Arch, cache: Path) -> Path:
     triple = f"{arch.name}-linux-gnu"
     variable = arch.rust.upper().replace("-", "_")
     script = f"""
-        mount -t proc proc {chroot}/proc && mount --bind {PROJECT} {chroot}/src && mount --bind {work} {chroot}/work &&
+        . packaging/lib.sh && mount -t proc proc {chroot}/proc && mount --bind {PROJECT} {chroot}/src && mount --bind {work} {chroot}/work &&
         mount --bind {sysroot} {chroot}/sysroot &&
-        exec chroot {chroot} env -i PATH=/usr/bin:/bin HOME=/work CARGO_HOME=/work/cargo CARGO_TARGET_DIR=/work/target \
+        exec chroot {chroot} env -i PATH=/usr/bin:/bin HOME=/work SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" CARGO_HOME=/work/cargo CARGO_TARGET_DIR=/work/target \
             CARGO_TARGET_{variable}_LINKER={triple}-gcc CC_{arch.rust.replace('-', '_')}={triple}-gcc \
             CARGO_TARGET_{variable}_RUSTFLAGS='-Clink-arg=--sysroot=/sysroot -Clink-arg=-B/sysroot/usr/lib/{triple} -Clink-arg=-L/sysroot/usr/lib/{triple}' \
             sh -c 'cd /src && exec cargo build --release --offline --locked --target {arch.rust}'
     """
     # mounts and processes live in namespaces of their own, and end with them
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script]
-    cargo(command)
+    cargo(command, cwd=PROJECT)
     binary = work / "target" / arch.rust / "release/upgrade-gate"
     refuse_newer_symbols(binary, sysroot, triple)
     return binary

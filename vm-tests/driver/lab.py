@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from . import payload, scenario
-from .arch import ARCHES, Arch, missing_tools, other
+from .arch import ARCHES, Arch, host, missing_tools, other
 from .binary import Binaries
 from .cache import Unavailable, remove_abandoned
 from .image import Images
@@ -73,9 +73,12 @@ class Lab:
         return None if self.options.cold else snapshot_of(guest, self.cache, network)
 
     def payload(self, arch: Arch) -> int:
-        """A disk with a tar archive of what is tested."""
+        """A disk with the package that is tested."""
         if arch.name not in self.payloads:
-            self.payloads[arch.name] = payload.disk(self.binaries.get(arch), self.cache)
+            program = self.binaries.get(arch)
+            # man pages and completions are the same for all, and made by a program that runs here
+            generator = program if arch.name == host() else self.binaries.get(ARCHES[host()])
+            self.payloads[arch.name] = payload.disk(program, generator, arch, self.cache)
         return self.payloads[arch.name]
 
     def prepare(self, case: Case) -> None:
@@ -231,7 +234,7 @@ def arguments(argv: list[str], known: dict[str, Path]) -> argparse.Namespace:
     for name, _, path in pairs:
         if name not in ARCHES or not os.access(path, os.X_OK):
             parser.error(f"--binary wants ARCH=PATH of a program, not {name}={path}")
-    options.binary = {name: Path(path) for name, _, path in pairs}
+    options.binary = {name: Path(path).resolve() for name, _, path in pairs}
     return options
 
 
@@ -270,7 +273,8 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGALRM, on_alarm)
     lab = Lab(open_cache(), options)
     chosen = cases(scenarios, options.arch)
-    lab.binaries.begin(sorted({arch for case in chosen for arch, _ in case.kinds()}, reverse=True))
+    tested = sorted({arch for case in chosen for arch, _ in case.kinds()}, reverse=True)
+    lab.binaries.begin(list(dict.fromkeys([*tested, host()])))
     jobs = Jobs(options.jobs)
     try:
         for case in chosen:

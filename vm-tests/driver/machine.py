@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from .payload import PACKAGE
 from .qemu import STATE_MB, Guest, Qemu, anonymous_file, copy_sparse, serial_file
 from .snapshot import Snapshot
 
@@ -147,8 +148,7 @@ class Machine:
             start["networkmanager"] = ("ln -s /usr/lib/systemd/system/NetworkManager.service "
                                        "/etc/systemd/system/multi-user.target.wants/")
         return (f"ip link set dev eth1 up; ip addr replace 192.168.1.{self.number}/24 dev eth1; "
-                f"tar -xf /dev/vdc -C /usr --no-overwrite-dir; "
-                f"for conf in /usr/lib/tmpfiles.d/upgrade-gate*.conf; do [ ! -e $conf ] || systemd-tmpfiles --create $conf; done; "
+                f"tar -xf /dev/vdc -C /; dpkg --install {PACKAGE} >&2; "
                 f"{start.get(self.network, 'true')}")
 
     def connect(self) -> None:

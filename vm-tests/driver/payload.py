@@ -1,41 +1,26 @@
-"""What is tested, as a guest is given it: the program and the files of units/, where a distribution installs them."""
+"""What is tested, as people install it: a Debian package, on a disk of the guest's."""
 
 import os
 import tarfile
 from pathlib import Path
 
+from .arch import Arch
 from .binary import PROJECT
+from .cache import work_folder
+from .image import run
 from .qemu import PAYLOAD_MB, anonymous_file
 
-# what of units/ goes where below the guest's /usr
-PLACES = [*((f"*.{kind}", "lib/systemd/system") for kind in ("service", "target", "timer", "path")),
-          ("user/*.service", "lib/systemd"), ("tmpfiles.d/*.conf", "lib"),
-          ("drop-ins/**/*.conf", "share/upgrade-gate"), ("example/*", "share/upgrade-gate")]
+# in the guest
+PACKAGE = "/var/cache/upgrade-gate.deb"
 
 
-def files(units: Path) -> list[tuple[Path, str]]:
-    """The files of `units`, each with its path below /usr; none if there is no such folder yet."""
-    found = []
-    for pattern, place in PLACES:
-        found += [(path, f"{place}/{path.relative_to(units)}") for path in sorted(units.glob(pattern)) if path.is_file()]
-    return found
-
-
-def disk(program: Path, folder: Path) -> int:
-    """A file without a name that holds a tar archive for the guest's /usr."""
+def disk(program: Path, generator: Path, arch: Arch, folder: Path) -> int:
+    """A file without a name that holds a tar archive with the package of `program`; `generator` is a build of it that runs here."""
     fd = anonymous_file(folder, 0)
-    with os.fdopen(os.dup(fd), "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
-        add(tar, program, "bin/upgrade-gate", 0o755)
-        for path, name in files(PROJECT / "units"):
-            add(tar, path, name, 0o644)
+    with work_folder(folder) as work:
+        environment = {**os.environ, "BINARY": str(program), "GENERATOR": str(generator), "OUT": str(work / "out"), "TMPDIR": str(work)}
+        run([str(PROJECT / "packaging/deb"), arch.debian], env=environment)
+        with os.fdopen(os.dup(fd), "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+            tar.add(next((work / "out").glob("*.deb")), PACKAGE.lstrip("/"))
     os.ftruncate(fd, PAYLOAD_MB << 20)
     return fd
-
-
-def add(tar: tarfile.TarFile, path: Path, name: str, mode: int) -> None:
-    def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-        info.mode, info.uid, info.gid = mode, 0, 0
-        return info
-
-    # a link in the repository is the file it names
-    tar.add(path.resolve(), name, filter=plain)

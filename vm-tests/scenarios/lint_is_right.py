@@ -4,7 +4,7 @@
 import json
 
 # seconds, from each unit's own first start; no later start falls near the outage's end or near that of a window, even if each takes
-# some seconds more
+# six seconds more
 OUTAGE, ATTEMPT = 60, 2
 failing = "Restart=on-failure\nRestartSec="
 limit = "[Unit]\nStartLimitIntervalSec={}\nStartLimitBurst={}\n[Service]\n"
@@ -15,11 +15,11 @@ settings = {
     "oneshot": failing + "20\nType=oneshot",
     "limited": told + limit.format(120, 3) + failing + "5",
     "limited-direct": told + limit.format(120, 3) + failing + "5\nRestartMode=direct",
-    "limit-without-bite": limit.format(30, 3) + failing + "14",
+    "limit-without-bite": limit.format(30, 3) + failing + "20",
     "prevented": told + failing + "5\nRestartPreventExitStatus=1",
     "not-abnormal": "Restart=on-abnormal\nRestartSec=5",
     "forced": "RestartForceExitStatus=1\nRestartSec=20",
-    "steps": failing + "2\nRestartSteps=2\nRestartMaxDelaySec=30",
+    "steps": failing + "2\nRestartSteps=2\nRestartMaxDelaySec=25",
     "refused": "Type=oneshot\nRestart=always",
 }
 

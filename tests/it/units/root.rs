@@ -21,7 +21,7 @@ const TARGETS: &[&str] = &[
     "time-sync",
     "timers",
 ];
-const PROGRAMS: &[&str] = &["upgrade-gate", "kill", "true"];
+const PROGRAMS: &[&str] = &["upgrade-gate", "true"];
 
 pub(super) struct Root(TempDir);
 

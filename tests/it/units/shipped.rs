@@ -43,7 +43,7 @@ fn foreign(unit: &str) -> &'static str {
 /// Installs everything, and says what there is to verify.
 fn installed() -> (Root, Vec<String>) {
     let root = Root::new();
-    for program in ["usr/bin/fwupdmgr", "usr/local/bin/my-upgrade"] {
+    for program in ["bin/sh", "usr/bin/fwupdmgr", "usr/local/bin/my-upgrade"] {
         root.program(program);
     }
     let mut units = Vec::new();
