@@ -42,7 +42,7 @@ impl Ignored {
     }
 }
 
-/// Makes a write beyond RLIMIT_FSIZE an error, and not our end by SIGXFSZ.
+/// Makes a write beyond `RLIMIT_FSIZE` an error, and not our end by SIGXFSZ.
 ///
 /// By a handler: what we start finds the default again, as it would not if the signal were ignored.
 pub fn outlive_file_size(ignored: Ignored) {

@@ -252,7 +252,7 @@ fn follow_sees_a_gate_that_was_killed_go() {
         .open(&new)
         .expect("open");
     let lock = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
+        l_type: nix::libc::F_WRLCK.try_into().expect("it is small"),
         l_whence: 0,
         l_start: 0,
         l_len: 1,

@@ -57,8 +57,8 @@ async fn too_few_files_to_wait_at_all_are_an_error_that_names_the_limit() {
 async fn a_gate_that_may_write_no_file_says_so_and_runs_the_command_as_ever() {
     let world = World::without_bus(Says::Good);
     let target = world.target.written();
-    let word = format!("run --settle 0 --target {target} -- grep ^SigIgn: /proc/self/status");
-    let output = limited(&world, "ulimit -f 0", &word).await;
+    let greps = format!("run --settle 0 --target {target} -- grep ^SigIgn: /proc/self/status");
+    let output = limited(&world, "ulimit -f 0", &greps).await;
     let said = all_said(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
     let limit = "File too large: RLIMIT_FSIZE is 0 (LimitFSIZE= in a unit)";

@@ -186,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_words_make_it_panic(words in prop::collection::vec("(dnf|--repo=?|--setopt=|[a*?.=ü]{0,9})", 0..6)) {
-            let options = Options::of(&[words.clone()]);
+            let options = Options::of(std::slice::from_ref(&words));
             for word in &words {
                 let _ = options.enabled(word, true);
             }

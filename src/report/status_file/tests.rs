@@ -123,7 +123,7 @@ fn who_can_only_read_a_dead_gate_s_file_cannot_keep_it_alive() {
     let other = File::open(&path).expect("open");
     let _lock = Flock::lock(other, FlockArg::LockExclusive).expect("lock");
     let read = nix::libc::flock {
-        l_type: nix::libc::F_RDLCK as nix::libc::c_short,
+        l_type: nix::libc::F_RDLCK.try_into().expect("it is small"),
         l_whence: 0,
         l_start: 0,
         l_len: 0,

@@ -125,9 +125,8 @@ fn an_answer_that_is_cut_short_proves_nothing() {
     let server = answering(packed("gzip", &whole[..whole.len() - 9]));
     let failed = Probe::of(cache(http_url(&server))).fails("unexpected_answer");
     assert!(failed.detail.contains("cut short"), "{failed:?}");
-    let portal = format!(
-        "HTTP/1.1 302 Found\r\nLocation: http://login.invalid/\r\nContent-Length: 9\r\n\r\n"
-    );
+    let portal =
+        "HTTP/1.1 302 Found\r\nLocation: http://login.invalid/\r\nContent-Length: 9\r\n\r\n";
     Probe::of(plain(http_url(&answering(Reply::raw(portal))))).fails("portal");
 }
 
