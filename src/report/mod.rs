@@ -33,6 +33,7 @@ use crate::exit::Exit;
 use crate::gate::time::{Monotonic, Now};
 use crate::gate::verdict::Verdict;
 use crate::limits;
+use crate::text::line;
 
 /// The command a gate belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +255,7 @@ impl Reporter {
             detail: &end.why,
         });
         self.running(end.attempt, false);
-        self.notify.status(&sentence::one_line(&log::ended(end)));
+        self.notify.status(&line::one_line(&log::ended(end)));
     }
 
     /// Tells how it all came out, as the last thing.
@@ -271,7 +272,7 @@ impl Reporter {
             waited_usec: usec(summary.waited),
             detail: &summary.why,
         });
-        self.notify.status(&sentence::one_line(&summary.why));
+        self.notify.status(&line::one_line(&summary.why));
     }
 
     /// Prints the verdict as the answer to `check`. As text it has no times, for
