@@ -1,6 +1,9 @@
 //! Which commands a command line really runs: wrappers (`env`, `timeout`, `sudo` …) and shell scripts are looked through. Pure.
 
 mod script;
+mod variables;
+
+pub use self::variables::Variables;
 
 /// How deep wrappers may stand in each other: `env sh -c "sudo sh -c …"`.
 const DEPTH: usize = 16;
@@ -11,8 +14,22 @@ const DEPTH: usize = 16;
 /// expanded, and what a script file does is not known: `sh FILE ARG…` is `FILE ARG…`. Never empty, unless there are no words
 /// or a script runs nothing.
 pub fn commands<W: AsRef<str>>(words: &[W]) -> Vec<Vec<String>> {
+    runs(words).into_iter().map(|run| run.words).collect()
+}
+
+/// A command that is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its program and arguments.
+    pub words: Vec<String>,
+    /// What the command line sets for it.
+    pub variables: Variables,
+}
+
+/// The same as [`commands`], each with the variables that are set for it on the way.
+pub fn runs<W: AsRef<str>>(words: &[W]) -> Vec<Run> {
     let words: Vec<String> = words.iter().map(|word| word.as_ref().to_owned()).collect();
-    run_by(&words, DEPTH)
+    run_by(&words, &Variables::new(), DEPTH)
 }
 
 /// The name of the program in a word that may be a path.
@@ -20,32 +37,47 @@ pub fn program(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 
-fn run_by(words: &[String], depth: usize) -> Vec<Vec<String>> {
+fn run_by(words: &[String], variables: &Variables, depth: usize) -> Vec<Run> {
     let Some(first) = words.first() else {
         return Vec::new();
     };
-    let itself = || vec![words.to_vec()];
+    let itself = || {
+        vec![Run {
+            words: words.to_vec(),
+            variables: variables.clone(),
+        }]
+    };
     if depth == 0 {
         return itself();
     }
     match inner(program(first), &words[1..]) {
-        Inner::Command(inner) if !inner.is_empty() => run_by(inner, depth - 1),
-        Inner::Script { text, arguments } => of_script(&text, arguments, depth - 1),
+        Inner::Command(inner) if !inner.is_empty() => {
+            let before = &words[1..words.len() - inner.len()];
+            let variables = [variables.clone(), variables::of_wrapper(before)].concat();
+            run_by(inner, &variables, depth - 1)
+        }
+        Inner::Script { text, arguments } => of_script(&text, arguments, variables, depth - 1),
         Inner::Command(_) | Inner::Nothing => itself(),
     }
 }
 
 /// The commands of a script, in which `$@` stands for its arguments.
-fn of_script(text: &str, arguments: &[String], depth: usize) -> Vec<Vec<String>> {
+fn of_script(text: &str, arguments: &[String], variables: &Variables, depth: usize) -> Vec<Run> {
     let expand = |word: String| match word.as_str() {
         "$@" | "$*" => arguments.to_vec(),
         _ => vec![word],
     };
     let simple = script::split(text).into_iter();
     let expanded = simple.map(|words| words.into_iter().flat_map(expand).collect::<Vec<_>>());
-    expanded
-        .flat_map(|words| run_by(script::without_keywords(&words), depth))
-        .collect()
+    let mut set = variables.clone();
+    let mut runs = Vec::new();
+    for words in expanded {
+        let (own, lasting) = variables::of_script(&words);
+        let all = [set.clone(), own].concat();
+        runs.extend(run_by(script::without_keywords(&words), &all, depth));
+        set.extend(lasting);
+    }
+    runs
 }
 
 /// What a command runs in its turn.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 
 use crate::files::Directory;
+use crate::limits;
 
 const NAME: &str = "upgrade-gate";
 
@@ -26,8 +27,8 @@ pub struct Dirs {
 pub enum Unusable {
     /// The environment names none.
     #[error(
-        "no {kind} directory for this user's gates; set {variables}, or {advice}",
-        kind = kind.word(), variables = kind.variables(), advice = kind.advice()
+        "no {kind} directory for this user's gates: {lost}; set {variables}, or {advice}",
+        kind = kind.word(), lost = kind.lost(), variables = kind.variables(), advice = kind.advice()
     )]
     Nowhere {
         /// Which of the two.
@@ -35,9 +36,9 @@ pub enum Unusable {
     },
     /// It cannot be created, or is not this user's.
     #[error(
-        "cannot use the {kind} directory {path}: {source}; make it this user's and writable{advice}",
-        kind = kind.word(), path = path.display(),
-        advice = if geteuid().is_root() { String::new() } else { format!(", or {}", kind.advice()) }
+        "cannot use the {kind} directory {path}: {why}; {lost}; make it this user's and writable, or {advice}",
+        kind = kind.word(), path = path.display(), why = limits::refusal(source), lost = kind.lost(),
+        advice = if geteuid().is_root() { Kind::writable(path) } else { kind.advice() }
     )]
     Use {
         /// Which of the two.
@@ -64,6 +65,18 @@ impl Kind {
             Self::Runtime => "runtime",
             Self::State => "state",
         }
+    }
+
+    const fn lost(self) -> &'static str {
+        match self {
+            Self::Runtime => "status will not show this gate, and runs of one profile may overlap",
+            Self::State => "no run is \"recent\"",
+        }
+    }
+
+    /// What a unit with `ProtectSystem=strict` lacks.
+    fn writable(path: &Path) -> String {
+        format!("add ReadWritePaths=-{} to the unit", path.display())
     }
 
     const fn variables(self) -> &'static str {
@@ -176,8 +189,8 @@ fn hexadecimal(digit: u8) -> char {
 
 fn usable(kind: Kind, path: Option<&Path>) -> Result<&Path, Unusable> {
     let path = path.ok_or(Unusable::Nowhere { kind })?;
-    match Directory::ours(path) {
-        Ok(_) => Ok(path),
+    match Directory::ours(path).and_then(|directory| directory.is_writable()) {
+        Ok(()) => Ok(path),
         Err(source) => Err(Unusable::Use {
             kind,
             path: path.to_owned(),

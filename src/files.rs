@@ -15,9 +15,11 @@ use std::path::{Path, PathBuf};
 use nix::NixPath;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
+use nix::fcntl::{
+    AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat, renameat,
+};
 use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::{Uid, UnlinkatFlags, User, geteuid, unlinkat};
+use nix::unistd::{AccessFlags, Uid, UnlinkatFlags, User, faccessat, geteuid, unlinkat};
 
 /// Opens the regular file that `path` leads to, over links too.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
@@ -80,7 +82,7 @@ impl Directory {
 
     /// A directory in this one; where others can write, only one of this one's owner.
     pub(crate) fn enter(&self, name: &OsStr) -> io::Result<Self> {
-        let directory = self.find(name)?;
+        let directory = self.look(name, self.links()).and_then(Self::of)?;
         if !self.is_private() {
             belongs_to(&directory.metadata, self.owner())?;
         }
@@ -132,7 +134,7 @@ impl Directory {
 
     /// A regular file of the directory's owner, for reading.
     pub(crate) fn file(&self, name: &OsStr) -> io::Result<File> {
-        let (found, metadata) = look(&self.found, name, OFlag::O_NOFOLLOW)?;
+        let (found, metadata) = self.look(name, OFlag::O_NOFOLLOW)?;
         regular(&metadata)?;
         belongs_to(&metadata, self.owner())?;
         for_reading(&found)
@@ -165,8 +167,14 @@ impl Directory {
     /// Whether the name leads to this open file.
     pub(crate) fn has(&self, name: &OsStr, file: &File) -> io::Result<bool> {
         let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-        let (_, named) = look(&self.found, name, OFlag::O_NOFOLLOW)?;
+        let (_, named) = self.look(name, OFlag::O_NOFOLLOW)?;
         Ok(identity(&named) == identity(&file.metadata()?))
+    }
+
+    /// An error if nothing can be made in it, as where it is mounted read-only.
+    pub(crate) fn is_writable(&self) -> io::Result<()> {
+        let how = AccessFlags::W_OK;
+        Ok(faccessat(&self.found, ".", how, AtFlags::empty())?)
     }
 
     /// Renames within it, in place of what has the new name.
@@ -204,12 +212,38 @@ impl Directory {
     }
 
     fn find(&self, name: &OsStr) -> io::Result<Self> {
-        let links = if self.is_private() {
+        look(&self.found, name, self.links()).and_then(Self::of)
+    }
+
+    /// Whether links in it are followed.
+    fn links(&self) -> OFlag {
+        if self.is_private() {
             OFlag::empty()
         } else {
             OFlag::O_NOFOLLOW
-        };
-        look(&self.found, name, links).and_then(Self::of)
+        }
+    }
+
+    fn is_link(&self, name: &OsStr) -> bool {
+        readlinkat(&self.found, name).is_ok()
+    }
+
+    /// What a name leads to on the same file system: a user's own (FUSE) may answer nothing, ever.
+    fn look(&self, name: &OsStr, links: OFlag) -> io::Result<(File, Metadata)> {
+        let how = OpenHow::new()
+            .flags(links | OFlag::O_PATH | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_NO_XDEV);
+        match openat2(&self.found, name, how) {
+            Ok(found) => with_metadata(found.into()),
+            // A link that may be followed may lead anywhere.
+            Err(Errno::EXDEV) if links.is_empty() && self.is_link(name) => {
+                look(&self.found, name, links)
+            }
+            Err(Errno::EXDEV) => Err(io::Error::other("another file system is mounted on it")),
+            // A sandbox that does not know the call: Linux has it since 5.6.
+            Err(Errno::ENOSYS | Errno::EPERM) => look(&self.found, name, links),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn find_or_make(&self, name: &OsStr) -> io::Result<Self> {
@@ -241,7 +275,10 @@ fn look<P: ?Sized + NixPath>(
     links: OFlag,
 ) -> io::Result<(File, Metadata)> {
     let flags = links | OFlag::O_PATH | OFlag::O_CLOEXEC;
-    let found = File::from(openat(directory, name, flags, Mode::empty())?);
+    with_metadata(openat(directory, name, flags, Mode::empty())?.into())
+}
+
+fn with_metadata(found: File) -> io::Result<(File, Metadata)> {
     let metadata = found.metadata()?;
     Ok((found, metadata))
 }

@@ -21,4 +21,5 @@ pub mod restart;
 pub mod run;
 pub mod secret;
 pub mod sources;
+pub mod text;
 pub mod watch;

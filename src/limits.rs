@@ -19,6 +19,7 @@ pub(crate) fn refusal(error: &io::Error) -> String {
     let cause = match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EAGAIN) => processes(),
         Some(Errno::EMFILE) => limit(Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE", "LimitNOFILE="),
+        Some(Errno::EFBIG) => limit(Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", "LimitFSIZE="),
         Some(Errno::ENOMEM) => Some(memory().unwrap_or_else(|| "memory runs out".to_owned())),
         _ => None,
     };

@@ -18,7 +18,7 @@ pub fn url(written: &str) -> String {
     if let Some((head, rest)) = authority_of(written) {
         return match cut_off_login(rest) {
             Some(user) => format!("{head}{user}:{HIDDEN}"),
-            None => format!("{head}{}", without_secret_values(after_login(rest))),
+            None => format!("{head}{}", query_hidden(after_login(rest), is_web(head))),
         };
     }
     match written.rsplit_once('@') {
@@ -30,6 +30,13 @@ pub fn url(written: &str) -> String {
     }
 }
 
+/// `https://`, also behind `nix-cache:`. What follows a `#` there is no attribute of a flake.
+fn is_web(head: &str) -> bool {
+    let scheme = head.trim_end_matches('/').trim_end_matches(':');
+    let is = |name: &str| scheme == name || scheme.ends_with(&format!(":{name}"));
+    is("http") || is("https")
+}
+
 /// A text that may quote URLs, each shown as [`url`] shows it. A login with blanks or quotes in it is found where it is written
 /// `USER:PASSWORD`; whoever knows what is quoted shows that first.
 pub fn text(text: &str) -> String {
@@ -39,17 +46,32 @@ pub fn text(text: &str) -> String {
         let (gap, from) = rest.split_at(start);
         let (word, after) = from.split_at(end_of_word(from));
         out.push_str(gap);
-        out.push_str(&url(word));
+        let url_of_word = word.trim_end_matches(PUNCTUATION);
+        out.push_str(&url(url_of_word));
+        out.push_str(&word[url_of_word.len()..]);
         rest = after;
     }
     out + rest
 }
 
-/// Whether a URL has a login, and an `@` behind the host that may be the login's, too: its host is not certain.
+/// What ends a word of a sentence, and is no part of a URL in it.
+const PUNCTUATION: [char; 5] = [':', ',', '.', ';', ')'];
+
+/// Whether a URL has an `@` behind its host that may be the end of a login: its host is not certain.
 pub fn is_ambiguous(url: &str) -> bool {
-    let rest = authority_of(url).map_or(url, |(_, rest)| rest);
-    let end = end_of_authority(rest);
-    rest[..end].contains('@') && rest[end..].contains('@')
+    authority_of(url).is_some_and(|(_, rest)| may_go_on(rest))
+}
+
+/// Whether a login may go on behind what looks like the host: `me:p/w@host`.
+fn may_go_on(rest: &str) -> bool {
+    let (authority, path) = rest.split_at(end_of_authority(rest));
+    let Some((before, _)) = path.rsplit_once('@') else {
+        return false;
+    };
+    let is_host = authority.starts_with('[') || !authority.contains(':');
+    // https://host.example/pkg@1, https://host/@scope
+    let is_path = authority.contains('.') || before.ends_with('/');
+    authority.contains('@') || before.contains(':') || !(is_host && is_path)
 }
 
 fn is_gap(c: char) -> bool {
@@ -106,31 +128,34 @@ fn end_of_authority(rest: &str) -> usize {
 
 /// A login may have any character, slashes too: where the host cannot be told, only what follows the last `@` is shown.
 fn after_login(rest: &str) -> &str {
-    let (authority, path) = rest.split_at(end_of_authority(rest));
-    let is_host =
-        authority.starts_with('[') || (authority.contains('.') && !authority.contains(':'));
-    match rest.rfind('@') {
-        Some(at) if !path.contains('@') || authority.contains('@') || !is_host => &rest[at + 1..],
-        _ => rest,
+    let shown = if may_go_on(rest) {
+        rest
+    } else {
+        &rest[..end_of_authority(rest)]
+    };
+    shown.rfind('@').map_or(rest, |at| &rest[at + 1..])
+}
+
+/// What may be a query is one if it stands behind a place, or has a name and a value.
+fn without_secret_values(text: &str) -> String {
+    let at = text.find(['?', '#']);
+    match at.map(|at| text.split_at(at)) {
+        Some((head, query)) if head.contains([':', '/', '.']) || query.contains('=') => {
+            query_hidden(text, false)
+        }
+        _ => text.to_owned(),
     }
 }
 
-/// `?name=value`: only values that are known to be harmless, or too short to be a secret.
-fn without_secret_values(text: &str) -> String {
-    let Some(at) = text
-        .find(['?', '#'])
-        .filter(|at| text[..*at].contains([':', '/', '.']))
-    else {
-        return text.to_owned();
-    };
-    let (head, query) = text.split_at(at);
+/// `?name=value`: the names, and only the values that are known to be harmless. A list of the secret ones would never end.
+fn query_hidden(text: &str, is_web: bool) -> String {
+    let (head, mut rest) = text.split_at(text.find(SIGNS).unwrap_or(text.len()));
     let mut shown = head.to_owned();
-    let mut rest = query;
     while let Some(sign) = rest.chars().next() {
         let after = &rest[1..];
         let (part, next) = after.split_at(after.find(SIGNS).unwrap_or(after.len()));
         shown.push(sign);
-        shown.push_str(&shown_value(part, sign == '#'));
+        shown.push_str(&shown_part(part, sign == '#' && !is_web));
         rest = next;
     }
     shown
@@ -139,24 +164,32 @@ fn without_secret_values(text: &str) -> String {
 /// What the parts of a query begin with.
 const SIGNS: [char; 4] = ['?', '#', '&', ';'];
 
-fn shown_value(part: &str, is_fragment: bool) -> String {
-    let (name, value) = part.split_once('=').unwrap_or(("", part));
-    let harmless = HARMLESS.contains(&name) || (name.is_empty() && is_fragment);
-    let short = value.len() <= 3 && !is_setting_of_secrets(name);
-    match (harmless || short, name) {
-        (true, _) => part.to_owned(),
-        (false, "") => HIDDEN.to_string(),
-        (false, name) => format!("{name}={HIDDEN}"),
+fn shown_part(part: &str, is_attribute: bool) -> String {
+    // A bare value may end so, too: dG9rZW4=
+    match part.trim_end_matches('=').split_once('=') {
+        _ if part.is_empty() => String::new(),
+        Some((name, value)) if HARMLESS.contains(&name) && is_plain(value) => part.to_owned(),
+        Some((name, _)) if name.bytes().all(is_of_name) => format!("{name}={HIDDEN}"),
+        None if is_attribute && is_plain(part) => part.to_owned(),
+        _ => HIDDEN.to_string(),
     }
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)
+}
+
+/// No login and no further name with a value, percent-encoded neither.
+fn is_plain(value: &str) -> bool {
+    let signs = ["@", "=", "%40", "%3D", "%3d", "%26"];
+    !signs.iter().any(|sign| value.contains(sign))
 }
 
 /// Whether a name says that a secret follows: `access-tokens`, `--password`.
 fn is_setting_of_secrets(name: &str) -> bool {
     let name = name.trim_end().to_ascii_lowercase();
     // The name of a setting, not a URL that has one.
-    let plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let plain = name.bytes().all(is_of_name);
     let words = ["token", "secret", "passw", "passphrase", "credential"];
     plain && words.iter().any(|word| name.contains(word))
 }
@@ -170,29 +203,28 @@ fn is_host(name: &str) -> bool {
     plain && host.trim_matches('.').contains('.')
 }
 
-/// The parameters of Nix's stores and flakes, which say where and how.
+/// What says where and how: the parameters of Nix's stores and flakes, and of lists of mirrors.
 const HARMLESS: &[&str] = &[
     "addressing-style",
+    "arch",
     "compression",
+    "country",
     "dir",
     "endpoint",
     "host",
     "lastModified",
     "narHash",
-    "path",
     "priority",
     "profile",
-    "real",
     "ref",
     "region",
     "remote-program",
     "remote-store",
+    "repo",
     "rev",
-    "root",
+    "revCount",
     "scheme",
     "shallow",
-    "state",
-    "store",
     "submodules",
     "trusted",
     "want-mass-query",
@@ -215,6 +247,8 @@ mod tests {
             ("https://me:sec@re/t@host", "https://host"),
             ("https://me:1/2@host", "https://host"),
             ("https://me:sec?re#t@host", "https://host"),
+            ("https://m/e:secret@host/x", "https://host/x"),
+            ("https://m.e/e:secret@host/x", "https://host/x"),
             ("https://me:se cr\"et@host/x", "https://host/x"),
             ("https://se cr\"et@host/x", "https://host/x"),
             ("https://secret/x@host", "https://host"),
@@ -251,12 +285,26 @@ mod tests {
             ),
             (
                 "https://host/x?a=1&sig=secret&b=2",
-                "https://host/x?a=1&sig=…&b=2",
+                "https://host/x?a=…&sig=…&b=…",
             ),
             ("https://host/x?secret", "https://host/x?…"),
             (
                 "https://host/x?token=abc#access_token=secret",
                 "https://host/x?token=…#access_token=…",
+            ),
+            ("https://host/x?k=1", "https://host/x?k=…"),
+            ("https://host/x?%74oken=z", "https://host/x?…"),
+            ("https://host/x?c2VjcmV0==", "https://host/x?…"),
+            ("https://host/x#z", "https://host/x#…"),
+            ("https://host/x;session=z", "https://host/x;session=…"),
+            ("nix-cache:s3://b?opaque=z", "nix-cache:s3://b?opaque=…"),
+            ("s3://b.c?endpoint=https://me:z@m", "s3://m"),
+            ("b?endpoint=me%3Az%40m", "b?endpoint=…"),
+            ("https://host/x?ref=a%26k%3Dz", "https://host/x?ref=…"),
+            ("b?opaque=z", "b?opaque=…"),
+            (
+                "git+https://host/x?narHash=sha256-a%2Bb=&rev=1#me",
+                "git+https://host/x?narHash=sha256-a%2Bb=&rev=1#me",
             ),
             (
                 "https://host/?priority=10000",
@@ -284,15 +332,19 @@ mod tests {
     fn a_sentence_keeps_all_but_the_secrets() {
         let written = "error: '--target=https://me:secret@a/' and \"tcp://HOST:PORT\"\n  (https://b/?key=secret), me@c";
         let expected =
-            "error: '--target=https://a/' and \"tcp://HOST:PORT\"\n  (https://b/?key=… me@c";
+            "error: '--target=https://a/' and \"tcp://HOST:PORT\"\n  (https://b/?key=…), me@c";
         assert_eq!(text(written), expected);
     }
 
     #[test]
     fn a_host_is_uncertain_if_the_login_may_go_on_behind_it() {
         assert!(is_ambiguous("https://me:p@ss/w@host"));
+        assert!(is_ambiguous("https://m/e:pw@host/x"));
+        assert!(is_ambiguous("https://m.e/x:pw@host/x"));
         assert!(!is_ambiguous("https://me:p@ss@host/x"));
+        assert!(is_ambiguous("https://me:8/@host"));
         assert!(!is_ambiguous("https://host/@x"));
+        assert!(!is_ambiguous("https://a.example/pkg@1"));
     }
 
     proptest! {

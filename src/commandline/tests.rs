@@ -16,6 +16,30 @@ fn line(text: &str) -> String {
 }
 
 #[test]
+fn a_command_is_found_with_the_variables_that_are_set_for_it() {
+    let of = |words: &[&str]| {
+        let run = runs(words).pop().unwrap();
+        let set = run.variables.iter();
+        let set: Vec<_> = set.map(|(name, value)| format!("{name}={value}")).collect();
+        set.join(" ")
+    };
+    for script in [
+        "A=b apt-get update",
+        "A=b; apt-get update",
+        "export A=b; apt-get update",
+        "true && export A='b' && nice apt-get update",
+        "env A=b apt-get update",
+    ] {
+        assert_eq!(of(&["sh", "-c", script]), "A=b", "{script}");
+        assert_eq!(of(&["sudo", "X=y", "sh", "-c", script]), "X=y A=b");
+    }
+    assert_eq!(of(&["sh", "-c", "A=b true; apt-get update"]), "");
+    assert_eq!(of(&["sh", "-c", "A=b; unset A; apt-get update"]), "A=b A=");
+    assert_eq!(of(&["env", "-u", "A", "apt-get", "update"]), "A=");
+    assert_eq!(of(&["apt-get", "-o", "A=b"]), "");
+}
+
+#[test]
 fn a_wrapper_gives_way_to_the_command_it_runs() {
     for wrapped in [
         "apt-get update",

@@ -9,10 +9,11 @@ use super::{prepare, printed};
 use crate::cli::Config;
 use crate::config::effective::Setting;
 use crate::config::places::Places;
-use crate::config::problem::{Errors, dotted, one_line};
+use crate::config::problem::{Errors, dotted};
 use crate::config::profile::Profile;
 use crate::config::{self, Chosen, Loaded, Overrides};
 use crate::exit::Exit;
+use crate::text::line::one_line;
 
 /// Shows the profile in effect, or says all that is wrong with the configuration.
 pub(super) fn config(args: &Config, root: &Path, out: &mut impl Write) -> Exit {

@@ -25,6 +25,7 @@ use crate::limits;
 use crate::probe;
 use crate::report::journal::{self, Log};
 use crate::report::output::{self, STDERR};
+use crate::run::signals::{self, Ignored};
 use crate::run::{child, die};
 use crate::secret;
 
@@ -48,6 +49,7 @@ pub fn main(argv: &[OsString]) -> ExitCode {
 
 fn carry_out(argv: &[OsString]) -> ExitCode {
     say_panics();
+    signals::outlive_file_size(Ignored::read());
     let (exit, exec_condition) = match cli::parse(argv) {
         Ok(cli) => {
             let exec_condition = cli.command.is_exec_condition();

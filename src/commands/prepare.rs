@@ -12,6 +12,7 @@ use crate::config::span::Span;
 use crate::config::target::{Entry, Target, Wanted};
 use crate::config::watch::Watch;
 use crate::config::{self, Loaded, Overrides};
+use crate::dirs::Unusable;
 use crate::exit::Exit;
 use crate::gate::policy::{Policy, Reach};
 use crate::probe::protocol::Request;
@@ -244,9 +245,13 @@ fn warn(warnings: impl IntoIterator<Item = impl std::fmt::Display>) {
     }
 }
 
-/// The directory below which the gates' status files and locks are, if this process has one.
-pub(super) fn made(dir: Result<&Path, impl std::fmt::Display>) -> Option<PathBuf> {
-    dir.inspect_err(|error| tracing::info!("{error}"))
-        .ok()
-        .map(Path::to_owned)
+/// The directory below which the gates' status files and locks are, if this process has one. Having none is no fault; one that
+/// cannot be used is told.
+pub(super) fn made(dir: Result<&Path, Unusable>) -> Option<PathBuf> {
+    dir.inspect_err(|error| match error {
+        Unusable::Nowhere { .. } => tracing::info!("{error}"),
+        Unusable::Use { .. } => tracing::warn!("{error}"),
+    })
+    .ok()
+    .map(Path::to_owned)
 }

@@ -17,9 +17,9 @@ use crate::clock;
 use crate::dirs::Dirs;
 use crate::gate::time::{Monotonic, Wall};
 use crate::report::json::StatusLine;
-use crate::report::sentence::one_line;
 use crate::report::span::format_span;
 use crate::report::status_file::{Found, Gate, Living, read_all};
+use crate::text::line::one_line;
 
 /// Prints the machine's gates; with `--follow` again at every change, until `out` is closed.
 ///

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use toml::Value;
 
-use super::problem::{lossy, one_line};
+use super::problem::lossy;
+use crate::text::line::one_line;
 
 /// Who said so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -8,11 +8,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::key::{Change, Key};
 use super::keys::KEYS;
-use super::problem::{Problem, dotted, line_of, one_line};
+use super::problem::{Problem, dotted, line_of};
 use super::profile::{self, Profile};
 use super::read::{Node, Wrong, kind_of};
 use super::similar;
 use super::watch::{self, Watch};
+use crate::text::line::one_line;
 
 /// One value, and where it was written.
 pub(super) struct Assignment<S> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 
 use crate::secret;
+use crate::text::line::one_line;
 
 /// One fault, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,16 +85,6 @@ pub(super) fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, 
 pub(super) fn line_of(text: &[u8], at: usize) -> usize {
     let before = text.get(..at).unwrap_or(text);
     before.split(|byte| *byte == b'\n').count()
-}
-
-/// `text` with its control characters escaped: it cannot break out of a line or a comment.
-pub(crate) fn one_line(text: &str) -> String {
-    let escape = |c: char| {
-        let escaped = c.is_control().then(|| c.escape_default());
-        let plain = (!c.is_control()).then_some(c);
-        escaped.into_iter().flatten().chain(plain)
-    };
-    text.chars().flat_map(escape).collect()
 }
 
 /// A dotted key, quoted where TOML asks for it.

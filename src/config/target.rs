@@ -215,7 +215,9 @@ fn usable(port: Option<u16>) -> Result<Option<u16>, Wrong> {
 /// A login is accepted and dropped: a refusal proves the network as well, and the banner of ssh comes before any login.
 fn url(written: &str) -> Result<Url, Wrong> {
     if secret::is_ambiguous(written) {
-        return wrong("its login has a /, ? or #; write %2F, %3F or %23, or leave the login out");
+        return wrong(
+            "its login has a /, ? or #; write %2F, %3F or %23, or leave the login out (in a path, write @ as %40)",
+        );
     }
     let mut url = Url::parse(written).map_err(|error| Wrong::Url(error.to_string()))?;
     if url.host_str().unwrap_or_default().is_empty() {
@@ -265,7 +267,7 @@ mod tests {
                 "nix-cache:http://[fe80::1]:8080",
             ),
             ("https://host", "https://host/"),
-            ("HTTPS://Host/Path?q=1#f", "https://host/Path?q=1"),
+            ("HTTPS://Host/Path?q=1#f", "https://host/Path?q=…"),
             ("https://müller.example/", "https://xn--mller-kva.example/"),
             ("http://host:8080/x", "http://host:8080/x"),
             ("ssh://git@host", "ssh://host:22"),

@@ -67,6 +67,16 @@ fn a_link_to_a_directory_is_followed_only_where_nobody_else_can_have_made_it() {
 }
 
 #[test]
+fn no_other_file_system_is_entered() {
+    let root = Directory::open(Path::new("/")).unwrap();
+    let error = root.enter(name("proc")).unwrap_err().to_string();
+    assert!(error.contains("another file system"), "{error}");
+    let (place, directory) = directory(0o755);
+    symlink("/proc", place.path().join("link")).unwrap();
+    assert!(directory.enter(name("link")).is_ok(), "a link of our own");
+}
+
+#[test]
 fn nothing_is_written_through_a_link_or_into_a_file_with_a_second_name() {
     let (place, directory) = directory(0o755);
     let victim = place.path().join("victim");

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use miniz_oxide::inflate::{
-    DecompressError, decompress_to_vec_with_limit, decompress_to_vec_zlib_with_limit,
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_PARSE_ZLIB_HEADER, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
 };
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 /// How much of a body is looked at, packed and unpacked.
 pub(super) const LIMIT: usize = 64 * 1024;
@@ -36,6 +38,8 @@ pub(super) enum Body {
     OtherStore(String),
     /// It has this `Content-Encoding`, which is not known here.
     Unreadable(String),
+    /// What is packed in it has no end, or another checksum.
+    Broken,
 }
 
 impl Expected<'_> {
@@ -56,18 +60,17 @@ fn beginning(prefix: &[u8], text: &[u8]) -> Option<Body> {
     (!prefix.starts_with(text)).then_some(Body::Foreign)
 }
 
-/// Lines in any order, a value with space around it, as Nix reads them. Nix passes over a first line that begins with a
-/// byte order mark, and takes the cache.
+/// Lines in any order, a value with space around it, as Nix reads them: every store that is named must be its own, up to the
+/// end. Nix passes over a first line that begins with a byte order mark, and takes the cache.
 fn cache_info(text: &[u8], ended: bool) -> Option<Body> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let lines = text.split_inclusive(|byte| *byte == b'\n');
-    let mut whole = lines.filter(|line| ended || line.ends_with(b"\n"));
-    let store = whole.find_map(store_dir)?;
-    Some(if store == STORE.as_bytes() {
-        Body::Expected
-    } else {
-        Body::OtherStore(quoted(store))
-    })
+    let whole = lines.filter(|line| ended || line.ends_with(b"\n"));
+    let mut stores = whole.filter_map(store_dir);
+    match stores.clone().find(|store| *store != STORE.as_bytes()) {
+        Some(other) => Some(Body::OtherStore(quoted(other))),
+        None => stores.next().filter(|_| ended).map(|_| Body::Expected),
+    }
 }
 
 fn store_dir(line: &[u8]) -> Option<&[u8]> {
@@ -107,42 +110,84 @@ impl Codings {
     }
 
     /// Unpacks as much as there is, up to [`LIMIT`].
-    pub(super) fn unpack<'a>(&self, packed: &'a [u8]) -> Cow<'a, [u8]> {
-        let layers = self.0.iter().rev();
-        layers.fold(Cow::Borrowed(packed), |packed, coding| {
-            Cow::Owned(coding.unpack(&packed))
+    pub(super) fn unpack<'a>(&self, packed: &'a [u8]) -> Unpacked<'a> {
+        let begin = Unpacked {
+            text: Cow::Borrowed(packed),
+            is_broken: false,
+        };
+        self.0.iter().rev().fold(begin, |outer, coding| {
+            let inner = coding.unpack(&outer.text);
+            Unpacked {
+                is_broken: outer.is_broken || inner.is_broken,
+                ..inner
+            }
         })
     }
 }
 
+/// What came out before the end of what has arrived, before the limit, or before what cannot be unpacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unpacked<'a> {
+    pub(super) text: Cow<'a, [u8]>,
+    /// The end is missing, or the checksum is another's.
+    pub(super) is_broken: bool,
+}
+
 impl Coding {
-    fn unpack(self, packed: &[u8]) -> Vec<u8> {
+    fn unpack(self, packed: &[u8]) -> Unpacked<'static> {
         match self {
-            Self::Gzip => after_gzip_header(packed).map_or_else(Vec::new, inflate),
+            Self::Gzip => match after_gzip_header(packed) {
+                Some(rest) => gunzip(rest),
+                None => unpacked(Vec::new(), false),
+            },
             // zlib's format is meant, and some servers send what is inside of it, as curl knows too.
-            Self::Deflate => {
-                let text = as_far_as(decompress_to_vec_zlib_with_limit(packed, LIMIT));
-                if text.is_empty() {
-                    inflate(packed)
-                } else {
-                    text
+            Self::Deflate => match inflate(packed, TINFL_FLAG_PARSE_ZLIB_HEADER) {
+                (text, ..) if text.is_empty() => {
+                    let (text, status, _) = inflate(packed, 0);
+                    unpacked(text, !is_whole(status))
                 }
-            }
+                (text, status, _) => unpacked(text, !is_whole(status)),
+            },
         }
     }
 }
 
-fn inflate(packed: &[u8]) -> Vec<u8> {
-    as_far_as(decompress_to_vec_with_limit(packed, LIMIT))
+fn unpacked(text: Vec<u8>, is_broken: bool) -> Unpacked<'static> {
+    let text = Cow::Owned(text);
+    Unpacked { text, is_broken }
 }
 
-/// What comes out before the end of what has arrived, before the limit, or before what cannot be unpacked.
-fn as_far_as(unpacked: Result<Vec<u8>, DecompressError>) -> Vec<u8> {
-    unpacked.unwrap_or_else(|DecompressError { mut output, .. }| {
-        // What was made room for and not filled is zero.
-        let end = output.iter().rposition(|byte| *byte != 0);
-        output.truncate(end.map_or(0, |last| last + 1));
-        output
+/// What follows the header: packed, then a checksum and the length (RFC 1952, section 2.3.1).
+fn gunzip(packed: &[u8]) -> Unpacked<'static> {
+    let (text, status, used) = inflate(packed, 0);
+    let is_right = || {
+        let trailer = packed.get(used..).and_then(<[u8]>::first_chunk);
+        trailer.is_some_and(|sum| u32::from_le_bytes(*sum) == crc32(&text))
+    };
+    let is_broken = !is_whole(status) || (status == TINFLStatus::Done && !is_right());
+    unpacked(text, is_broken)
+}
+
+/// Its end has come, or the limit.
+fn is_whole(status: TINFLStatus) -> bool {
+    matches!(status, TINFLStatus::Done | TINFLStatus::HasMoreOutput)
+}
+
+/// What comes out, why no more, and how much was used for it.
+fn inflate(packed: &[u8], flags: u32) -> (Vec<u8>, TINFLStatus, usize) {
+    let mut text = vec![0; LIMIT];
+    let flags = flags | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let mut state = DecompressorOxide::new();
+    let (status, used, length) = decompress(&mut state, packed, &mut text, 0, flags);
+    text.truncate(length);
+    (text, status, used)
+}
+
+/// The checksum of gzip (RFC 1952, section 8).
+fn crc32(bytes: &[u8]) -> u32 {
+    let shifted = |sum: u32| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg());
+    !bytes.iter().fold(!0, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| shifted(sum))
     })
 }
 
@@ -202,6 +247,12 @@ mod tests {
             let text = format!("WantMassQuery: 1\nStoreDir: {other}\n");
             assert_eq!(whole(&text), Body::OtherStore(other.to_owned()));
         }
+        let both = "StoreDir: /nix/store\nPriority: 1\nStoreDir: /gnu/store";
+        assert_eq!(whole(both), Body::OtherStore("/gnu/store".to_owned()));
+        assert_eq!(
+            whole("StoreDir: /nix/store\nStoreDir: /nix/store\n"),
+            Body::Expected
+        );
         let endless = format!("StoreDir: {}\n", "x".repeat(LIMIT / 2));
         assert_eq!(whole(&endless), Body::OtherStore("x".repeat(QUOTED)));
     }
@@ -211,7 +262,9 @@ mod tests {
         let judge = |text: &str| Expected::CacheInfo.judge(text.as_bytes(), false);
         assert_eq!(judge("StoreDir: /nix/store"), None);
         assert_eq!(judge("Priority: 1\nStoreDir: /ni"), None);
-        assert_eq!(judge("StoreDir: /nix/store\nWant"), Some(Body::Expected));
+        assert_eq!(judge("StoreDir: /nix/store\nWant"), None);
+        let other = Body::OtherStore("/gnu/store".to_owned());
+        assert_eq!(judge("StoreDir: /gnu/store\nWant"), Some(other));
     }
 
     #[test]
@@ -243,7 +296,15 @@ mod tests {
     /// gzip's header with these flags and fields, and the text.
     fn gzip(flags: u8, fields: &[u8]) -> Vec<u8> {
         let header = [0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 3];
-        [&header[..], fields, &compress_to_vec(TEXT, 6), &[0; 8]].concat()
+        let sum = crc32(TEXT).to_le_bytes();
+        [
+            &header[..],
+            fields,
+            &compress_to_vec(TEXT, 6),
+            &sum,
+            &[0; 4],
+        ]
+        .concat()
     }
 
     #[test]
@@ -252,9 +313,9 @@ mod tests {
         let fields = b"\x03\0abcname\0comment\0\xff\xff";
         for (flags, fields) in [(0, &b""[..]), (8, b"name\0"), (2 | 4 | 8 | 16, fields)] {
             let packed = gzip(flags, fields);
-            assert_eq!(codings.unpack(&packed), TEXT, "{flags}");
+            assert_eq!(codings.unpack(&packed), unpacked(TEXT.to_vec(), false));
             for length in 0..10 + fields.len() {
-                assert!(codings.unpack(&packed[..length]).is_empty());
+                assert!(codings.unpack(&packed[..length]).text.is_empty());
             }
         }
     }
@@ -263,16 +324,34 @@ mod tests {
     fn what_is_packed_is_unpacked_as_far_as_it_has_arrived() {
         let packed = compress_to_vec(&gzip(0, &[]), 6);
         let both = codings(&["gzip, deflate"]).unwrap();
-        assert_eq!(both.unpack(&packed), TEXT);
-        let cut_short = both.unpack(&packed[..packed.len() - 12]).into_owned();
-        assert!(TEXT.starts_with(&cut_short) && cut_short.starts_with(b"StoreDir: /nix/store\n"));
-        assert_eq!(codings(&[]).unwrap().unpack(TEXT), TEXT);
-        assert!(codings(&["gzip"]).unwrap().unpack(TEXT).is_empty());
+        assert_eq!(both.unpack(&packed), unpacked(TEXT.to_vec(), false));
+        let cut_short = both.unpack(&packed[..packed.len() - 12]);
+        assert!(cut_short.is_broken && TEXT.starts_with(&cut_short.text));
+        assert!(cut_short.text.starts_with(b"StoreDir: /nix/store\n"));
+        assert_eq!(codings(&[]).unwrap().unpack(TEXT).text, TEXT);
+        let gzip = codings(&["gzip"]).unwrap();
+        assert!(gzip.unpack(TEXT).text.is_empty());
+    }
+
+    #[test]
+    fn what_is_packed_is_whole_with_its_end_and_its_checksum() {
+        let packed = gzip(0, &[]);
+        let codings = codings(&["gzip"]).unwrap();
+        for cut in [5, 8, 9, 12] {
+            let cut_short = &packed[..packed.len() - cut];
+            assert!(codings.unpack(cut_short).is_broken, "{cut}");
+        }
+        let mut wrong = packed.clone();
+        let sum = packed.len() - 8;
+        wrong[sum] ^= 1;
+        assert!(codings.unpack(&wrong).is_broken);
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
     }
 
     #[test]
     fn a_bomb_is_unpacked_no_further_than_the_limit() {
         let packed = compress_to_vec_zlib(&vec![b'x'; 100 * LIMIT], 9);
-        assert_eq!(codings(&["deflate"]).unwrap().unpack(&packed).len(), LIMIT);
+        let found = codings(&["deflate"]).unwrap().unpack(&packed);
+        assert_eq!((found.text.len(), found.is_broken), (LIMIT, false));
     }
 }

@@ -65,7 +65,10 @@ pub(super) async fn portal_on_http(web: &Web<'_>, url: &str) -> bool {
     match web.get(&trail.here, &Progress::default()).await {
         Ok(mut reply) => {
             let mut heard = trail.hear(&reply);
-            heard.body = reply.body(Expected::CacheInfo).await;
+            match reply.body(Expected::CacheInfo).await {
+                Some(body) => heard.body = body,
+                None => return false,
+            }
             judge::portal_on_http(&heard)
         }
         Err(_) => false,
@@ -118,13 +121,14 @@ impl Trail {
         verdict: fn(&Heard) -> Result<(), Kind>,
     ) -> Result<(), Fault> {
         let mut heard = self.hear(reply);
-        let Err(kind) = verdict(&heard) else {
+        if verdict(&heard).is_ok() {
             return Ok(());
-        };
-        // What a body that never ends is taken for.
-        progress.now(self.odd(kind, &heard));
-        if let Some(expected) = expected {
-            heard.body = reply.body(expected).await;
+        }
+        let is_success = (200..300).contains(&heard.status);
+        if let Some(expected) = expected.filter(|_| is_success) {
+            progress.now(self.unfinished("has not finished its answer in time"));
+            let body = reply.body(expected).await;
+            heard.body = body.ok_or_else(|| self.unfinished("ends its answer too early"))?;
         }
         verdict(&heard).map_err(|kind| self.odd(kind, &heard))
     }
@@ -171,9 +175,16 @@ impl Trail {
                      Nix may; the target {instead} needs no body"
                 )
             }
+            (_, Body::Broken) => {
+                format!("{from} sends a compressed answer that is damaged or cut short")
+            }
             _ => format!("{from} answers {status}, which is not what the target should answer"),
         };
         Fault::new(kind, detail)
+    }
+
+    fn unfinished(&self, what: &str) -> Fault {
+        Fault::new(Kind::Silence, format!("{} {what}", self.speaker()))
     }
 
     /// Who answers, for people.

@@ -252,6 +252,19 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     })
 }
 
+/// The login of our own for the server that it is for, and none that a redirect brings along.
+fn with_login_of(from: &Url, mut url: Url) -> Url {
+    let (user, password) = if url.origin() == from.origin() {
+        (from.username(), from.password())
+    } else {
+        ("", None)
+    };
+    // Only a URL without a host refuses, and that is asked by nobody.
+    let _ = url.set_username(user);
+    let _ = url.set_password(password);
+    url
+}
+
 impl Reply {
     pub(super) fn status(&self) -> u16 {
         self.response.status().as_u16()
@@ -264,24 +277,29 @@ impl Reply {
         }
         let location = self.response.headers().get(LOCATION)?;
         let url = from.join(location.to_str().ok()?).ok()?;
-        matches!(url.scheme(), "http" | "https").then_some(url)
+        matches!(url.scheme(), "http" | "https").then(|| with_login_of(from, url))
     }
 
-    /// What the body turns out to be; reads no further than it takes to tell.
-    pub(super) async fn body(&mut self, expected: Expected<'_>) -> Body {
+    /// What the body turns out to be; reads no further than it takes to tell. None if it is cut short before that.
+    pub(super) async fn body(&mut self, expected: Expected<'_>) -> Option<Body> {
         let values = self.response.headers().get_all(CONTENT_ENCODING);
         let codings = match Codings::parse(values.iter().map(HeaderValue::as_bytes)) {
             Ok(codings) => codings,
-            Err(unknown) => return Body::Unreadable(unknown),
+            Err(unknown) => return Some(Body::Unreadable(unknown)),
         };
         let mut packed = Vec::new();
         loop {
-            let chunk = self.response.chunk().await.unwrap_or_default();
+            let chunk = self.response.chunk().await.ok()?;
             packed.extend_from_slice(chunk.as_deref().unwrap_or_default());
             packed.truncate(body::LIMIT);
-            let ended = chunk.is_none() || packed.len() == body::LIMIT;
-            if let Some(found) = expected.judge(&codings.unpack(&packed), ended) {
-                return found;
+            let unpacked = codings.unpack(&packed);
+            if chunk.is_none() && unpacked.is_broken {
+                return Some(Body::Broken);
+            }
+            let is_full = packed.len().max(unpacked.text.len()) >= body::LIMIT;
+            let ended = chunk.is_none() || is_full;
+            if let Some(found) = expected.judge(&unpacked.text, ended) {
+                return Some(found);
             }
         }
     }

@@ -19,6 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use self::native::Native;
 use super::output::JOURNAL;
+use crate::text::line;
 
 /// `MESSAGE_ID=` of a gate that is held, or held for another reason.
 pub const HELD: &str = "a89b86d20b8a4a0788618d92f1707fb4";
@@ -136,7 +137,7 @@ where
         };
         let mut text = FormattedFields::<N>::new(String::new());
         ctx.field_format().format_fields(text.as_writer(), event)?;
-        let text = super::sentence::one_line(&text.fields);
+        let text = line::one_line(&text.fields);
         writeln!(writer, "upgrade-gate: {level}{text}")
     }
 }

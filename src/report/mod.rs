@@ -18,7 +18,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use self::change::{Change, Ears, Line, Telling};
 use self::journal::Log;
@@ -32,6 +32,8 @@ use crate::clock;
 use crate::exit::Exit;
 use crate::gate::time::{Monotonic, Now};
 use crate::gate::verdict::Verdict;
+use crate::limits;
+use crate::text::line;
 
 /// The command a gate belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,7 +255,7 @@ impl Reporter {
             detail: &end.why,
         });
         self.running(end.attempt, false);
-        self.notify.status(&sentence::one_line(&log::ended(end)));
+        self.notify.status(&line::one_line(&log::ended(end)));
     }
 
     /// Tells how it all came out, as the last thing.
@@ -270,7 +272,7 @@ impl Reporter {
             waited_usec: usec(summary.waited),
             detail: &summary.why,
         });
-        self.notify.status(&sentence::one_line(&summary.why));
+        self.notify.status(&line::one_line(&summary.why));
     }
 
     /// Prints the verdict as the answer to `check`. As text it has no times, for
@@ -351,8 +353,9 @@ impl Reporter {
         let Some(file) = &mut self.file else { return };
         if let Err(error) = file.write(&self.gate) {
             warn!(
-                "cannot write the status file {}: {error}; status will not show this gate",
-                file.path().display()
+                "cannot write the status file {}: {}; status will not show this gate",
+                file.path().display(),
+                limits::refusal(&error)
             );
             self.file = None;
         }
@@ -367,10 +370,8 @@ fn file(setup: &Setup) -> Option<StatusFile> {
     if setup.kind == Kind::Check {
         return None;
     }
-    let Some(dir) = &setup.gates_dir else {
-        info!("there is no runtime directory for a status file: status will not show this gate");
-        return None;
-    };
+    // Why there is none has been said.
+    let dir = setup.gates_dir.as_ref()?;
     let started = usec(setup.started.boottime.0);
     Some(StatusFile::new(dir, std::process::id(), started))
 }

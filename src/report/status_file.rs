@@ -1,8 +1,9 @@
-//! One file per gate for `status` to read: whole at every moment, and alive while it is flocked.
+//! One file per gate for `status` to read: whole at every moment, and alive while it is locked for writing.
 //!
 //! A new state is written to a new file, which is locked before it is renamed over the old one: whatever the
 //! name leads to is complete and, while the gate lives, locked. The kernel unlocks it when the gate dies, however.
 
+mod living;
 mod reader;
 
 use std::ffi::OsStr;
@@ -11,7 +12,6 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 pub use self::reader::{Found, Living, Room, read_all};
@@ -54,7 +54,7 @@ pub struct Gate {
 pub struct StatusFile {
     path: PathBuf,
     /// What the name leads to, locked; none before the first write.
-    current: Option<Flock<File>>,
+    current: Option<File>,
 }
 
 impl StatusFile {
@@ -113,10 +113,10 @@ impl Drop for StatusFile {
     }
 }
 
-/// For everybody to read only when it is locked: who can open a file can lock it.
-fn written(directory: &Directory, name: &OsStr, gate: &Gate) -> io::Result<Flock<File>> {
-    let file = directory.new_file(name, 0o600)?;
-    let mut file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| e)?;
+/// For everybody to read only when it is locked: who can read a file can keep it from being locked.
+fn written(directory: &Directory, name: &OsStr, gate: &Gate) -> io::Result<File> {
+    let mut file = directory.new_file(name, 0o600)?;
+    living::declare(&file)?;
     file.write_all(serde_json::to_string(gate)?.as_bytes())?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     Ok(file)

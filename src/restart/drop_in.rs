@@ -13,6 +13,7 @@ use super::read::scope::Scope;
 use super::surroundings::Surroundings;
 use super::unit::{Exec, Prefixes, Service, Unit};
 use super::version::Version;
+use crate::text::line::one_line;
 
 /// How a unit is gated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,10 +271,6 @@ fn print(exec: &Exec, wish: &Wish<'_>) -> String {
 /// The name without `.service`.
 fn stem(name: &str) -> &str {
     name.strip_suffix(".service").unwrap_or(name)
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(|c: char| c.is_ascii_control(), " ")
 }
 
 #[cfg(test)]

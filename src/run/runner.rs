@@ -24,6 +24,7 @@ use crate::exit::Exit;
 use crate::gate::backoff::Backoff;
 use crate::gate::reason::Reason;
 use crate::gate::verdict::{Hold, Verdict};
+use crate::limits;
 use crate::probe::protocol::Request;
 use crate::report::span::format_span;
 use crate::report::{Reporter, Summary};
@@ -298,8 +299,9 @@ impl Runner {
         };
         if let Err(error) = stamp::write(state, &self.plan.profile.name, clock::wall()) {
             tracing::warn!(
-                "cannot store the time of this success in {}: {error}",
-                state.display()
+                "cannot store the time of this success in {}: {}",
+                state.display(),
+                limits::refusal(&error)
             );
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 
 use nix::sys::signal::Signal;
@@ -38,6 +39,16 @@ impl Ignored {
 
     fn contains(self, signal: Signal) -> bool {
         self.0 & (1 << (signal as i32 - 1)) != 0
+    }
+}
+
+/// Makes a write beyond `RLIMIT_FSIZE` an error, and not our end by SIGXFSZ.
+///
+/// By a handler: what we start finds the default again, as it would not if the signal were ignored.
+pub fn outlive_file_size(ignored: Ignored) {
+    if !ignored.contains(Signal::SIGXFSZ) {
+        // Without the handler it is as it was.
+        let _ = signal_hook::flag::register(Signal::SIGXFSZ as i32, Arc::default());
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::Value;
 use tempfile::TempDir;
 use upgrade_gate::report::status_file::{Gate, StatusFile};
@@ -251,13 +251,20 @@ fn follow_sees_a_gate_that_was_killed_go() {
         .append(true)
         .open(&new)
         .expect("open");
-    let lock = Flock::lock(file, FlockArg::LockExclusive).expect("lock");
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK.try_into().expect("it is small"),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).expect("lock");
     std::fs::rename(&new, &path).expect("renamed");
 
     let (_following, mut next) = follow(&root);
     assert_eq!(next(), ["dns"]);
     // What the kernel does for a process that is killed: it closes the file, and nothing more.
-    drop(lock);
+    drop(file);
     assert_eq!(next(), [""; 0]);
     assert!(!path.exists());
 }

@@ -1,6 +1,7 @@
 //! Limits of the system: the hold, or the error, names them.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Output;
 
@@ -50,6 +51,44 @@ async fn too_few_files_to_wait_at_all_are_an_error_that_names_the_limit() {
             format!("Too many open files: RLIMIT_NOFILE is {files} (LimitNOFILE= in a unit)");
         assert!(said.contains(&limit), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_gate_that_may_write_no_file_says_so_and_runs_the_command_as_ever() {
+    let world = World::without_bus(Says::Good);
+    let target = world.target.written();
+    let greps = format!("run --settle 0 --target {target} -- grep ^SigIgn: /proc/self/status");
+    let output = limited(&world, "ulimit -f 0", &greps).await;
+    let said = all_said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let limit = "File too large: RLIMIT_FSIZE is 0 (LimitFSIZE= in a unit)";
+    assert_eq!(said.matches("cannot write the status file").count(), 1);
+    assert!(said.contains(limit), "{said}");
+    // The command finds the signal's default again, and dies of it.
+    let dies = format!("run --settle 0 --target {target} -- dd if=/dev/zero of=file count=1");
+    let output = limited(&world, "ulimit -f 0", &dies).await;
+    let killed = nix::sys::signal::Signal::SIGXFSZ as i32;
+    assert_eq!(output.status.signal(), Some(killed), "{output:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs root and unshare"]
+async fn a_gate_that_can_leave_no_file_says_so_once_and_runs_the_command() {
+    if !enter_mounts("limits::a_gate_that_can_leave_no_file_says_so_once_and_runs_the_command") {
+        return;
+    }
+    let world = World::without_bus(Says::Good);
+    let words = format!("run --settle 0 --target {} -- true", world.target.written());
+    let mount = "mkdir -p run/upgrade-gate; mount -t tmpfs -o ro tmpfs run/upgrade-gate";
+    let output = limited(&world, mount, &words).await;
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(said.matches("status will not show this gate").count(), 1);
+    let advice = "add ReadWritePaths=-";
+    assert!(
+        said.contains("Read-only file system") && said.contains(advice),
+        "{said}"
+    );
 }
 
 /// The program where a user without any rights may run it, and who is not root, whom no limit on processes binds.

@@ -60,6 +60,7 @@ const ARITHMETIC_FILES: &[&str] = &[
 const SPANS: &[&str] = &[
     "crate::config::span::",
     "crate::report::span::",
+    "crate::text::line::",
     // Pure as well.
     "crate::commandline",
 ];

@@ -44,7 +44,7 @@ async fn it_is_ready_when_open_holds_the_locks_and_ends_when_the_machine_goes_to
     let end = gate.tells("summary").await;
     assert_eq!(end["detail"], "the machine is going to sleep");
     assert_eq!(gate.ends().await.code(), Some(0), "{}", gate.heard());
-    assert!(logind.released(0));
+    logind.until_released(0).await;
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use std::io;
 use terminal_size::{Width, terminal_size_of};
 
 use super::{Judged, Looked, Report};
-use crate::report::sentence::one_line;
 use crate::report::span::format_span;
 use crate::restart::lint::{Fate, Finding, Said};
 use crate::restart::timeline;
+use crate::text::line::one_line;
 
 /// A paragraph that is wider is hard to read.
 const WIDEST: usize = 96;

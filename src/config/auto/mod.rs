@@ -14,12 +14,13 @@ use self::place::{Place, tcp_of};
 pub use self::world::{Env, World};
 use super::profile::{APT_DAILY, APT_DAILY_UPGRADE, FWUPD_REFRESH, NIXOS_UPGRADE};
 use super::target::{Target, Via};
-use crate::commandline;
+use crate::commandline::{self, Run};
 use crate::secret;
 
 mod apt;
 mod command;
 mod dnf;
+mod dnf_options;
 mod flake;
 mod flatpak;
 mod fwupd;
@@ -95,7 +96,11 @@ pub fn derive(
     world: &World<'_>,
 ) -> Derived {
     let mut derived = Derived::default();
-    let commands = commands(command);
+    let (commands, env) = commands(command, world.env);
+    let world = &World {
+        env: &env,
+        ..*world
+    };
     let command = command::read(&commands);
     let settings = settings(&command, world, &mut derived.warnings);
     let asked = Asked {
@@ -119,17 +124,28 @@ pub fn derive(
 /// For a profile that names its targets itself: only nix.conf's `ssl-cert-file`. Nothing else is read, nobody is
 /// asked, and what is wrong in nix.conf does not concern this upgrade.
 pub fn trust(command: &[OsString], world: &World<'_>) -> Derived {
-    let command = command::read(&commands(command));
+    let (commands, env) = commands(command, world.env);
+    let world = &World {
+        env: &env,
+        ..*world
+    };
+    let command = command::read(&commands);
     Derived {
         ssl_cert_file: settings(&command, world, &mut Vec::new()).ssl_cert_file,
         ..Derived::default()
     }
 }
 
-/// What the command runs. A name that is not Unicode is none that is known.
-fn commands(command: &[OsString]) -> Vec<Vec<String>> {
+/// What the command runs, and the variables with those it sets for programs that are known. A name that is not Unicode is none
+/// that is known.
+fn commands(command: &[OsString], env: &Env) -> (Vec<Vec<String>>, Env) {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
-    commandline::commands(&words)
+    let runs = commandline::runs(&words);
+    let is_known = |run: &&Run| !programs::sources(std::slice::from_ref(&run.words)).is_empty();
+    let of_known = runs.iter().filter(is_known);
+    let set = of_known.flat_map(|run| &run.variables);
+    let env = set.fold(env.clone(), |env, (name, value)| env.with(name, value));
+    (runs.into_iter().map(|run| run.words).collect(), env)
 }
 
 fn settings(command: &Command, world: &World<'_>, warnings: &mut Vec<String>) -> Settings {
@@ -159,8 +175,8 @@ impl Source {
             Self::Nixos | Self::Nix | Self::Home => nixos::needs(self, asked),
             Self::Apt => apt::needs(asked.commands, world),
             Self::Fwupd => fwupd::needs(world),
-            Self::Dnf => dnf::needs(&dnf::DNF, world),
-            Self::Zypper => dnf::needs(&dnf::ZYPPER, world),
+            Self::Dnf => dnf::needs(&dnf::DNF, asked.commands, world),
+            Self::Zypper => dnf::needs(&dnf::ZYPPER, &[], world),
             Self::Pacman => pacman::needs(world),
             Self::Ostree => ostree::needs(world),
             Self::Flatpak => flatpak::needs(world),

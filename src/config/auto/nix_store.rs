@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Url;
 
-use super::place::{Place, url};
+use super::place::{Place, invalid, url};
 use super::ssh::Destination;
 use crate::config::target::Target;
 
@@ -39,7 +39,7 @@ fn cache(written: &str) -> Place {
     let target = url(written).and_then(|url| format!("nix-cache:{url}").parse().ok());
     match target {
         Some(target) => Place::Targets(vec![target]),
-        None => Place::Unknown("invalid URL".into()),
+        None => invalid(written),
     }
 }
 

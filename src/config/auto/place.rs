@@ -32,7 +32,7 @@ pub(super) enum Place {
 /// token, is not needed for that.
 pub(super) fn web(written: &str) -> Place {
     let Some(mut url) = url(written) else {
-        return Place::Unknown("invalid URL".into());
+        return invalid(written);
     };
     url.set_query(None);
     let port = url.port_or_known_default();
@@ -41,6 +41,16 @@ pub(super) fn web(written: &str) -> Place {
         ("http", Some(host), Some(port)) => Place::Weak(tcp(host, port)),
         _ => Place::Unknown("it is neither https:// nor http://".into()),
     }
+}
+
+/// What cannot be probed, and why.
+pub(super) fn invalid(url: &str) -> Place {
+    let why = if secret::is_ambiguous(url) {
+        "its host is ambiguous: a login has / as %2F, ? as %3F and # as %23"
+    } else {
+        "invalid URL"
+    };
+    Place::Unknown(why.to_owned())
 }
 
 pub(super) fn tcp(host: &str, port: u16) -> Target {

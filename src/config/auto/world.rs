@@ -49,21 +49,48 @@ pub struct Env {
 impl Env {
     /// This process's own. As with Nix, a `HOME` of another user's (`sudo -E`) does not count.
     pub fn of_process() -> Self {
-        let path = |name| std::env::var_os(name).map(PathBuf::from);
-        Self {
-            home: path("HOME")
-                .filter(|home| !is_anothers(home))
-                .or_else(own_home),
-            nix_conf_dir: path("NIX_CONF_DIR").filter(|dir| !dir.as_os_str().is_empty()),
-            nix_user_conf_files: std::env::var_os("NIX_USER_CONF_FILES"),
-            nix_config_home: path("NIX_CONFIG_HOME"),
-            xdg_config_home: path("XDG_CONFIG_HOME"),
-            xdg_config_dirs: std::env::var_os("XDG_CONFIG_DIRS"),
-            nix_config: std::env::var("NIX_CONFIG").ok(),
-            apt_config: path("APT_CONFIG").filter(|file| !file.as_os_str().is_empty()),
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let own = Self {
+            home: home.filter(|home| !is_anothers(home)).or_else(own_home),
+            ..Self::default()
+        };
+        let set = VARIABLES.iter().filter(|name| **name != "HOME");
+        let set = set.filter_map(|name| Some((name, std::env::var_os(name)?)));
+        set.fold(own, |env, (name, value)| env.with(name, value))
+    }
+
+    /// The same, with one variable set to another value. A name that is not known changes nothing.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        let value = value.into();
+        let path = || Some(PathBuf::from(&value));
+        let file = || path().filter(|path| !path.as_os_str().is_empty());
+        match name {
+            "HOME" => self.home = path(),
+            "NIX_CONF_DIR" => self.nix_conf_dir = file(),
+            "NIX_USER_CONF_FILES" => self.nix_user_conf_files = Some(value),
+            "NIX_CONFIG_HOME" => self.nix_config_home = path(),
+            "XDG_CONFIG_HOME" => self.xdg_config_home = path(),
+            "XDG_CONFIG_DIRS" => self.xdg_config_dirs = Some(value),
+            "NIX_CONFIG" => self.nix_config = value.into_string().ok(),
+            "APT_CONFIG" => self.apt_config = file(),
+            _ => {}
         }
+        self
     }
 }
+
+/// Those of [`Env`].
+const VARIABLES: [&str; 8] = [
+    "HOME",
+    "NIX_CONF_DIR",
+    "NIX_USER_CONF_FILES",
+    "NIX_CONFIG_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_CONFIG_DIRS",
+    "NIX_CONFIG",
+    "APT_CONFIG",
+];
 
 fn is_anothers(home: &Path) -> bool {
     match std::fs::metadata(home) {

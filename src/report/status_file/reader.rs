@@ -9,11 +9,9 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
-use super::Gate;
+use super::{Gate, living};
 use crate::files::{self, Directory};
 
 /// A living gate, and whose it is: that is told by its file's owner, whatever the file says.
@@ -164,14 +162,12 @@ pub(super) enum Liveness {
     Replaced,
 }
 
-/// Nobody holds the lock of a file that was replaced either, so the name must still lead to it. While we hold
-/// the lock, no gate does: if the name leads here, its gate is gone.
+/// Nobody holds the lock of a file that was replaced either, so the name must still lead to it. A gate locks its file before it
+/// has this name, and never again: if there is no lock and the name leads here, the gate is gone.
 pub(super) fn liveness(file: &File, directory: &Directory, name: &OsStr) -> io::Result<Liveness> {
-    let _lock = match Flock::lock(file.try_clone()?, FlockArg::LockSharedNonblock) {
-        Ok(lock) => lock,
-        Err((_, Errno::EWOULDBLOCK)) => return Ok(Liveness::Alive),
-        Err((_, e)) => return Err(e.into()),
-    };
+    if living::is_declared(file)? {
+        return Ok(Liveness::Alive);
+    }
     if directory.has(name, file)? {
         Ok(Liveness::Dead)
     } else {

@@ -1,5 +1,6 @@
 //! Written, replaced, dead, nonsense: what a reader makes of the files.
 
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -104,13 +105,33 @@ fn a_gate_that_ends_removes_no_file_but_its_own() {
 fn nobody_can_lock_a_gate_s_file_before_the_gate_has() {
     let dir = TempDir::new().expect("dir");
     let planted = dir.path().join("7-1.new");
-    fs::write(&planted, "").expect("written");
-    let planted = File::open(planted).expect("open");
-    let _lock = Flock::lock(planted, FlockArg::LockShared).expect("lock");
+    let planted = File::create_new(planted).expect("made");
+    living::declare(&planted).expect("locked");
     let mut file = StatusFile::new(dir.path(), 7, 1);
     file.write(&gate("dns")).expect("written");
     let mode = fs::metadata(file.path()).expect("there").permissions();
     assert_eq!(mode.mode() & 0o777, 0o644);
+}
+
+#[test]
+fn who_can_only_read_a_dead_gate_s_file_cannot_keep_it_alive() {
+    let dir = TempDir::new().expect("dir");
+    let path = dir.path().join("7-1.json");
+    fs::write(&path, serde_json::to_string(&gate("dns")).expect("json")).expect("written");
+    let reader = File::open(&path).expect("open");
+    assert!(living::declare(&reader).is_err());
+    let other = File::open(&path).expect("open");
+    let _lock = Flock::lock(other, FlockArg::LockExclusive).expect("lock");
+    let read = nix::libc::flock {
+        l_type: nix::libc::F_RDLCK.try_into().expect("it is small"),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&reader, FcntlArg::F_OFD_SETLK(&read)).expect("a shared lock");
+    assert_eq!(read_dir(&dir), Found::default());
+    assert_eq!(files(&dir), 0);
 }
 
 #[test]
@@ -140,8 +161,9 @@ fn a_living_file_of_nonsense_is_a_warning_and_the_others_are_read() {
     ] {
         let path = dir.path().join(name);
         fs::write(&path, text).expect("written");
-        let file = File::open(&path).expect("open");
-        locks.push(Flock::lock(file, FlockArg::LockExclusive).expect("lock"));
+        let file = File::options().append(true).open(&path).expect("open");
+        living::declare(&file).expect("lock");
+        locks.push(file);
     }
     let found = read_dir(&dir);
     assert_eq!(gates(&found), [&gate("dns")]);

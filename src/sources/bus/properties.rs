@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::text::line;
 use zbus::{Message, Variant, message::Type};
 
 /// One thing asked of a service: some properties of one interface of one object.
@@ -127,10 +128,7 @@ pub(super) fn error_text(reply: &Message) -> String {
 /// A service may say as much as it likes; nobody wants to read or keep more than a line of it.
 fn shortened(text: &str) -> String {
     const LONGEST: usize = 200;
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST)
-        .collect()
+    line::shortened(text, LONGEST)
 }
 
 #[cfg(test)]

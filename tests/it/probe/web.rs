@@ -75,6 +75,8 @@ fn a_cache_for_another_store_is_an_unexpected_answer() {
         let failed = probe.fails("unexpected_answer");
         assert!(failed.detail.contains("\"/gnu/store\""), "{failed:?}");
     }
+    let both = answering(Reply::ok(&format!("{CACHE}StoreDir: /gnu/store\n")));
+    Probe::of(cache(http_url(&both))).fails("unexpected_answer");
 }
 
 fn packed(coding: &str, body: &[u8]) -> Reply {
@@ -83,10 +85,20 @@ fn packed(coding: &str, body: &[u8]) -> Reply {
     Reply::raw(format!("HTTP/1.1 200 OK\r\n{head}")).and(Reply::raw(body))
 }
 
+/// [`CACHE`] with gzip's header, its checksum and its length.
+fn gzip() -> Vec<u8> {
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let trailer = [CHECKSUM, u32::try_from(CACHE.len()).unwrap()].map(u32::to_le_bytes);
+    let packed = compress_to_vec(CACHE.as_bytes(), 6);
+    [&header[..], &packed, trailer.as_flattened()].concat()
+}
+
+/// gzip's of [`CACHE`].
+const CHECKSUM: u32 = 0x6192_2cc9;
+
 #[test]
 fn an_answer_that_is_packed_though_nobody_asked_is_unpacked() {
-    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
-    let body = [&header[..], &compress_to_vec(CACHE.as_bytes(), 6), &[0; 8]].concat();
+    let body = gzip();
     for coding in ["gzip", "X-Gzip", "identity, gzip"] {
         let server = answering(packed(coding, &body));
         Probe::of(cache(http_url(&server))).reached();
@@ -95,6 +107,56 @@ fn an_answer_that_is_packed_though_nobody_asked_is_unpacked() {
     }
     let lying = answering(packed("gzip", CACHE.as_bytes()));
     Probe::of(cache(http_url(&lying))).fails("portal");
+}
+
+#[test]
+fn an_answer_that_is_cut_short_proves_nothing() {
+    let head = "HTTP/1.1 200 OK\r\n";
+    let chunk = format!(
+        "Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{CACHE}\r\n",
+        CACHE.len()
+    );
+    for rest in [format!("Content-Length: 400\r\n\r\n{CACHE}"), chunk] {
+        let server = answering(Reply::raw(format!("{head}{rest}")));
+        let failed = Probe::of(cache(http_url(&server))).fails("unreachable");
+        assert!(failed.detail.contains("too early"), "{failed:?}");
+    }
+    let whole = gzip();
+    let server = answering(packed("gzip", &whole[..whole.len() - 9]));
+    let failed = Probe::of(cache(http_url(&server))).fails("unexpected_answer");
+    assert!(failed.detail.contains("cut short"), "{failed:?}");
+    let portal =
+        "HTTP/1.1 302 Found\r\nLocation: http://login.invalid/\r\nContent-Length: 9\r\n\r\n";
+    Probe::of(plain(http_url(&answering(Reply::raw(portal))))).fails("portal");
+}
+
+#[test]
+fn a_redirect_s_login_is_sent_to_nobody_and_ours_to_its_own_server_only() {
+    let heads_of = |to: fn(&str) -> String| {
+        let other = Server::http(listener("127.0.0.2:0"), |_| Reply::ok(CACHE));
+        let to = to(&other.address().to_string());
+        let asked = Server::start(move |head| match head {
+            _ if head.starts_with("GET /nix-cache-info ") => Reply::redirect(&to),
+            _ => Reply::ok(CACHE),
+        });
+        let url = format!("http://me:own@{}", asked.address());
+        Probe::of(cache(url)).reached();
+        (asked.heads(), other.heads())
+    };
+    let authorized = |head: &String| head.to_lowercase().contains("\r\nauthorization:");
+    for to in [
+        |other: &str| format!("http://you:theirs@{other}/"),
+        |other: &str| format!("http://{other}/"),
+        |other: &str| format!("//you:theirs@{other}/"),
+    ] {
+        let (asked, other) = heads_of(to);
+        assert!(authorized(&asked[0]), "{asked:?}");
+        assert_eq!(other.len(), 1);
+        assert!(!authorized(&other[0]), "{other:?}");
+    }
+    let (asked, _) = heads_of(|_| "/moved".to_owned());
+    assert!(asked.iter().all(authorized), "{asked:?}");
+    assert_eq!(asked.len(), 2);
 }
 
 #[test]
@@ -247,7 +309,7 @@ fn a_body_is_read_no_further_than_it_takes() {
     let chunked = "Transfer-Encoding: chunked\r\n\r\n5\r\nStore\r\n";
     let slow = Reply::raw(format!("HTTP/1.1 200 OK\r\n{chunked}")).and(Reply::after(
         Duration::from_millis(50),
-        Reply::raw("11\r\nDir: /nix/store\r\n\r\n").and(Reply::hang()),
+        Reply::raw("11\r\nDir: /nix/store\r\n\r\n0\r\n\r\n").and(Reply::hang()),
     ));
     Probe::of(cache(http_url(&answering(slow)))).reached();
 }

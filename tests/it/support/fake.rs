@@ -6,12 +6,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use futures::StreamExt;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::Notify;
 use zbus::message::Type;
 use zbus::{Connection, DynamicType, Message, MessageStream, OwnedVariant, Variant, connection};
+
+/// Far beyond any machine's load; only a test that fails waits so long.
+const GENEROUS: Duration = Duration::from_secs(60);
 
 /// How a fake answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -207,6 +211,17 @@ impl Fake {
         )];
         poll(&mut end, PollTimeout::ZERO).unwrap();
         end[0].any() == Some(true)
+    }
+
+    /// Waits until it has been given back. A child that another test forks has it too, until it executes its program.
+    pub async fn until_released(&self, number: usize) {
+        let given_back = async {
+            while !self.released(number) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(GENEROUS, given_back).await;
+        waited.expect("the lock is given back");
     }
 
     /// The modes of the inhibitor locks that it gave out.

@@ -8,16 +8,6 @@ use super::*;
 use crate::harness::GENEROUS;
 use crate::namespace::{enter, ip};
 
-async fn until_released(logind: &Logind, lock: usize) {
-    let given_back = async {
-        while !logind.released(lock) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let waited = tokio::time::timeout(GENEROUS, given_back).await;
-    waited.expect("the lock is given back");
-}
-
 async fn until_locks(logind: &Logind, number: usize) {
     let look = async {
         while logind.locks().len() < number {
@@ -51,7 +41,7 @@ async fn before_a_sleep_it_is_stopped_and_only_then_the_machine_may_sleep() {
     watch.gate.held_even_after_open("asleep").await;
     assert!(!machine.logind.released(0), "the target has not stopped");
     machine.systemd.finish_jobs().await;
-    until_released(&machine.logind, 0).await;
+    machine.logind.until_released(0).await;
     machine.systemd.until_state(TARGET, "inactive").await;
 
     machine.logind.sleep(false).await;
@@ -71,7 +61,7 @@ async fn a_target_that_does_not_stop_delays_the_sleep_for_a_part_of_logind_s_pat
     machine.systemd.hold_jobs();
     machine.logind.sleep(true).await;
     machine.systemd.until(STOP, 1).await;
-    until_released(&machine.logind, 0).await;
+    machine.logind.until_released(0).await;
     assert_eq!(machine.systemd.jobs(), 1);
 }
 
@@ -165,7 +155,7 @@ async fn a_target_that_is_not_installed_is_a_line_and_the_watch_goes_on() {
     let mut watch = machine.watch().await;
     watch.says("cannot start upgrade-gate-online.target").await;
     machine.logind.sleep(true).await;
-    until_released(&machine.logind, 0).await;
+    machine.logind.until_released(0).await;
     machine.logind.sleep(false).await;
     machine.systemd.until(START, 2).await;
 }

@@ -4,11 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
 
 use super::*;
-use crate::report::status_file::{Found, Gate, read_all};
+use crate::report::status_file::{Found, Gate, StatusFile, read_all};
 
 const STRANGER: u32 = 65534;
 
@@ -32,7 +31,7 @@ impl Machine {
     }
 
     /// A living gate that calls itself `unit`.
-    fn gate(&self, below: &str, unit: &str) -> Flock<fs::File> {
+    fn gate(&self, below: &str, unit: &str) -> StatusFile {
         let gate = Gate {
             version: 1,
             pid: 7,
@@ -40,10 +39,9 @@ impl Machine {
             unit: Some(unit.to_owned()),
             ..Gate::default()
         };
-        let path = self.make(below).join("7-1.json");
-        fs::write(&path, serde_json::to_string(&gate).unwrap()).unwrap();
-        let file = fs::File::open(&path).unwrap();
-        Flock::lock(file, FlockArg::LockExclusive).unwrap()
+        let mut file = StatusFile::new(&self.make(below), 7, 1);
+        file.write(&gate).unwrap();
+        file
     }
 
     fn give_away(&self, below: &[&str]) {
@@ -133,7 +131,11 @@ fn where_a_stranger_s_link_leads_nothing_is_read_or_removed() {
 #[ignore = "needs root"]
 fn what_a_stranger_s_dead_gate_left_is_the_stranger_s_to_remove() {
     let machine = Machine::new();
-    drop(machine.gate("a/gates", "a.service"));
+    let left = machine.path("a/gates/7-1.json");
+    let living = machine.gate("a/gates", "a.service");
+    let text = fs::read(&left).unwrap();
+    drop(living);
+    fs::write(&left, text).unwrap();
     machine.give_away(&["a", "a/gates", "a/gates/7-1.json"]);
     assert_eq!(machine.read(), Found::default());
     assert!(machine.path("a/gates/7-1.json").exists());

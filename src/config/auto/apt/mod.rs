@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use self::list::Source;
 use self::settings::Settings;
 use super::need::{Candidate, Need};
-use super::place::{Place, tcp, url, web};
+use super::place::{Place, invalid, tcp, url, web};
 use super::ssh::Destination;
 use super::world::World;
 use crate::config::target::Target;
@@ -179,7 +179,7 @@ impl Apt<'_> {
                 expect: Some(SIGNED.to_owned()),
             }]),
             Ok(https) => Place::Targets(vec![https]),
-            Err(_) => Place::Unknown("invalid URL".to_owned()),
+            Err(_) => invalid(base),
         }
     }
 }
@@ -215,7 +215,7 @@ fn ftp(rest: &str) -> Place {
         .and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
     match found {
         Some((host, port)) => Place::Weak(tcp(host, port)),
-        None => Place::Unknown("invalid URL".to_owned()),
+        None => invalid(&format!("ftp:{rest}")),
     }
 }
 

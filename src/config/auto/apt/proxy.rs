@@ -6,7 +6,7 @@ use super::settings::Settings;
 use crate::config::target::Via;
 use crate::secret;
 
-/// What apt takes for `tor+…` if nothing else is set.
+/// What apt sets `Acquire::tor::Proxy` to, unless it is set.
 const TOR: &str = "socks5h://apt-transport-tor@127.0.0.1:9050";
 
 /// How apt asks this host by this method, if not as the environment says.
@@ -22,8 +22,7 @@ pub(super) fn via(settings: &Settings, method: &str, host: &str) -> Result<Optio
         let plain = names
             .iter()
             .map(|name| format!("acquire::{name}::{postfix}"));
-        let mut found = of_host.chain(plain).filter_map(|name| settings.get(&name));
-        found.next()
+        of_host.chain(plain).find_map(|name| get(settings, &name))
     };
     if let Some(proxy) = find(&format!("proxy::{host}")) {
         return read(proxy).map(Some);
@@ -36,8 +35,12 @@ pub(super) fn via(settings: &Settings, method: &str, host: &str) -> Result<Optio
             "Proxy-Auto-Detect: only the program {program} knows its proxy, and it is not run"
         ));
     }
-    let tor = methods(method).contains(&"tor").then_some(TOR);
-    find("proxy").or(tor).map(read).transpose()
+    find("proxy").map(read).transpose()
+}
+
+fn get<'a>(settings: &'a Settings, name: &str) -> Option<&'a str> {
+    let default = (name == "acquire::tor::proxy").then_some(TOR);
+    settings.get(name).or(default)
 }
 
 /// The names that a method goes by, its own first.
@@ -117,6 +120,11 @@ mod tests {
         assert_eq!(asked("", "tor+https", "x"), TOR);
         let text = "Acquire::tor::Proxy \"socks5h://t:1\"; Acquire::http::Proxy \"http://p:1\";";
         assert_eq!(asked(text, "tor+http", "x"), "socks5h://t:1");
+        let text = "Acquire::http::Proxy \"http://p:1\"; Acquire::https::Proxy \"http://p:1\";
+                    Acquire::http::Proxy::a \"http://q:1\"; Acquire::tor+https::Proxy \"DIRECT\";";
+        assert_eq!(asked(text, "tor+http", "x"), TOR);
+        assert_eq!(asked(text, "tor+http", "a"), "http://q:1");
+        assert_eq!(asked(text, "tor+https", "x"), "direct");
     }
 
     #[test]

@@ -15,6 +15,35 @@ fn probed(line: &str) -> String {
 }
 
 #[test]
+fn apt_config_counts_wherever_the_command_sets_it() {
+    let files = [
+        ("/etc/apt/sources.list", "deb https://a s main\n"),
+        ("/other/list", "deb https://b s main\n"),
+        ("/other/conf", "Dir::Etc::sourcelist \"/other/list\";"),
+    ];
+    let of = |line: &str| {
+        let found = derived(&files, &Env::default(), "x", None, line);
+        let targets = found.groups.iter().flatten().map(ToString::to_string);
+        targets.collect::<String>()
+    };
+    let (own, other) = ("https://a/dists/s/InRelease", "https://b/dists/s/InRelease");
+    assert_eq!(of("apt-get update"), own);
+    for set in [
+        "env APT_CONFIG=/other/conf apt-get update",
+        "sudo APT_CONFIG=/other/conf apt-get update",
+        "env APT_CONFIG=/other/conf sh -c apt-get",
+        "env -S APT_CONFIG=/other/conf\tapt-get",
+    ] {
+        assert_eq!(of(set), other, "{set}");
+    }
+    assert_eq!(
+        of("env APT_CONFIG=/other/conf env -u APT_CONFIG apt-get"),
+        own
+    );
+    assert_eq!(of("sh -c APT_CONFIG=/other/conf\ttrue;apt-get"), own);
+}
+
+#[test]
 fn each_kind_of_source_is_probed_where_its_index_is() {
     for (line, expected) in [
         (
@@ -41,6 +70,7 @@ fn each_kind_of_source_is_probed_where_its_index_is() {
         ("deb cdrom:[Debian 12]/ s c", ""),
         ("deb file:/srv/x s c", ""),
         ("deb https://me:p@s/secret@a s c", ""),
+        ("deb https://m/e:secret@a/b s c", ""),
         ("deb odd:x s c", ""),
     ] {
         assert_eq!(probed(line), expected, "{line}");

@@ -6,8 +6,8 @@ use std::time::Duration;
 use zbus::Variant;
 use zbus::message::Body;
 
-use crate::report::sentence;
 use crate::restart::unit::Span;
+use crate::text::line;
 
 /// The reply to `GetAll`.
 #[derive(Debug, Default)]
@@ -89,5 +89,5 @@ pub(super) fn fields<'v, 'm>(value: &'v Variant<'m>) -> Option<&'v [Variant<'m>]
 /// What a service says may be of any length, and nobody wants more than a line of it.
 pub(super) fn one_line(text: &str) -> String {
     const LONGEST: usize = 300;
-    sentence::one_line(text).chars().take(LONGEST).collect()
+    line::shortened(text, LONGEST)
 }
