@@ -123,6 +123,8 @@ impl Files {
             fragment,
             drop_ins: self.counting(found.drop_ins),
             start_limit: settings.start_limit,
+            job_timeout: settings.job_timeout,
+            job_running_timeout: settings.job_running_timeout(),
             requires: settings.requires,
             wants: settings.wants,
             after: settings.after,

@@ -21,6 +21,8 @@ const SECTIONS: &[Section] = &[
             "After",
             "Before",
             "BindsTo",
+            "JobRunningTimeoutSec",
+            "JobTimeoutSec",
             "OnFailure",
             "OnSuccess",
             "Requires",
@@ -31,7 +33,7 @@ const SECTIONS: &[Section] = &[
             "SuccessAction",
             "Wants",
         ],
-        others: &["BindTo", "StartLimitAction"],
+        others: &["BindTo", "JobTimeoutAction", "StartLimitAction"],
     },
     Section {
         name: "Service",
