@@ -3,6 +3,7 @@
 use super::Said;
 use super::case::{Case, exact, quoted, shown};
 use super::limits::is_restarted;
+use super::upgraders::says;
 use super::words;
 use crate::restart::unit::{ExitStatuses, Kind, Load, Restart, RestartMode};
 
@@ -139,16 +140,22 @@ pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Said> {
     said.collect()
 }
 
+/// What activates another system on this machine.
+const SWITCHES: &[(&str, &[&str])] = &[
+    ("colmena", &["apply-local"]),
+    ("nh", &["os switch", "os test"]),
+    ("nixos-rebuild", &["switch", "test"]),
+    ("switch-to-configuration", &["switch", "test"]),
+];
+
 fn switches(case: &Case<'_>) -> bool {
-    words::lines(case.service).any(|(_, exec)| {
-        let commands = words::commands(exec);
-        ["nixos-rebuild", "switch-to-configuration"]
-            .iter()
-            .any(|name| {
-                let arguments = words::arguments(&commands, name).unwrap_or_default();
-                arguments
-                    .iter()
-                    .any(|word| matches!(word.as_str(), "switch" | "test"))
-            })
-    })
+    let mut commands = words::lines(case.service).flat_map(|(_, exec)| words::commands(exec));
+    commands.any(|words| switches_here(&words))
+}
+
+fn switches_here(words: &[String]) -> bool {
+    let (name, rest) = (words::program(&words[0]), &words[1..]);
+    let known = SWITCHES.iter().find(|(known, _)| *known == name);
+    known.is_some_and(|(_, phrases)| phrases.iter().any(|phrase| says(rest, phrase)))
+        && !rest.iter().any(|word| word.starts_with("--target-host"))
 }

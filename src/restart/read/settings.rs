@@ -245,7 +245,7 @@ impl Settings {
     fn assign_exec(&mut self, key: &str, value: &str, line: usize, file: &str) {
         let parsed = exec_line::parse(value);
         let reset = value.is_empty();
-        if let Some(why) = keys::misread_command(key, &parsed).filter(|_| !reset) {
+        if let Some(why) = keys::misread_command(key, value, &parsed).filter(|_| !reset) {
             self.ignore(file, line, why, None);
         } else {
             let warnings = parsed.warnings.into_iter();

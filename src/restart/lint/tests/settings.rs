@@ -90,8 +90,17 @@ fn ug016_a_switch_that_stops_itself() {
                 job(),
                 "/nix/store/x-system/bin/switch-to-configuration test",
             ),
+            runs(job(), "nh os switch /etc/nixos"),
         ],
-        &[spared, transient, runs(job(), "nixos-rebuild boot"), job()],
+        &[
+            spared,
+            transient,
+            runs(job(), "nixos-rebuild boot"),
+            // It is another machine that switches.
+            runs(job(), "nixos-rebuild --target-host box switch"),
+            runs(job(), "nh os test --target-host=box ."),
+            job(),
+        ],
     );
 }
 
