@@ -104,6 +104,8 @@ pub enum Load {
     Masked,
     /// `bad-setting` or `error`: systemd refuses it, for this reason.
     Refused(String),
+    /// One of its files cannot be read, so that nothing can be said of it.
+    Unreadable(String),
 }
 
 /// The start rate limit; it is off if either is zero.

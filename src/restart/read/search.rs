@@ -133,7 +133,10 @@ impl Search {
         let mut seen = BTreeSet::new();
         while seen.insert(name.clone()) {
             let Some(path) = self.entry(&name) else { break };
-            let real = chroot::resolve(&self.root, &path).unwrap_or_default();
+            let Some(real) = chroot::resolve(&self.root, &path) else {
+                // A link to itself: what is wrong with it shows when it is read.
+                return (name, Fragment::File(path));
+            };
             match fs::metadata(chroot::outside(&self.root, &real)) {
                 _ if real == Path::new("/dev/null") => return (name, Fragment::Masked(path)),
                 Err(_) => return (name, Fragment::None),
@@ -238,6 +241,11 @@ impl Search {
     pub(super) fn outside(&self, path: &Path) -> PathBuf {
         let resolved = chroot::resolve(&self.root, path);
         chroot::outside(&self.root, &resolved.unwrap_or_else(|| path.to_owned()))
+    }
+
+    /// Whether a path leads to a regular file.
+    pub(super) fn is_file(&self, path: &Path) -> bool {
+        self.outside(path).is_file()
     }
 
     fn is_there(&self, path: &Path) -> bool {

@@ -36,6 +36,8 @@ pub(super) struct Settings {
     pub(super) timer: TimerSettings,
     /// Why systemd refuses the unit.
     pub(super) refused: Option<String>,
+    /// Which of its files cannot be read, and why.
+    pub(super) unreadable: Option<String>,
     /// What is left out of its files.
     pub(super) ignored: Vec<Ignored>,
     /// What else systemd warns of.
@@ -66,6 +68,7 @@ impl Settings {
             surroundings: Surroundings::default(),
             timer: TimerSettings::new(unit),
             refused: None,
+            unreadable: None,
             ignored: Vec::new(),
             warnings: Vec::new(),
             service: defaults.service(),

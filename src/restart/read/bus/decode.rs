@@ -24,7 +24,7 @@ pub(super) fn unit(unit: &Properties<'_>) -> Result<Unit, ReadError> {
     let load = load(unit);
     let service = match load {
         Load::NotFound | Load::Masked => None,
-        Load::Loaded | Load::Refused(_) => Some(service(&name, unit)?),
+        Load::Loaded | Load::Refused(_) | Load::Unreadable(_) => Some(service(&name, unit)?),
     };
     Ok(Unit {
         load,
