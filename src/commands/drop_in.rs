@@ -163,7 +163,6 @@ fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIn
         surroundings: &read.surroundings,
         specifiers: Specifiers::Written,
         scope,
-        version: version(files),
         mode: args.mode.unwrap_or(Mode::Run),
         profile: &names::profile(args.profile.as_deref(), &read.unit.name)?,
         program: &program.to_string_lossy(),

@@ -49,7 +49,6 @@ impl Case {
             surroundings: &self.surroundings,
             specifiers: Specifiers::Written,
             scope: Scope::System,
-            version: Version::OLDEST,
             mode: self.mode,
             profile: self.profile,
             program: "/usr/bin/upgrade-gate",
@@ -170,6 +169,8 @@ fn a_user_of_its_own_gets_directories_of_its_own() {
         !settings.iter().any(|line| line.contains("Directory=")),
         "its commands may expect one alone"
     );
+    let text = case.result().unwrap();
+    assert!(text.contains("\"systemctl status\" does."), "{text}");
 }
 
 #[test]
@@ -343,17 +344,6 @@ fn the_users_shell_and_a_profile_no_unit_is_named_after_are_refused() {
     let mut case = Case::new(Mode::Companion);
     case.profile = "a b";
     assert!(case.refused().contains("rename the profile"));
-}
-
-#[test]
-fn an_older_systemd_has_no_exec_condition() {
-    let case = Case::new(Mode::Condition);
-    let old = Wish {
-        version: Version(241),
-        ..case.wish()
-    };
-    let sentence = in_mode(&old).expect_err("refused").to_string();
-    assert!(sentence.contains("systemd 241"), "{sentence}");
 }
 
 #[test]

@@ -14,9 +14,8 @@ pub(super) fn refused_restart(case: &Case<'_>) -> Option<Said> {
         return None;
     }
     let (setting, mend) = match service.restart {
-        Restart::Always | Restart::OnSuccess => (name(service.restart), "Restart=on-failure"),
-        Restart::No => (forced(case)?, "RestartForceExitStatus="),
-        other if !case.version.restarts_oneshots() => (name(other), "Restart=no"),
+        Restart::Always => ("Restart=always", "Restart=on-failure"),
+        Restart::OnSuccess => ("Restart=on-success", "Restart=on-failure"),
         _ => (forced(case)?, "RestartForceExitStatus="),
     };
     let said = match &case.unit.load {
@@ -36,18 +35,6 @@ pub(super) fn refused_restart(case: &Case<'_>) -> Option<Said> {
 fn forced(case: &Case<'_>) -> Option<&'static str> {
     let is_set = case.service.force != ExitStatuses::default();
     (is_set && !case.version.forces_restart_of_oneshots()).then_some("RestartForceExitStatus=")
-}
-
-const fn name(restart: Restart) -> &'static str {
-    match restart {
-        Restart::No => "Restart=no",
-        Restart::Always => "Restart=always",
-        Restart::OnSuccess => "Restart=on-success",
-        Restart::OnFailure => "Restart=on-failure",
-        Restart::OnAbnormal => "Restart=on-abnormal",
-        Restart::OnAbort => "Restart=on-abort",
-        Restart::OnWatchdog => "Restart=on-watchdog",
-    }
 }
 
 /// UG008: one alone is ignored.

@@ -190,8 +190,6 @@ pub(super) fn since(key: &str, value: &str) -> Option<Version> {
         ("RestartMode", "debug") => 257,
         ("RestartMode" | "RestartSteps" | "RestartMaxDelaySec", _) => 254,
         ("Type", "notify-reload") => 253,
-        ("OnSuccess", _) => 249,
-        ("ExecCondition", _) => 243,
         _ => return None,
     };
     Some(Version(first))

@@ -329,19 +329,17 @@ fn a_file_that_someone_else_wrote_is_neither_overwritten_nor_removed() {
     }
 }
 
+type Make = fn(&Path);
+
 #[test]
 fn nothing_but_a_file_of_ours_is_waited_for_written_through_or_removed() {
-    let makers: [(&str, fn(&Path)); 4] = [
-        ("a FIFO", |path| mkfifo(path, Mode::S_IRWXU).unwrap()),
-        ("a link to nowhere", |path| {
-            symlink("/etc/other.conf", path).unwrap()
-        }),
-        ("a masked drop-in", |path| {
-            symlink("/dev/null", path).unwrap()
-        }),
-        ("a directory", |path| fs::create_dir(path).unwrap()),
+    let makers: [Make; 4] = [
+        |path| mkfifo(path, Mode::S_IRWXU).unwrap(),
+        |path| symlink("/etc/other.conf", path).unwrap(),
+        |path| symlink("/dev/null", path).unwrap(),
+        |path| fs::create_dir(path).unwrap(),
     ];
-    for (what, make) in makers {
+    for (what, make) in makers.into_iter().enumerate() {
         let root = with_shapes();
         let directory = root.path().join(ETC).join("simple.service.d");
         let path = directory.join("upgrade-gate.conf");

@@ -21,9 +21,6 @@ fn ug007_a_oneshot_with_a_restart_that_systemd_refuses() {
         ],
     );
     assert!(what(&refused, "UG007").contains("It says: Refusing."));
-    let on_failure = with(Restart::OnFailure);
-    assert_eq!(ids(&on_failure, Version(243)), ["UG007"]);
-    assert!(ids(&on_failure, Version(244)).is_empty());
     let forced = changed(with(Restart::No), |service| service.force = codes(&[1]));
     assert_eq!(ids(&forced, Version(255)), ["UG007"]);
     assert!(ids(&forced, Version(256)).is_empty());
