@@ -115,7 +115,9 @@ fn drop_ins_of_one_name_hide_each_other_and_dev_null_hides_all() {
             "[Service]\nType=idle\n",
         )
         .link(&format!("{ETC}/a-b.service.d/z.conf"), "/dev/null");
-    let service = root.read("a-b.service").unit.service.unwrap();
+    let read = root.read("a-b.service");
+    assert!(read.warnings.is_empty(), "{:?}", read.warnings);
+    let service = read.unit.service.unwrap();
     assert_eq!(service.user, "etc");
     assert_eq!(service.kind, Kind::Exec);
 }

@@ -119,12 +119,11 @@ impl Search {
 
     /// The bytes of a file of the search path; no unit file is longer than this, a mistake may be.
     pub(super) fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        let path = self.outside(path);
         // The link of a drop-in that is masked.
-        if path == Path::new("/dev/null") {
+        if chroot::resolve(&self.root, path).as_deref() == Some(Path::new("/dev/null")) {
             return Ok(Vec::new());
         }
-        crate::files::read(&path, 4 << 20)
+        crate::files::read(&self.outside(path), 4 << 20)
     }
 
     /// Follows aliases to the unit's own name and its file.
