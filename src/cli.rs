@@ -102,7 +102,7 @@ pub struct GateArgs {
     /// What must be reached; repeated: all of them
     #[arg(short, long = "target", value_name = "TARGET", long_help = texts::TARGET)]
     pub targets: Vec<String>,
-    /// Give up after this long, in awake time; without it, wait indefinitely
+    /// Give up after this long, in awake time; by default never, and `check` after 15s at most
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub timeout: Option<Span>,
     /// The soft holds that are waived.

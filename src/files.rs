@@ -285,10 +285,15 @@ fn with_metadata(found: File) -> io::Result<(File, Metadata)> {
 
 /// Without waiting for the holder of a lease, fcntl(2), either.
 fn for_reading(found: &File) -> io::Result<File> {
-    OpenOptions::new()
+    let opened = OpenOptions::new()
         .read(true)
         .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
-        .open(descriptor(found))
+        .open(descriptor(found));
+    opened.map_err(|error| match error.kind() {
+        // The file itself has been found.
+        ErrorKind::NotFound => io::Error::other("/proc is not mounted"),
+        _ => error,
+    })
 }
 
 fn descriptor(file: &File) -> PathBuf {

@@ -163,8 +163,8 @@ pub(super) const EXEC_CONDITION: &str =
 pub(super) const EXEC_START_PRE: &str = "\
 A command line, as systemd reads it, to run before COMMAND in each attempt; repeatable
 
-For what a unit had as ExecStartPre=. It may have words, quotes and escapes; of the prefixes only - (a failure is ignored) \
-is supported, and variables and specifiers are not substituted. The first one that fails ends the attempt with its exit code, as COMMAND itself would.";
+For what a unit had as ExecStartPre=. It may have words, quotes and escapes; of the prefixes only - (a failure is ignored), \
+@ (the next word is argv[0]) and : (nothing is substituted) are supported, and variables and specifiers are not substituted. The first one that fails ends the attempt with its exit code, as COMMAND itself would.";
 
 pub(super) const STAY: &str = "Once open, say READY=1, hold the profile's inhibitor locks, and exit on suspend or when the route changes";
 

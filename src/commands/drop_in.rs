@@ -43,6 +43,7 @@ struct Place {
     files: Files,
     /// Where `UNIT.d` is.
     own: PathBuf,
+    scope: Scope,
     /// The unit's own name.
     unit: String,
     file: DropInFile,
@@ -51,17 +52,19 @@ struct Place {
 impl Place {
     fn of(args: &DropIn, root: &Path) -> Result<Self, Refusal> {
         let wanted = names::unit(&args.unit)?;
-        let paths = UnitPaths::of(args.scope.scope());
+        let scope = args.scope.scope();
+        let paths = UnitPaths::of(scope);
         let own = paths.own.clone();
         let own = own.ok_or_else(|| {
             unavailable(&"cannot tell where your units are: set $HOME or $XDG_CONFIG_HOME")
         })?;
         let files = Files::in_paths(root, paths);
         let unit = files.unit(&wanted).unit.name;
-        let file = DropInFile::of(&files, &own, &unit);
+        let file = DropInFile::of(&files, scope, &own, &unit);
         Ok(Self {
             files,
             own,
+            scope,
             unit,
             file,
         })
@@ -69,7 +72,7 @@ impl Place {
 
     /// The file of a companion's drop-in.
     fn of_companion(&self, name: &str) -> DropInFile {
-        DropInFile::of_companion(&self.files, &self.own, name, &self.unit)
+        DropInFile::of_companion(&self.files, self.scope, &self.own, name, &self.unit)
     }
 
     /// That of the companion which the unit has required so far, if it is ours.
@@ -160,7 +163,6 @@ fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIn
         surroundings: &read.surroundings,
         specifiers: Specifiers::Written,
         scope,
-        version: version(files),
         mode: args.mode.unwrap_or(Mode::Run),
         profile: &names::profile(args.profile.as_deref(), &read.unit.name)?,
         program: &program.to_string_lossy(),

@@ -75,10 +75,7 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
         looked: None,
     };
     let unread = match &source {
-        Some(source) if args.all => {
-            report.look_at_all(source).await?;
-            None
-        }
+        Some(source) if args.all => report.look_at_all(source).await?,
         source => report.look_at(source.as_ref(), &place).await,
     };
     let mut out = io::stdout().lock();
@@ -131,6 +128,7 @@ impl Place<'_> {
             Load::Refused(why) if findings.is_empty() => Some(format!(
                 "systemd refuses {name}: {why}; fix its file, and run \"systemctl{user} daemon-reload\" to apply"
             )),
+            Load::Unreadable(why) => Some(why.clone()),
             Load::Loaded | Load::Refused(_) => None,
         }
     }
@@ -142,8 +140,16 @@ fn is_path(word: &str) -> bool {
 }
 
 impl Report {
-    async fn look_at_all(&mut self, source: &Source) -> Result<(), Refusal> {
-        let all = source.all().await.map_err(|error| refusal(&error))?;
+    /// What to exit with, if one of them cannot be read; the others are judged.
+    async fn look_at_all(&mut self, source: &Source) -> Result<Option<Exit>, Refusal> {
+        let mut all = source.all().await.map_err(|error| refusal(&error))?;
+        let unreadable = |unit: &mut Unit| matches!(unit.load, Load::Unreadable(_));
+        let unread: Vec<_> = all.units.extract_if(.., unreadable).collect();
+        for unit in &unread {
+            if let Load::Unreadable(why) = &unit.load {
+                tracing::error!("{}: {why}", unit.name);
+            }
+        }
         for warning in &all.warnings {
             tracing::warn!("{warning}");
         }
@@ -160,7 +166,7 @@ impl Report {
                 tracing::warn!("systemd refuses {}: {why}", unit.name);
             }
         }
-        Ok(())
+        Ok((!unread.is_empty()).then_some(Exit::Unavailable))
     }
 
     /// What to exit with, if one of them cannot be looked at; the others are.
@@ -247,6 +253,7 @@ fn refusal(error: &ReadError) -> Refusal {
         ReadError::Unknown { .. } => Exit::Fault,
         ReadError::Bus(_)
         | ReadError::NoFile(_)
+        | ReadError::Unreadable { .. }
         | ReadError::NoSystemd { .. }
         | ReadError::Failed { .. } => Exit::Unavailable,
     };

@@ -12,7 +12,6 @@ use super::exec_line::{self, Specifiers};
 use super::read::scope::Scope;
 use super::surroundings::Surroundings;
 use super::unit::{Exec, Prefixes, Service, Unit};
-use super::version::Version;
 use crate::text::line::one_line;
 
 /// How a unit is gated.
@@ -59,8 +58,6 @@ pub struct Wish<'a> {
     pub specifiers: Specifiers,
     /// Whose unit it is.
     pub scope: Scope,
-    /// The systemd that is to read it.
-    pub version: Version,
     /// How it is to be gated.
     pub mode: Mode,
     /// The profile whose conditions are asked for.
@@ -194,7 +191,9 @@ impl Lines {
         let own = format!("upgrade-gate/{}", directory(&wish.unit.name));
         // What the commands of mode run find in $RUNTIME_DIRECTORY is still theirs; those of the others may expect one alone.
         let runs = wish.mode == Mode::Run;
-        if runs || (wish.mode == Mode::Pre && !around.runtime_directory) {
+        if wish.mode == Mode::Pre && around.runtime_directory {
+            self.note("RuntimeDirectory= stays its own, so \"upgrade-gate status\" does not show this gate; \"systemctl status\" does.");
+        } else if runs || wish.mode == Mode::Pre {
             self.note("It does not run as root: its status and lock are in its own directory.");
             self.set("RuntimeDirectory", &own);
         }

@@ -51,6 +51,19 @@ pub fn words(value: &str) -> Vec<String> {
     words
 }
 
+/// Whether this stands in a value as a word of its own, without quotes.
+pub fn has_unquoted(value: &str, sought: &str) -> bool {
+    let mut rest = value.trim_start_matches(BLANK);
+    while let Ok(Some((_, after))) = word(rest, &mut Vec::new()) {
+        let written = &rest[..rest.len() - after.len()];
+        if written.trim_end_matches(BLANK) == sought {
+            return true;
+        }
+        rest = after.trim_start_matches(BLANK);
+    }
+    false
+}
+
 /// Reads one command; what follows its `;`, if there is one.
 fn command<'a>(text: &'a str, parsed: &mut Parsed) -> Option<&'a str> {
     // Without a first word systemd does not even refuse the line.

@@ -1,44 +1,69 @@
-//! Whether a command line, or a script, waits for a gate of upgrade-gate itself.
+//! What a gate is: a call of upgrade-gate that gates something, in a command line or in a script. Pure.
 
 use super::unit::Exec;
 use crate::commandline::{commands, program};
 
-/// The commands that gate something.
-const GATING: &[&str] = &["run", "wait-online", "--wait-online", "check"];
+/// What the program is called.
+pub const NAME: &str = "upgrade-gate";
 
-/// Whether the command line calls one of them, behind another program or in a shell's script too.
+/// The commands that gate something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Waits.
+    WaitOnline,
+    /// Answers at once.
+    Check,
+    /// Waits, and runs what follows.
+    Run,
+}
+
+/// The command of upgrade-gate that these words call, and all words that are its own: what follows `--` is another program's.
+pub fn called(words: &[String]) -> Option<(Command, &[String])> {
+    let [first, rest @ ..] = words else {
+        return None;
+    };
+    let end = rest.iter().position(|word| word == "--");
+    let own = &rest[..end.unwrap_or(rest.len())];
+    let command = own.iter().find_map(|word| match word.as_str() {
+        "wait-online" | "--wait-online" => Some(Command::WaitOnline),
+        "check" => Some(Command::Check),
+        "run" => Some(Command::Run),
+        _ => None,
+    });
+    (program(first) == NAME).then_some((command?, own))
+}
+
+/// Whether the command line has a gate, behind another program or in a shell's script too.
 pub fn is_gated(exec: &Exec) -> bool {
-    run_by(exec).iter().any(|words| gates(words))
+    commands(&argv(exec))
+        .iter()
+        .any(|words| called(words).is_some())
 }
 
 /// The programs that it runs, and the scripts that it has a shell run, as they are written.
 pub fn programs(exec: &Exec) -> Vec<String> {
     let first = |words: Vec<String>| words.into_iter().next();
-    run_by(exec).into_iter().filter_map(first).collect()
+    commands(&argv(exec))
+        .into_iter()
+        .filter_map(first)
+        .collect()
 }
 
-/// Whether a script of the shell calls one of them.
+/// Whether a script of the shell has a gate.
 pub fn script_is_gated(script: &str) -> bool {
     let run = commands(&["sh", "-c", script]);
-    run.iter().any(|words| gates(words))
+    run.iter().any(|words| called(words).is_some())
 }
 
-fn run_by(exec: &Exec) -> Vec<Vec<String>> {
-    let rest = exec.argv.iter().skip(1).map(String::as_str);
+/// The words that are executed. `$$` is how systemd is told to leave a `$` alone.
+pub fn argv(exec: &Exec) -> Vec<String> {
+    let rest = exec.argv.iter().skip(1);
+    let rest: Vec<_> = rest.map(|word| word.replace("$$", "$")).collect();
     if exec.prefixes.via_shell {
-        let script: Vec<_> = rest.collect();
-        return commands(&["sh", "-c", &script.join(" ")]);
+        ["sh".to_owned(), "-c".to_owned(), rest.join(" ")].into()
+    } else {
+        std::iter::once(exec.path.clone()).chain(rest).collect()
     }
-    let words: Vec<_> = std::iter::once(exec.path.as_str()).chain(rest).collect();
-    commands(&words)
-}
-
-fn gates(words: &[String]) -> bool {
-    let [first, rest @ ..] = words else {
-        return false;
-    };
-    let mut own = rest.iter().take_while(|word| *word != "--");
-    program(first) == "upgrade-gate" && own.any(|word| GATING.contains(&word.as_str()))
 }
 
 #[cfg(test)]

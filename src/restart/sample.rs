@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::unit::{
-    Exec, ExitStatuses, Kind, Load, Restart, RestartMode, Service, StartLimit, Switch, Unit,
+    Exec, ExitStatuses, Kind, Load, NotifyAccess, Restart, RestartMode, Service, StartLimit,
+    Switch, Unit,
 };
 
 /// `upgrade.service`: a oneshot with `Restart=on-failure`.
@@ -16,6 +17,8 @@ pub(crate) fn unit() -> Unit {
         drop_ins: Vec::new(),
         transient: false,
         start_limit: StartLimit::DEFAULT,
+        job_timeout: None,
+        job_running_timeout: None,
         requires: Vec::new(),
         wants: Vec::new(),
         after: Vec::new(),
@@ -61,7 +64,7 @@ pub(crate) fn service() -> Service {
         force: ExitStatuses::default(),
         timeout_start: None,
         runtime_max: None,
-        may_notify: false,
+        notify_access: NotifyAccess::None,
         remain_after_exit: false,
         user: String::new(),
         dynamic_user: false,

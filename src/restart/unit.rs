@@ -27,6 +27,10 @@ pub struct Unit {
     pub transient: bool,
     /// `StartLimitIntervalSec=` and `StartLimitBurst=`, the manager's defaults filled in.
     pub start_limit: StartLimit,
+    /// `JobTimeoutSec=`.
+    pub job_timeout: Span,
+    /// `JobRunningTimeoutSec=`, which is `JobTimeoutSec=` unless it is written.
+    pub job_running_timeout: Span,
     /// `Requires=`, `Requisite=` and `BindsTo=`.
     pub requires: Vec<String>,
     /// `Wants=`.
@@ -100,6 +104,8 @@ pub enum Load {
     Masked,
     /// `bad-setting` or `error`: systemd refuses it, for this reason.
     Refused(String),
+    /// One of its files cannot be read, so that nothing can be said of it.
+    Unreadable(String),
 }
 
 /// The start rate limit; it is off if either is zero.
@@ -168,8 +174,8 @@ pub struct Service {
     pub timeout_start: Span,
     /// `RuntimeMaxSec=`.
     pub runtime_max: Span,
-    /// `NotifyAccess=` is not `none`.
-    pub may_notify: bool,
+    /// `NotifyAccess=`, its default for the type filled in.
+    pub notify_access: NotifyAccess,
     /// `RemainAfterExit=`.
     pub remain_after_exit: bool,
     /// `User=`, or that of `DynamicUser=`; empty for root.
@@ -230,6 +236,32 @@ pub enum RestartMode {
     Direct,
     /// `debug`: as `normal`, with debug logging in the attempts after.
     Debug,
+}
+
+/// `NotifyAccess=`: whose messages systemd accepts; each accepts those that the one before it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotifyAccess {
+    /// `none`: nobody's.
+    #[default]
+    None,
+    /// `main`: the main process's.
+    Main,
+    /// `exec`: those of every process that systemd itself starts, as of `ExecStartPre=`.
+    Exec,
+    /// `all`: those of their children, too.
+    All,
+}
+
+impl NotifyAccess {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Main => "main",
+            Self::Exec => "exec",
+            Self::All => "all",
+        }
+    }
 }
 
 /// A list of exit codes and signals, as in `SuccessExitStatus=75 SIGKILL`.

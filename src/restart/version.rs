@@ -17,16 +17,6 @@ impl Version {
         digits[..end.unwrap_or(digits.len())].parse().ok().map(Self)
     }
 
-    /// `ExecCondition=` is known (NEWS 243).
-    pub fn has_exec_condition(self) -> bool {
-        self.0 >= 243
-    }
-
-    /// `Restart=` is allowed for a oneshot, but for `always` and `on-success` (NEWS 244).
-    pub fn restarts_oneshots(self) -> bool {
-        self.0 >= 244
-    }
-
     /// `RestartSteps=`, `RestartMaxDelaySec=` and `RestartMode=` are known (NEWS 254).
     pub fn has_restart_steps(self) -> bool {
         self.0 >= 254

@@ -27,7 +27,7 @@ pub enum InvalidPre {
     #[error("give exactly one command line; repeat the option for more")]
     NotOne,
     /// It asks for what only systemd can do.
-    #[error("of the prefixes of systemd.service(5) only - is supported here")]
+    #[error("of the prefixes of systemd.service(5) only -, @ and : are supported here")]
     Prefix,
 }
 

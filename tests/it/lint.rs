@@ -151,12 +151,13 @@ async fn three_lines_of_exec_start_are_all_looked_at() {
 #[tokio::test]
 async fn an_old_systemd_is_judged_as_it_is() {
     let oneshot = || Unit::service("u.service").with("Restart", "on-failure");
-    let old = Machine::with_version("v243", vec![oneshot()]).await;
+    let forced = || oneshot().with("RestartForceExitStatus", (vec![1], Vec::<i32>::new()));
+    let old = Machine::with_version("v252", vec![forced()]).await;
     assert_eq!(
         ids(&old.lint("u --json").await.json()["units"][0]),
         ["UG007"]
     );
-    let new = Machine::with_version("262", vec![oneshot()]).await;
+    let new = Machine::with_version("262", vec![forced()]).await;
     assert_eq!(new.lint("u").await.code, Some(0));
     let odd = Machine::with_version("main", vec![oneshot()]).await;
     odd.lint("u").await.refuses(70, &["Version", "main"]);
@@ -298,16 +299,16 @@ async fn the_version_of_systemd_is_known_by_the_files_of_the_root() {
     let root = Machine::none();
     root.write(
         "up.service",
-        "[Service]\nType=oneshot\nExecStart=/bin/a\nRestart=on-failure\n",
+        "[Service]\nType=oneshot\nExecStart=/bin/a\nRestartForceExitStatus=1\n",
     );
     let library = root
         .folder
         .path()
-        .join("usr/lib/systemd/libsystemd-shared-243.so");
+        .join("usr/lib/systemd/libsystemd-shared-252.so");
     std::fs::create_dir_all(library.parent().unwrap()).unwrap();
     std::fs::write(library, "").unwrap();
     let told = root.lint_files("up --json").await.json();
-    assert_eq!(told["systemd"], 243);
+    assert_eq!(told["systemd"], 252);
     assert_eq!(ids(&told["units"][0]), ["UG007"]);
 }
 

@@ -1,12 +1,18 @@
 //! The file of a drop-in: only one that we wrote is ever replaced or removed.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use crate::restart::drop_in::MARKER;
 use crate::restart::read::files::Files;
+use crate::restart::read::scope::Scope;
+
+/// No drop-in of ours is longer.
+const LONGEST: u64 = 1 << 20;
 
 /// After `override.conf`, which `systemctl edit` writes, and as our package's own drop-ins are called.
 const NAME: &str = "upgrade-gate.conf";
@@ -16,8 +22,12 @@ const NAME: &str = "upgrade-gate.conf";
 pub(super) struct DropInFile {
     /// Below the root.
     path: PathBuf,
-    /// For the rest of the machine.
+    /// For the rest of the machine; its directory is what links lead to, but itself it is no link that is followed.
     real: PathBuf,
+    /// Its directory as it is named, which may be a link.
+    named: PathBuf,
+    /// Whether all can read it, whatever the umask.
+    is_public: bool,
     /// How it begins if we wrote it.
     marker: String,
 }
@@ -27,6 +37,8 @@ pub(super) struct DropInFile {
 pub(super) enum Unwritable {
     #[error("{0} was not written by upgrade-gate drop-in, or for another unit; move it away first")]
     Foreign(PathBuf),
+    #[error("{0} is a link, and leads to no directory; move it away first")]
+    Dangling(PathBuf),
     #[error("there is no {0}: nothing to remove")]
     Absent(PathBuf),
     #[error(
@@ -41,27 +53,37 @@ pub(super) enum Unwritable {
 
 impl DropInFile {
     /// The unit's own, in the directory of units `own`.
-    pub(super) fn of(files: &Files, own: &Path, unit: &str) -> Self {
-        Self::new(files, own, unit, MARKER.to_owned())
+    pub(super) fn of(files: &Files, scope: Scope, own: &Path, unit: &str) -> Self {
+        Self::new(files, scope, own, unit, MARKER.to_owned())
     }
 
     /// That of its companion.
-    pub(super) fn of_companion(files: &Files, own: &Path, companion: &str, unit: &str) -> Self {
-        Self::new(files, own, companion, format!("{MARKER} {unit} "))
+    pub(super) fn of_companion(
+        files: &Files,
+        scope: Scope,
+        own: &Path,
+        companion: &str,
+        unit: &str,
+    ) -> Self {
+        let marker = format!("{MARKER} {unit} ");
+        Self::new(files, scope, own, companion, marker)
     }
 
-    fn new(files: &Files, own: &Path, unit: &str, marker: String) -> Self {
-        let path = own.join(format!("{unit}.d")).join(NAME);
+    fn new(files: &Files, scope: Scope, own: &Path, unit: &str, marker: String) -> Self {
+        let directory = own.join(format!("{unit}.d"));
         Self {
-            real: files.real(&path),
-            path,
+            real: files.real(&directory).join(NAME),
+            named: files.real(own).join(format!("{unit}.d")),
+            path: directory.join(NAME),
+            // A user's own files are as private as the user wants them.
+            is_public: scope != Scope::User,
             marker,
         }
     }
 
     /// The companion that it requires, as its first line says.
     pub(super) fn companion(&self) -> Option<String> {
-        let text = fs::read_to_string(&self.real).ok()?;
+        let text = String::from_utf8(self.read().ok()?).ok()?;
         let first = text.lines().next()?.strip_prefix(MARKER)?;
         let (before, profile) = first.rsplit_once(" --profile ")?;
         let companion = before.ends_with("--mode companion");
@@ -75,17 +97,36 @@ impl DropInFile {
 
     /// Whether it is there, and we wrote it.
     pub(super) fn is_ours(&self) -> Result<bool, Unwritable> {
-        match fs::read(&self.real) {
-            Ok(bytes) => Ok(bytes.starts_with(self.marker.as_bytes())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(self.failed(error)),
+        match fs::symlink_metadata(&self.real) {
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(self.failed(error)),
         }
+        let bytes = self.read().map_err(|error| self.failed(error))?;
+        Ok(bytes.starts_with(self.marker.as_bytes()))
+    }
+
+    /// Its bytes, or as many as a drop-in of ours may have; what has come in its place meanwhile is not waited for.
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let mut options = OpenOptions::new();
+        let file = options.read(true).custom_flags(flags.bits());
+        let mut bytes = Vec::new();
+        file.open(&self.real)?
+            .take(LONGEST)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Writes it, whole or not at all.
     pub(super) fn write(&self, text: &str) -> Result<(), Unwritable> {
         if !self.is_ours()? && fs::symlink_metadata(&self.real).is_ok() {
             return Err(Unwritable::Foreign(self.path.clone()));
+        }
+        if self.named.is_symlink() && !self.directory().is_dir() {
+            let directory = self.path.parent().unwrap_or(&self.path);
+            return Err(Unwritable::Dangling(directory.to_owned()));
         }
         // systemd reads *.conf only.
         let new = self.real.with_extension("conf.new");
@@ -99,14 +140,33 @@ impl DropInFile {
     }
 
     fn write_new(&self, new: &Path, text: &str) -> io::Result<()> {
-        fs::create_dir_all(self.directory())?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o644);
-        let mut file = options.open(new)?;
+        self.make_directories()?;
+        // What is left of an earlier try.
+        let _ = fs::remove_file(new);
+        let mut file = OpenOptions::new().write(true).create_new(true).open(new)?;
+        self.publish(&file, 0o644)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(new, &self.real)?;
         File::open(self.directory())?.sync_all()
+    }
+
+    fn make_directories(&self) -> io::Result<()> {
+        let all = self.directory().ancestors();
+        let missing: Vec<_> = all.take_while(|dir| !dir.exists()).collect();
+        for dir in missing.into_iter().rev() {
+            fs::create_dir(dir)?;
+            self.publish(&File::open(dir)?, 0o755)?;
+        }
+        Ok(())
+    }
+
+    /// systemd reads it as another user, if it is of the managers of all users.
+    fn publish(&self, file: &File, mode: u32) -> io::Result<()> {
+        if self.is_public {
+            file.set_permissions(Permissions::from_mode(mode))?;
+        }
+        Ok(())
     }
 
     /// Removes it, and its directory if nothing else is there.

@@ -5,6 +5,7 @@ use super::super::exec_line::quote;
 use super::super::read::scope::Scope;
 use super::refusal::refuse;
 use super::{DropIns, Lines, Refusal, Specifiers, Wish, is_template, stem};
+use crate::config::span::Span as Written;
 
 /// The longest name of a unit, systemd.unit(5).
 const LONGEST: usize = 255;
@@ -42,6 +43,12 @@ fn set_companion(lines: &mut Lines, wish: &Wish<'_>, companion: &str) {
     }
     lines.set("Requires", companion);
     lines.set("After", companion);
+    if wish.unit.job_timeout.is_some() {
+        lines.note("JobTimeoutSec= would cancel the start while the companion waits; JobRunningTimeoutSec= begins after that.");
+        let running = Written::from(wish.unit.job_running_timeout);
+        lines.set("JobTimeoutSec", "infinity");
+        lines.set("JobRunningTimeoutSec", &running.to_string());
+    }
 }
 
 fn name(wish: &Wish<'_>) -> String {

@@ -16,6 +16,9 @@ pub enum Refusal {
     /// systemd refuses it already.
     #[error("systemd refuses {0}: {1}; fix that first (systemd-analyze verify {0})")]
     Refused(String, String),
+    /// One of its files cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// It is gone with the program that made it.
     #[error(
         "{0} is transient: it and its drop-ins disappear when it ends; put upgrade-gate run -- before the command that \
@@ -58,6 +61,7 @@ pub(super) fn service<'a>(wish: &Wish<'a>) -> Result<&'a Service, Refusal> {
         Load::NotFound => return Err(Refusal::NotFound(name)),
         Load::Masked => return Err(Refusal::Masked(name)),
         Load::Refused(why) => return Err(Refusal::Refused(name, why.clone())),
+        Load::Unreadable(why) => return Err(Refusal::Unreadable(why.clone())),
         Load::Loaded if unit.transient => return Err(Refusal::Transient(name)),
         Load::Loaded => {}
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::unit::{Exec, Kind, Prefixes, Restart, Service};
+use super::super::unit::{Exec, Kind, NotifyAccess, Prefixes, Restart, Service};
 use super::refusal::use_companion;
 use super::{Lines, Refusal, Wish, command, exec_line, is_template, print, without_variables};
 
@@ -20,7 +20,7 @@ pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal
     set_type(&mut lines, service);
     set_commands(&mut lines, wish, service)?;
     lines.set("SuccessExitStatus", "75");
-    if !service.may_notify {
+    if service.notify_access == NotifyAccess::None {
         lines.set("NotifyAccess", "main");
     }
     if service.runtime_max.is_some() {

@@ -3,10 +3,12 @@
 mod choice;
 mod companion;
 
+use std::time::Duration;
+
 use super::*;
 use crate::restart::sample;
 use crate::restart::surroundings::Families;
-use crate::restart::unit::{Kind, Load, Restart};
+use crate::restart::unit::{Kind, Load, NotifyAccess, Restart};
 
 /// What a drop-in is made from, to be changed by a test.
 struct Case {
@@ -47,7 +49,6 @@ impl Case {
             surroundings: &self.surroundings,
             specifiers: Specifiers::Written,
             scope: Scope::System,
-            version: Version::OLDEST,
             mode: self.mode,
             profile: self.profile,
             program: "/usr/bin/upgrade-gate",
@@ -168,6 +169,8 @@ fn a_user_of_its_own_gets_directories_of_its_own() {
         !settings.iter().any(|line| line.contains("Directory=")),
         "its commands may expect one alone"
     );
+    let text = case.result().unwrap();
+    assert!(text.contains("\"systemctl status\" does."), "{text}");
 }
 
 #[test]
@@ -233,10 +236,29 @@ fn in_mode_pre_the_gate_is_the_first_of_all() {
             "ExecStartPre=-/bin/a %i",
         ]
     );
-    case.service().may_notify = true;
+    case.service().notify_access = NotifyAccess::Main;
+    assert_eq!(case.settings()[0], "NotifyAccess=exec");
+    case.service().notify_access = NotifyAccess::All;
     assert_eq!(case.settings()[0], "NotifyAccess=all");
     case.service().exec_condition = vec![sample::exec("/bin/c")];
     assert!(case.refused().contains("ExecCondition="));
+}
+
+#[test]
+fn the_wait_is_no_part_of_a_job_timeout_where_that_can_be_had_and_is_said_where_not() {
+    let limited = |mode| {
+        let mut case = Case::new(mode);
+        case.unit.job_timeout = Some(Duration::from_secs(300));
+        case.unit.job_running_timeout = Some(Duration::from_secs(60));
+        case
+    };
+    let text = limited(Mode::Pre).result().unwrap();
+    assert!(text.contains("# JobTimeoutSec= still cancels"), "{text}");
+    let settings = limited(Mode::Companion).settings();
+    let expected = ["JobTimeoutSec=infinity", "JobRunningTimeoutSec=1min"];
+    assert_eq!(settings[2..], expected);
+    let unlimited = Case::new(Mode::Pre).result().unwrap();
+    assert!(!unlimited.contains("JobTimeoutSec"), "{unlimited}");
 }
 
 #[test]
@@ -322,17 +344,6 @@ fn the_users_shell_and_a_profile_no_unit_is_named_after_are_refused() {
     let mut case = Case::new(Mode::Companion);
     case.profile = "a b";
     assert!(case.refused().contains("rename the profile"));
-}
-
-#[test]
-fn an_older_systemd_has_no_exec_condition() {
-    let case = Case::new(Mode::Condition);
-    let old = Wish {
-        version: Version(241),
-        ..case.wish()
-    };
-    let sentence = in_mode(&old).expect_err("refused").to_string();
-    assert!(sentence.contains("systemd 241"), "{sentence}");
 }
 
 #[test]

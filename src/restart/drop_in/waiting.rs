@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::read::scope::Scope;
-use super::super::unit::{Kind, Prefixes, Service};
+use super::super::unit::{Kind, NotifyAccess, Prefixes, Service};
 use super::refusal::use_companion;
 use super::{Lines, Refusal, Wish, command, print};
 
@@ -25,8 +25,9 @@ pub(super) fn pre(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> 
             .note("While it waits, it is starting, and at boot keeps the machine in \"starting\".");
     }
     lines.note("NotifyAccess= lets the gate ask for more time than TimeoutStartSec=.");
-    let access = if service.may_notify { "all" } else { "exec" };
-    lines.set("NotifyAccess", access);
+    note_job_timeouts(&mut lines, wish);
+    let access = service.notify_access.max(NotifyAccess::Exec);
+    lines.set("NotifyAccess", access.name());
     if !service.exec_start_pre.is_empty() {
         lines.set("ExecStartPre", "");
     }
@@ -38,14 +39,20 @@ pub(super) fn pre(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> 
     Ok(lines)
 }
 
-pub(super) fn condition(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> {
-    if !wish.version.has_exec_condition() {
-        let why = format!(
-            "{} has no ExecCondition=, which came with 243",
-            wish.version
-        );
-        return Err(use_companion(wish, why));
+/// The start job lasts as long as the gate waits.
+fn note_job_timeouts(lines: &mut Lines, wish: &Wish<'_>) {
+    let all = [
+        ("JobTimeoutSec", wish.unit.job_timeout),
+        ("JobRunningTimeoutSec", wish.unit.job_running_timeout),
+    ];
+    if let Some((key, _)) = all.iter().find(|(_, timeout)| timeout.is_some()) {
+        lines.note(format!(
+            "{key}= still cancels the start job of a longer wait; the unit then goes on waiting."
+        ));
     }
+}
+
+pub(super) fn condition(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> {
     refuse_ungated(wish, &service.success.codes, MUST_NOT_RUN)?;
     let mut lines = Lines::new("Service");
     lines.note("Skipped, without a failure, while the gate is held.");

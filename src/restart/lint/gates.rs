@@ -1,12 +1,14 @@
 //! Rules about upgrade-gate within a unit: where it works, and where it does not.
 
-use super::case::{Case, quoted, shown};
+use std::time::Duration;
+
+use super::case::{Case, shown};
 use super::local::is_local;
 use super::words::{self, Call, Command};
 use super::{Said, waits};
 use crate::restart::exec_line::{self, Specifiers};
 use crate::restart::policy::{Exit, Next, Phase, next};
-use crate::restart::unit::{Exec, Kind, Span, is_of_boot};
+use crate::restart::unit::{Exec, Kind, is_of_boot};
 
 /// `EX_TEMPFAIL`: held at the deadline.
 const NOT_NOW: u8 = 75;
@@ -101,20 +103,27 @@ fn with_option(case: &Case<'_>) -> Vec<String> {
 pub(super) fn waiting_at_boot(case: &Case<'_>) -> Option<Said> {
     let (starter, waits) = waiting_call(case).or_else(|| waiting_companion(case))?;
     Some(case.wants_gate(format!(
-        "{starter} starts it at boot, and {waits}: until there is a network the start job goes on, \"systemctl \
+        "{starter} starts it at boot, and {waits}: without a network the start job goes on that long, \"systemctl \
          is-system-running\" says starting, and what is ordered after it does not start."
     )))
 }
 
+/// What systemd-networkd-wait-online has a boot wait, too.
+const BOOT_WAIT: Duration = Duration::from_secs(120);
+
 fn waiting_call<'a>(case: &Case<'a>) -> Option<(&'a str, String)> {
-    let call = case.calls.iter().find(|call| call.waits())?;
+    let call = case.calls.iter().find(|call| call.outlasts(BOOT_WAIT))?;
     let place = match call.phase {
         Phase::Start if case.service.kind == Kind::Oneshot => "in a oneshot",
         Phase::Start => return None,
         _ => "before ExecStart=",
     };
     let starter = started_at_boot(case, call.phase)?;
-    Some((starter, format!("{} waits {place}", call.name())))
+    let limit = call
+        .timeout
+        .map(|limit| format!("up to {} ", shown(Some(limit))));
+    let waits = format!("{} waits {}{place}", call.name(), limit.unwrap_or_default());
+    Some((starter, waits))
 }
 
 fn waiting_companion<'a>(case: &Case<'a>) -> Option<(&'a str, String)> {
@@ -136,27 +145,6 @@ fn started_at_boot<'a>(case: &Case<'a>, phase: Phase) -> Option<&'a str> {
     target
         .or_else(|| after_power_off.next().map(|timer| &timer.name))
         .map(String::as_str)
-}
-
-/// UG015: it cannot ask for more time.
-pub(super) fn killed_while_waiting(case: &Case<'_>) -> Option<Said> {
-    let call = call_in(case, Phase::StartPre).filter(|call| call.command != Command::Check)?;
-    let timeout = case.service.timeout_start?;
-    let waits: Span = call.timeout;
-    if case.service.may_notify || waits.is_some_and(|waits| waits <= timeout) {
-        return None;
-    }
-    Some(Said {
-        what: format!(
-            "{} in ExecStartPre= waits {}, but {} ends it with SIGTERM before that: the unit fails \
-             (Result=timeout). Without NotifyAccess= it cannot ask systemd for more time.",
-            call.name(),
-            waits.map_or_else(|| "indefinitely".to_owned(), |waits| shown(Some(waits))),
-            quoted("TimeoutStartSec", Some(timeout), 90_000),
-        ),
-        command: None,
-        lines: ["[Service]", "NotifyAccess=exec"].map(str::to_owned).into(),
-    })
 }
 
 /// UG018: a success that has done nothing.

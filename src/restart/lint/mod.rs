@@ -9,6 +9,7 @@ mod limits;
 mod local;
 mod resume;
 mod settings;
+mod timeouts;
 mod upgraders;
 mod waits;
 mod words;
@@ -171,11 +172,11 @@ pub const RULES: &[Rule] = &[
         "waiting before the unit counts as started keeps the boot from finishing",
         gates::waiting_at_boot,
     ),
-    rule(
-        "UG015",
-        "TimeoutStartSec= kills the gate in ExecStartPre=",
-        gates::killed_while_waiting,
-    ),
+    Rule {
+        id: "UG015",
+        title: "a start timeout is shorter than the gate's wait",
+        check: Check::Each(timeouts::ends_the_wait),
+    },
     rule(
         "UG016",
         "a switch to a new system restarts the unit that it runs in",

@@ -3,6 +3,7 @@
 use super::Said;
 use super::case::{Case, exact, quoted, shown};
 use super::limits::is_restarted;
+use super::upgraders::says;
 use super::words;
 use crate::restart::unit::{ExitStatuses, Kind, Load, Restart, RestartMode};
 
@@ -13,9 +14,8 @@ pub(super) fn refused_restart(case: &Case<'_>) -> Option<Said> {
         return None;
     }
     let (setting, mend) = match service.restart {
-        Restart::Always | Restart::OnSuccess => (name(service.restart), "Restart=on-failure"),
-        Restart::No => (forced(case)?, "RestartForceExitStatus="),
-        other if !case.version.restarts_oneshots() => (name(other), "Restart=no"),
+        Restart::Always => ("Restart=always", "Restart=on-failure"),
+        Restart::OnSuccess => ("Restart=on-success", "Restart=on-failure"),
         _ => (forced(case)?, "RestartForceExitStatus="),
     };
     let said = match &case.unit.load {
@@ -35,18 +35,6 @@ pub(super) fn refused_restart(case: &Case<'_>) -> Option<Said> {
 fn forced(case: &Case<'_>) -> Option<&'static str> {
     let is_set = case.service.force != ExitStatuses::default();
     (is_set && !case.version.forces_restart_of_oneshots()).then_some("RestartForceExitStatus=")
-}
-
-const fn name(restart: Restart) -> &'static str {
-    match restart {
-        Restart::No => "Restart=no",
-        Restart::Always => "Restart=always",
-        Restart::OnSuccess => "Restart=on-success",
-        Restart::OnFailure => "Restart=on-failure",
-        Restart::OnAbnormal => "Restart=on-abnormal",
-        Restart::OnAbort => "Restart=on-abort",
-        Restart::OnWatchdog => "Restart=on-watchdog",
-    }
 }
 
 /// UG008: one alone is ignored.
@@ -139,16 +127,22 @@ pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Said> {
     said.collect()
 }
 
+/// What activates another system on this machine.
+const SWITCHES: &[(&str, &[&str])] = &[
+    ("colmena", &["apply-local"]),
+    ("nh", &["os switch", "os test"]),
+    ("nixos-rebuild", &["switch", "test"]),
+    ("switch-to-configuration", &["switch", "test"]),
+];
+
 fn switches(case: &Case<'_>) -> bool {
-    words::lines(case.service).any(|(_, exec)| {
-        let commands = words::commands(exec);
-        ["nixos-rebuild", "switch-to-configuration"]
-            .iter()
-            .any(|name| {
-                let arguments = words::arguments(&commands, name).unwrap_or_default();
-                arguments
-                    .iter()
-                    .any(|word| matches!(word.as_str(), "switch" | "test"))
-            })
-    })
+    let mut commands = words::lines(case.service).flat_map(|(_, exec)| words::commands(exec));
+    commands.any(|words| switches_here(&words))
+}
+
+fn switches_here(words: &[String]) -> bool {
+    let (name, rest) = (words::program(&words[0]), &words[1..]);
+    let known = SWITCHES.iter().find(|(known, _)| *known == name);
+    known.is_some_and(|(_, phrases)| phrases.iter().any(|phrase| says(rest, phrase)))
+        && !rest.iter().any(|word| word.starts_with("--target-host"))
 }

@@ -4,6 +4,7 @@ mod gates;
 mod limits;
 mod resume;
 mod settings;
+mod timeouts;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use std::time::Duration;
 use super::*;
 use crate::restart::sample::{self, codes, exec};
 use crate::restart::unit::{
-    Exec, Ignored, Kind, Load, Restart, RestartMode, Service, Span, StartLimit, Switch, Timer, Unit,
+    Exec, Ignored, Kind, Load, NotifyAccess, Restart, RestartMode, Service, Span, StartLimit,
+    Switch, Timer, Unit,
 };
 
 const V257: Version = Version(257);
@@ -47,6 +49,14 @@ fn line(text: &str) -> Exec {
     };
     exec.prefixes.ignore_failure = ignore_failure;
     exec
+}
+
+fn script(text: &str) -> Exec {
+    Exec {
+        path: "/bin/sh".to_owned(),
+        argv: ["sh", "-c", text].map(str::to_owned).into(),
+        ..Exec::default()
+    }
 }
 
 fn before(unit: Unit, text: &str) -> Unit {
@@ -174,7 +184,7 @@ fn what_upgrade_gate_recommends_has_no_findings() {
         changed(unit, |service| {
             service.kind = Kind::Exec;
             service.success = codes(&[75]);
-            service.may_notify = true;
+            service.notify_access = NotifyAccess::Exec;
         })
     };
     let run = exec_type(runs(

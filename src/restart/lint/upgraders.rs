@@ -4,7 +4,7 @@ use super::words::{commands, program};
 use crate::restart::unit::Exec;
 
 /// A program, and with which words it upgrades something: one of the phrases, each of which is words in a row or the letters
-/// of a short option (`-Sy`); with any, if there are none.
+/// of a short option (`-Sy`), and the empty one no word but options; with any, if there are none.
 type Upgrader = (&'static str, &'static [&'static str]);
 
 const UPGRADERS: &[Upgrader] = &[
@@ -12,7 +12,7 @@ const UPGRADERS: &[Upgrader] = &[
     ("comin", &["run"]),
     ("colmena", &["apply", "upload-keys"]),
     ("cachix", &["deploy"]),
-    ("darwin-rebuild", &[]),
+    ("darwin-rebuild", &["switch", "build", "check"]),
     (
         "guix",
         &[
@@ -47,7 +47,20 @@ const UPGRADERS: &[Upgrader] = &[
     ),
     ("nix-channel", &["--update"]),
     ("nix-env", &["-u", "--upgrade"]),
-    ("nixos-rebuild", &[]),
+    (
+        "nixos-rebuild",
+        &[
+            "switch",
+            "boot",
+            "test",
+            "build",
+            "dry-build",
+            "dry-activate",
+            "build-vm",
+            "build-vm-with-bootloader",
+            "build-image",
+        ],
+    ),
     ("system-manager", &["switch"]),
     // Debian.
     (
@@ -120,7 +133,10 @@ const UPGRADERS: &[Upgrader] = &[
     ("rpm-ostree", &["upgrade", "update", "rebase"]),
     ("swupdate", &["-d", "--download"]),
     ("systemd-sysupdate", &["update"]),
-    ("transactional-update", &[]),
+    (
+        "transactional-update",
+        &["", "up", "dup", "patch", "pkg", "migration"],
+    ),
     ("ujust", &["update"]),
     ("uupd", &[]),
     ("ublue-update", &[]),
@@ -190,15 +206,60 @@ const DNF: &[&str] = &[
 ];
 const PULL: &[&str] = &["auto-update", "compose pull", "image pull", "pull"];
 
+/// With which words such a program keeps to this machine all the same, or only says what it would do.
+const KEEPS_HERE: &[Upgrader] = &[
+    ("apt", APT),
+    ("apt-get", APT),
+    ("aptitude", APT),
+    ("checkupdates", &["-n", "--nosync"]),
+    ("conda", OFFLINE),
+    ("darwin-rebuild", OFFLINE),
+    ("dnf", CACHE_ONLY),
+    ("dnf5", CACHE_ONLY),
+    ("dnf-3", CACHE_ONLY),
+    ("emerge", &["-p", "--pretend"]),
+    ("flatpak", &["--no-pull"]),
+    ("mamba", OFFLINE),
+    ("microdnf", CACHE_ONLY),
+    ("nh", OFFLINE),
+    ("nix", OFFLINE),
+    ("nixos-rebuild", OFFLINE),
+    ("npm", OFFLINE),
+    ("pip", &["--no-index"]),
+    ("pip3", &["--no-index"]),
+    ("rpm-ostree", &["-C", "--cache-only"]),
+    ("snap", &["--hold", "--time", "--unhold"]),
+    ("tdnf", CACHE_ONLY),
+    ("topgrade", &["-n", "--dry-run"]),
+    ("uv", OFFLINE),
+    ("yum", CACHE_ONLY),
+    ("zypper", &["--no-remote"]),
+];
+
+const APT: &[&str] = &[
+    "-s",
+    "--simulate",
+    "--just-print",
+    "--dry-run",
+    "--recon",
+    "--no-act",
+    "--no-download",
+    "--print-uris",
+];
+const CACHE_ONLY: &[&str] = &["-C", "--cacheonly"];
+const OFFLINE: &[&str] = &["--offline", "--no-net"];
+
+/// What may be followed by the path that it is fetched from.
+const FROM_PATH: &[Upgrader] = &[
+    ("fwupdmgr", &["refresh"]),
+    ("git", &["pull", "fetch"]),
+    ("mender", &["install"]),
+];
+
 /// Whether this command line is known to upgrade something over the network, or calls itself an upgrade.
 pub(super) fn upgrades(exec: &Exec) -> bool {
     let commands = commands(exec);
-    let mut known = commands.iter().filter_map(|words| {
-        let name = program(&words[0]);
-        let (_, phrases) = UPGRADERS.iter().find(|(known, _)| *known == name)?;
-        Some(phrases.is_empty() || phrases.iter().any(|phrase| says(&words[1..], phrase)))
-    });
-    known.any(|upgrades| upgrades)
+    commands.iter().any(|words| is_upgrade(words))
         // Of pacman there are many wrappers, and all have its options.
         || commands.iter().any(|words| says(&words[1..], "-Syu"))
         || is_called_upgrade(program(&exec.path))
@@ -207,16 +268,42 @@ pub(super) fn upgrades(exec: &Exec) -> bool {
             .any(|words| is_called_upgrade(program(&words[0])))
 }
 
+fn is_upgrade(words: &[String]) -> bool {
+    let (name, rest) = (program(&words[0]), &words[1..]);
+    let is_any =
+        |phrases: &[&str]| phrases.is_empty() || phrases.iter().any(|phrase| says(rest, phrase));
+    of(UPGRADERS, name).is_some_and(is_any)
+        && !of(KEEPS_HERE, name).is_some_and(is_any)
+        && !of(FROM_PATH, name)
+            .is_some_and(|verbs| verbs.iter().any(|verb| is_from_path(rest, verb)))
+}
+
+fn of(table: &[Upgrader], name: &str) -> Option<&'static [&'static str]> {
+    let (_, phrases) = table.iter().find(|(known, _)| *known == name)?;
+    Some(phrases)
+}
+
+/// `pull /mnt/local`.
+fn is_from_path(words: &[String], verb: &str) -> bool {
+    let mut plain = words.iter().filter(|word| !word.starts_with('-'));
+    let source = plain.find(|word| *word == verb).and_then(|_| plain.next());
+    source.is_some_and(|source| source.starts_with(['/', '.', '~']) || source.starts_with("file:"))
+}
+
 /// Whether the words have the phrase among them; options that stand between do not matter.
 pub(super) fn says(words: &[String], phrase: &str) -> bool {
     if phrase.starts_with("--") {
-        return words.iter().any(|word| word == phrase);
+        let is_it = |word: &String| word.split('=').next() == Some(phrase);
+        return words.iter().any(is_it);
     }
     if let Some(letters) = phrase.strip_prefix('-') {
         return words.iter().any(|word| has_letters(word, letters));
     }
-    let phrase: Vec<_> = phrase.split(' ').collect();
     let plain: Vec<_> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    if phrase.is_empty() {
+        return plain.is_empty();
+    }
+    let phrase: Vec<_> = phrase.split(' ').collect();
     plain
         .windows(phrase.len())
         .any(|window| window.iter().zip(&phrase).all(|(word, part)| word == part))
@@ -225,6 +312,8 @@ pub(super) fn says(words: &[String], phrase: &str) -> bool {
 /// `-Syu` has the letters of `-Sy`.
 fn has_letters(word: &str, letters: &str) -> bool {
     let own = word.strip_prefix('-').filter(|own| !own.starts_with('-'));
+    // What has more than letters has a value: -oAPT::Get::Assume-Yes=1.
+    let own = own.filter(|own| own.bytes().all(|byte| byte.is_ascii_alphabetic()));
     own.is_some_and(|own| letters.chars().all(|letter| own.contains(letter)))
 }
 
@@ -259,6 +348,12 @@ mod tests {
             "/usr/bin/apk --no-cache upgrade",
             "/usr/bin/zypper --non-interactive dup",
             "/bin/sh -c 'cd /etc/nixos; git pull --ff-only'",
+            "/usr/bin/apt-get -oAPT::Install-Suggests=0 upgrade",
+            "/usr/bin/git -C /srv pull --rebase origin main",
+            "/usr/bin/nixos-rebuild dry-build --flake /etc/nixos",
+            "/usr/bin/nixos-rebuild switch --target-host build.example",
+            "/usr/sbin/transactional-update cleanup dup reboot",
+            "/usr/sbin/transactional-update",
             "/usr/bin/trizen -Syyu --noconfirm",
             "/opt/venv/bin/pip install -U yt-dlp",
         ] {
@@ -281,6 +376,18 @@ mod tests {
             "/usr/bin/git gc",
             "/usr/bin/flatpak uninstall --unused",
             "/bin/echo apt-get update",
+            "/usr/bin/apt-get -qqs dist-upgrade",
+            "/usr/bin/apt upgrade --no-download -y",
+            "/usr/bin/dnf -C check-update",
+            "/usr/bin/git -C /srv fetch file:///mnt/usb/mirror.git",
+            "/usr/bin/git pull -q ../other main",
+            "/usr/bin/nix flake update --offline --flake /etc/nixos",
+            "/usr/bin/nixos-rebuild build --offline",
+            "/usr/bin/nixos-rebuild list-generations --json",
+            "/usr/bin/nixos-rebuild repl",
+            "/usr/bin/fwupdmgr refresh /var/cache/lvfs.xml.gz",
+            "/usr/sbin/transactional-update cleanup",
+            "/usr/bin/snap refresh --hold=24h firefox",
         ] {
             assert!(!upgrades(&exec(line)), "{line}");
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::commandline;
 pub(super) use crate::commandline::program;
 use crate::config::span::Span;
+pub(super) use crate::restart::gated::{Command, is_gated as is_gate};
+use crate::restart::gated::{NAME, argv, called};
 use crate::restart::policy::Phase;
 use crate::restart::unit::{Exec, Service};
 
@@ -21,20 +23,19 @@ pub(super) struct Call {
     pub(super) exec_condition: bool,
     /// The command line begins with `-`.
     pub(super) ignored: bool,
-}
-
-/// The commands that gate something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
-    WaitOnline,
-    Check,
-    Run,
+    /// It is not the process that systemd starts, but a child of that.
+    pub(super) is_child: bool,
 }
 
 impl Call {
     /// Whether it waits for the network, indefinitely.
     pub(super) fn waits(self) -> bool {
         self.command != Command::Check && self.timeout.is_none()
+    }
+
+    /// Whether it may wait longer than this.
+    pub(super) fn outlasts(self, limit: Duration) -> bool {
+        self.command != Command::Check && self.timeout.is_none_or(|timeout| timeout > limit)
     }
 
     /// How it is written, for people.
@@ -81,19 +82,6 @@ pub(super) fn commands(exec: &Exec) -> Vec<Vec<String>> {
     all
 }
 
-const NAME: &str = "upgrade-gate";
-
-/// The words that are executed. `$$` is how systemd is told to leave a `$` alone.
-fn argv(exec: &Exec) -> Vec<String> {
-    let rest = exec.argv.iter().skip(1);
-    let rest: Vec<_> = rest.map(|word| word.replace("$$", "$")).collect();
-    if exec.prefixes.via_shell {
-        ["sh".to_owned(), "-c".to_owned(), rest.join(" ")].into()
-    } else {
-        std::iter::once(exec.path.clone()).chain(rest).collect()
-    }
-}
-
 /// All that is executed, in one line: to look for the loops of scripts in it.
 pub(super) fn text(exec: &Exec) -> String {
     argv(exec).join(" ")
@@ -112,45 +100,57 @@ pub(super) fn calls(service: &Service) -> Vec<Call> {
         .collect()
 }
 
-/// Whether this command line calls a command of upgrade-gate that gates.
-pub(super) fn is_gate(exec: &Exec) -> bool {
-    call(Phase::Start, exec).is_some()
-}
-
 fn call(phase: Phase, exec: &Exec) -> Option<Call> {
     let commands = commands(exec);
-    let gates = commands.iter().filter(|words| program(&words[0]) == NAME);
-    let mut gates = gates.filter_map(|words| {
-        let own: Vec<_> = words[1..].iter().map(String::as_str).collect();
-        // What follows is another program's.
-        let end = own.iter().position(|word| *word == "--");
-        let own = own[..end.unwrap_or(own.len())].to_vec();
-        Some((command(&own)?, own))
-    });
-    let (command, own) = gates.next()?;
+    let (command, own) = commands.iter().find_map(|words| called(words))?;
     Some(Call {
         phase,
         command,
-        timeout: option(&own, "--timeout").and_then(finite),
-        exec_condition: own.contains(&"--exec-condition"),
+        timeout: option(own, "--timeout").and_then(finite),
+        exec_condition: own.iter().any(|word| word == "--exec-condition"),
         ignored: exec.prefixes.ignore_failure,
+        is_child: is_child(exec),
     })
 }
 
-fn command(own: &[&str]) -> Option<Command> {
-    own.iter().find_map(|word| match *word {
-        "wait-online" | "--wait-online" => Some(Command::WaitOnline),
-        "check" => Some(Command::Check),
-        "run" => Some(Command::Run),
-        _ => None,
-    })
+/// Programs that stay, as its parent, until the command behind them has ended.
+const STAY: &[&str] = &[
+    "chronic",
+    "doas",
+    "flock",
+    "runuser",
+    "sudo",
+    "systemd-inhibit",
+    "systemd-run",
+    "time",
+    "timeout",
+    "unshare",
+];
+
+/// Whether the gate in this command line is not the process that systemd starts, but a child of it.
+fn is_child(exec: &Exec) -> bool {
+    let argv = argv(exec);
+    let is_gate = |word: &String| program(word) == NAME;
+    match argv.iter().position(is_gate) {
+        Some(at) => argv[..at].iter().any(|word| STAY.contains(&program(word))),
+        // In a script: a shell is replaced by its only command.
+        None => commandline::commands(&argv).len() > 1 && !is_exec_d(&argv.join(" ")),
+    }
 }
 
-fn option<'w>(words: &[&'w str], name: &str) -> Option<&'w str> {
+/// `exec upgrade-gate`.
+fn is_exec_d(script: &str) -> bool {
+    let words: Vec<_> = script.split_whitespace().collect();
+    words
+        .windows(2)
+        .any(|pair| pair[0] == "exec" && program(pair[1]) == NAME)
+}
+
+fn option<'w>(words: &'w [String], name: &str) -> Option<&'w str> {
     let at = words.iter().position(|word| word.starts_with(name))?;
     match words[at].strip_prefix(name)?.strip_prefix('=') {
         Some(value) => Some(value),
-        None => words.get(at + 1).copied(),
+        None => words.get(at + 1).map(String::as_str),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::values::{time_span, timeout, unsigned};
-use crate::restart::unit::{ExitStatuses, Kind, Restart, RestartMode, Service, Span, StartLimit};
+use crate::restart::unit::{
+    ExitStatuses, Kind, NotifyAccess, Restart, RestartMode, Service, Span, StartLimit,
+};
 
 /// `DefaultTimeoutStartSec=` and its like, from systemd-system.conf(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl Defaults {
             force: ExitStatuses::default(),
             timeout_start: self.timeout_start,
             runtime_max: None,
-            may_notify: false,
+            notify_access: NotifyAccess::None,
             remain_after_exit: false,
             user: String::new(),
             dynamic_user: false,

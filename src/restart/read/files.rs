@@ -111,7 +111,11 @@ impl Files {
         let (load, fragment) = match found.fragment {
             Fragment::None => (Load::NotFound, None),
             Fragment::Masked(path) => (Load::Masked, Some(path)),
-            Fragment::File(path) => (refused.map_or(Load::Loaded, Load::Refused), Some(path)),
+            Fragment::File(path) => {
+                let unreadable = settings.unreadable.clone().map(Load::Unreadable);
+                let load = unreadable.or(refused.map(Load::Refused));
+                (load.unwrap_or(Load::Loaded), Some(path))
+            }
         };
         let transient = Path::new("/run/systemd/transient");
         let timers = self.timers_of(&found.name, &settings.wanted_by);
@@ -123,6 +127,8 @@ impl Files {
             fragment,
             drop_ins: self.counting(found.drop_ins),
             start_limit: settings.start_limit,
+            job_timeout: settings.job_timeout,
+            job_running_timeout: settings.job_running_timeout(),
             requires: settings.requires,
             wants: settings.wants,
             after: settings.after,
@@ -170,7 +176,11 @@ impl Files {
         for path in std::iter::once(fragment).chain(&drop_ins) {
             match self.text(path) {
                 Ok(text) => settings.follow(&text, &path.to_string_lossy(), path != fragment),
-                Err(warning) => settings.warnings.push(warning),
+                // systemd leaves out a drop-in that is no file.
+                Err(warning) if path != fragment && !self.search.is_file(path) => {
+                    settings.warnings.push(warning);
+                }
+                Err(why) => settings.unreadable = Some(why),
             }
         }
         settings
@@ -180,7 +190,7 @@ impl Files {
     fn text(&self, path: &Path) -> Result<Text, String> {
         let read = self.search.read(path);
         let text = read.map(|bytes| unit_text::parse(&bytes));
-        text.map_err(|error| format!("{}: cannot be read: {error}", path.display()))
+        text.map_err(|error| format!("cannot read {}: {error}", path.display()))
     }
 
     fn add_links(&self, name: &str, settings: &mut Settings) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::restart::unit::{Kind, Restart};
+use crate::restart::unit::{Kind, NotifyAccess, Restart};
 
 #[path = "files_tests/timers.rs"]
 mod timers;
@@ -115,7 +115,9 @@ fn drop_ins_of_one_name_hide_each_other_and_dev_null_hides_all() {
             "[Service]\nType=idle\n",
         )
         .link(&format!("{ETC}/a-b.service.d/z.conf"), "/dev/null");
-    let service = root.read("a-b.service").unit.service.unwrap();
+    let read = root.read("a-b.service");
+    assert!(read.warnings.is_empty(), "{:?}", read.warnings);
+    let service = read.unit.service.unwrap();
     assert_eq!(service.user, "etc");
     assert_eq!(service.kind, Kind::Exec);
 }
@@ -218,6 +220,29 @@ fn lists_are_reset_and_bad_values_are_left_out_with_file_and_line() {
     assert!(service.success.codes.into_iter().eq([2, 75]));
     assert_eq!(service.runtime_max, Some(Duration::from_secs(3600)));
     assert_eq!(service.kind, Kind::Simple);
+}
+
+#[test]
+fn a_start_has_the_timeouts_and_the_access_that_systemd_fills_in() {
+    let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
+    for (text, queued, running) in [
+        ("JobTimeoutSec=2min\n", minutes(2), minutes(2)),
+        (
+            "JobRunningTimeoutSec=1min\nJobTimeoutSec=2min\n",
+            minutes(2),
+            minutes(1),
+        ),
+        ("JobTimeoutSec=0\n", None, None),
+    ] {
+        let text = format!("[Unit]\n{text}[Service]\nType=notify\nExecStart=/bin/a\n");
+        let root = Root::new().with(&format!("{ETC}/a.service"), &text);
+        let unit = root.read("a.service").unit;
+        assert_eq!(
+            (unit.job_timeout, unit.job_running_timeout),
+            (queued, running)
+        );
+        assert_eq!(unit.service.unwrap().notify_access, NotifyAccess::Main);
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The settings that concern us, and what else is written where they are meant: keys that systemd does not know. Pure.
 
-use crate::restart::exec_line::Parsed;
+use crate::restart::exec_line::{self, Parsed};
 use crate::restart::unit::Exec;
 use crate::restart::version::Version;
-use strsim::levenshtein as distance;
+use strsim::osa_distance as distance;
 
 /// What may stand in a section.
 struct Section {
@@ -21,6 +21,8 @@ const SECTIONS: &[Section] = &[
             "After",
             "Before",
             "BindsTo",
+            "JobRunningTimeoutSec",
+            "JobTimeoutSec",
             "OnFailure",
             "OnSuccess",
             "Requires",
@@ -31,7 +33,7 @@ const SECTIONS: &[Section] = &[
             "SuccessAction",
             "Wants",
         ],
-        others: &["BindTo", "StartLimitAction"],
+        others: &["BindTo", "JobTimeoutAction", "StartLimitAction"],
     },
     Section {
         name: "Service",
@@ -146,7 +148,7 @@ pub(super) fn unknown_key(section: &str, key: &str) -> Option<String> {
     let unknown = format!("unknown key {key:?} in section [{section}], ignoring");
     let hint = if let Some(place) = SECTIONS.iter().find(|other| other.ours.contains(&key)) {
         format!("; it belongs in section [{}]", place.name)
-    } else if let Some((place, meant)) = meant(key) {
+    } else if let Some((place, meant)) = meant(section, key) {
         format!("; did you mean {meant}= in section [{place}]?")
     } else if FAMILIES.iter().any(|family| key.starts_with(family)) {
         String::new()
@@ -156,21 +158,31 @@ pub(super) fn unknown_key(section: &str, key: &str) -> Option<String> {
     Some(unknown + &hint)
 }
 
-/// The setting of which this is a misspelling.
-fn meant(key: &str) -> Option<(&'static str, &'static str)> {
+/// The setting of which this is a misspelling: the nearest, of its own section if there is one.
+fn meant(section: &str, key: &str) -> Option<(&'static str, &'static str)> {
     let all = SECTIONS
         .iter()
         .flat_map(|section| section.ours.iter().map(|ours| (section.name, *ours)));
-    let is_meant = |ours: &str| {
-        ours.eq_ignore_ascii_case(key)
-            || ours.strip_suffix("Sec") == Some(key)
-            || (ours.len() > TOO_SHORT && distance(ours, key) <= 2)
-    };
-    all.into_iter().find(|(_, ours)| is_meant(ours))
+    let near = all.filter_map(|(place, ours)| {
+        let elsewhere = place != section;
+        let errors = errors(ours, key)?;
+        // What is short resembles much.
+        (!elsewhere || ours.len() >= LONG).then_some((errors, elsewhere, place, ours))
+    });
+    let (_, _, place, ours) = near.min()?;
+    Some((place, ours))
 }
 
-/// Of a word this short a third is another word.
-const TOO_SHORT: usize = 5;
+const LONG: usize = 6;
+
+/// How many letters are wrong, if that is few enough for so long a word: a missing `Sec` and another case are none.
+fn errors(ours: &str, key: &str) -> Option<usize> {
+    if ours.eq_ignore_ascii_case(key) || ours.strip_suffix("Sec") == Some(key) {
+        return Some(0);
+    }
+    let errors = distance(ours, key);
+    (errors <= (ours.len() / 3).min(2)).then_some(errors)
+}
 
 /// The first systemd that knows this setting, or this value of it, if there was one before that is still about.
 pub(super) fn since(key: &str, value: &str) -> Option<Version> {
@@ -178,8 +190,6 @@ pub(super) fn since(key: &str, value: &str) -> Option<Version> {
         ("RestartMode", "debug") => 257,
         ("RestartMode" | "RestartSteps" | "RestartMaxDelaySec", _) => 254,
         ("Type", "notify-reload") => 253,
-        ("OnSuccess", _) => 249,
-        ("ExecCondition", _) => 243,
         _ => return None,
     };
     Some(Version(first))
@@ -207,11 +217,13 @@ pub(super) fn not_parsed(key: &str, value: &str) -> String {
 }
 
 /// Why a command line is left out, or is another than the one that is meant.
-pub(super) fn misread_command(key: &str, parsed: &Parsed) -> Option<String> {
+pub(super) fn misread_command(key: &str, value: &str, parsed: &Parsed) -> Option<String> {
     if parsed.commands.is_empty() && parsed.refused.is_none() {
         return Some(format!("{key}=: {}, ignoring", parsed.warnings.join("; ")));
     }
-    let comment = parsed.commands.iter().find_map(comment)?;
+    let comment = parsed.commands.iter().find_map(comment);
+    // In quotes it is meant to be an argument.
+    let comment = comment.filter(|_| exec_line::has_unquoted(value, "#"))?;
     Some(format!(
         "{key}= passes {comment:?} to the program as arguments; a comment needs a line of its own"
     ))
@@ -229,7 +241,6 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::restart::exec_line;
 
     #[test]
     fn a_misspelt_or_misplaced_key_is_answered_with_what_is_meant() {
@@ -247,6 +258,25 @@ mod tests {
             ("Timer", "OnCalender", "did you mean OnCalendar="),
             ("Timer", "Persistant", "did you mean Persistent="),
             ("Service", "RestartDelaySec", "\"RestartDelaySec\""),
+            // The nearest of those that resemble it.
+            ("Service", "RestartSe", "did you mean RestartSec="),
+            (
+                "Service",
+                "StartLimitBrust",
+                "did you mean StartLimitBurst= in section [Service]",
+            ),
+            (
+                "Unit",
+                "StartLimitBrust",
+                "did you mean StartLimitBurst= in section [Unit]",
+            ),
+            ("Unit", "Afetr", "did you mean After="),
+            ("Unit", "Aftr", "did you mean After="),
+            ("Unit", "Afer", "did you mean After="),
+            ("Unit", "Wnts", "did you mean Wants="),
+            ("Service", "Typ", "did you mean Type="),
+            ("Service", "Usr", "did you mean User="),
+            ("Timer", "Untit", "did you mean Unit="),
         ] {
             let why = unknown_key(section, key).unwrap();
             assert!(why.contains(hint), "{why}");
@@ -259,6 +289,11 @@ mod tests {
             ("Service", "X-Restart"),
             ("Service", "Nice"),
             ("Unit", "Descripton"),
+            // Two letters of four are another word, and so is one of another section.
+            ("Service", "Tpe2"),
+            ("Unit", "Usr"),
+            ("Service", "Unite"),
+            ("Install", "Also2"),
             ("X-Own", "Restrt"),
             ("Service", "StartLimitInterval"),
         ] {
@@ -281,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_comment_behind_a_command_line_is_handed_to_the_program_unless_that_is_a_script() {
-        let misread = |line| misread_command("ExecStart", &exec_line::parse(line));
+        let misread = |line| misread_command("ExecStart", line, &exec_line::parse(line));
         let said = misread("/bin/a b # every day").unwrap();
         assert!(said.contains("\"# every day\""), "{said}");
         for line in [
@@ -289,6 +324,8 @@ mod tests {
             "/bin/a #b",
             "/bin/sh -c 'a b' # every day",
             "/bin/a \"b # c\"",
+            "/bin/grep -v '#' /etc/list",
+            "/bin/cut -d \"#\" -f 1 'a # b'",
         ] {
             assert_eq!(misread(line), None, "{line}");
         }

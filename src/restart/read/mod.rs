@@ -111,6 +111,13 @@ pub fn unit_in_file(path: &Path) -> Result<Unit, ReadError> {
         .ok()
         .filter(|dir| dir.join(&*name).symlink_metadata().is_ok());
     let dir = dir.ok_or_else(|| ReadError::NoFile(path.to_owned()))?;
+    // A link that leads nowhere, or to itself.
+    dir.join(&*name)
+        .metadata()
+        .map_err(|why| ReadError::Unreadable {
+            path: path.to_owned(),
+            why,
+        })?;
     let files = Files::in_paths(Path::new("/"), UnitPaths::only(&dir));
     // As systemd-analyze verify names it.
     Ok(files.unit(&name.replacen("@.", "@i.", 1)).unit)
@@ -120,7 +127,7 @@ fn all_of(files: &Files) -> All {
     let names = files.names().into_iter();
     let services = names.filter(|name| name.ends_with(".service"));
     let units = services.map(|name| files.unit(&name).unit);
-    let startable = units.filter(|unit| matches!(unit.load, Load::Loaded | Load::Refused(_)));
+    let startable = units.filter(|unit| !matches!(unit.load, Load::NotFound | Load::Masked));
     let by_name: BTreeMap<_, _> = startable.map(|unit| (unit.name.clone(), unit)).collect();
     All {
         units: by_name.into_values().collect(),
@@ -157,6 +164,14 @@ pub enum ReadError {
     /// A path of a file that is not there.
     #[error("there is no file {}", .0.display())]
     NoFile(PathBuf),
+    /// A path of a file that cannot be read.
+    #[error("cannot read {}: {why}", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// What the kernel says.
+        why: std::io::Error,
+    },
     /// A path of something else.
     #[error("{} is not a service unit file; its name ends in .service", .0.display())]
     NoServiceFile(PathBuf),

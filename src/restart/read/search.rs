@@ -119,12 +119,11 @@ impl Search {
 
     /// The bytes of a file of the search path; no unit file is longer than this, a mistake may be.
     pub(super) fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        let path = self.outside(path);
         // The link of a drop-in that is masked.
-        if path == Path::new("/dev/null") {
+        if chroot::resolve(&self.root, path).as_deref() == Some(Path::new("/dev/null")) {
             return Ok(Vec::new());
         }
-        crate::files::read(&path, 4 << 20)
+        crate::files::read(&self.outside(path), 4 << 20)
     }
 
     /// Follows aliases to the unit's own name and its file.
@@ -133,7 +132,10 @@ impl Search {
         let mut seen = BTreeSet::new();
         while seen.insert(name.clone()) {
             let Some(path) = self.entry(&name) else { break };
-            let real = chroot::resolve(&self.root, &path).unwrap_or_default();
+            let Some(real) = chroot::resolve(&self.root, &path) else {
+                // A link to itself: what is wrong with it shows when it is read.
+                return (name, Fragment::File(path));
+            };
             match fs::metadata(chroot::outside(&self.root, &real)) {
                 _ if real == Path::new("/dev/null") => return (name, Fragment::Masked(path)),
                 Err(_) => return (name, Fragment::None),
@@ -238,6 +240,11 @@ impl Search {
     pub(super) fn outside(&self, path: &Path) -> PathBuf {
         let resolved = chroot::resolve(&self.root, path);
         chroot::outside(&self.root, &resolved.unwrap_or_else(|| path.to_owned()))
+    }
+
+    /// Whether a path leads to a regular file.
+    pub(super) fn is_file(&self, path: &Path) -> bool {
+        self.outside(path).is_file()
     }
 
     fn is_there(&self, path: &Path) -> bool {

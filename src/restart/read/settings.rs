@@ -14,7 +14,7 @@ use super::values::{
 use crate::restart::exec_line;
 use crate::restart::surroundings::Surroundings;
 use crate::restart::unit::{
-    ExitStatuses, Ignored, Kind, Restart, Service, Span, StartLimit, Switch,
+    ExitStatuses, Ignored, Kind, NotifyAccess, Restart, Service, Span, StartLimit, Switch,
 };
 use crate::restart::version::Version;
 
@@ -23,6 +23,8 @@ use crate::restart::version::Version;
 pub(super) struct Settings {
     unit: String,
     pub(super) start_limit: StartLimit,
+    pub(super) job_timeout: Span,
+    job_running_timeout: Option<Span>,
     pub(super) requires: Vec<String>,
     pub(super) wants: Vec<String>,
     pub(super) after: Vec<String>,
@@ -34,6 +36,8 @@ pub(super) struct Settings {
     pub(super) timer: TimerSettings,
     /// Why systemd refuses the unit.
     pub(super) refused: Option<String>,
+    /// Which of its files cannot be read, and why.
+    pub(super) unreadable: Option<String>,
     /// What is left out of its files.
     pub(super) ignored: Vec<Ignored>,
     /// What else systemd warns of.
@@ -52,6 +56,8 @@ impl Settings {
         Self {
             unit: unit.to_owned(),
             start_limit: defaults.start_limit,
+            job_timeout: None,
+            job_running_timeout: None,
             requires: Vec::new(),
             wants: Vec::new(),
             after: Vec::new(),
@@ -62,6 +68,7 @@ impl Settings {
             surroundings: Surroundings::default(),
             timer: TimerSettings::new(unit),
             refused: None,
+            unreadable: None,
             ignored: Vec::new(),
             warnings: Vec::new(),
             service: defaults.service(),
@@ -150,6 +157,10 @@ impl Settings {
                 return set(&mut limit.interval, time_span(value));
             }
             "StartLimitBurst" => return set(&mut limit.burst, unsigned(value)),
+            "JobTimeoutSec" => return set(&mut self.job_timeout, timeout(value)),
+            "JobRunningTimeoutSec" => {
+                return set_some(&mut self.job_running_timeout, timeout(value));
+            }
             "Requires" | "Requisite" | "BindsTo" => names(&mut self.requires, value, &self.unit),
             "Wants" => names(&mut self.wants, value, &self.unit),
             "After" => names(&mut self.after, value, &self.unit),
@@ -199,7 +210,7 @@ impl Settings {
             "SuccessExitStatus" => statuses(&mut service.success, value),
             "RestartPreventExitStatus" => statuses(&mut service.prevent, value),
             "RestartForceExitStatus" => statuses(&mut service.force, value),
-            "NotifyAccess" => set(&mut service.may_notify, notify_access(value)),
+            "NotifyAccess" => set(&mut service.notify_access, notify_access(value)),
             "RemainAfterExit" => set(&mut service.remain_after_exit, boolean(value)),
             _ => self.assign_execution(key, value),
         }
@@ -237,7 +248,7 @@ impl Settings {
     fn assign_exec(&mut self, key: &str, value: &str, line: usize, file: &str) {
         let parsed = exec_line::parse(value);
         let reset = value.is_empty();
-        if let Some(why) = keys::misread_command(key, &parsed).filter(|_| !reset) {
+        if let Some(why) = keys::misread_command(key, value, &parsed).filter(|_| !reset) {
             self.ignore(file, line, why, None);
         } else {
             let warnings = parsed.warnings.into_iter();
@@ -281,7 +292,9 @@ impl Settings {
             _ => self.default_timeout,
         };
         service.timeout_start = self.timeout_start.unwrap_or(default_timeout);
-        service.may_notify |= matches!(service.kind, Kind::Notify | Kind::NotifyReload);
+        if matches!(service.kind, Kind::Notify | Kind::NotifyReload) {
+            service.notify_access = service.notify_access.max(NotifyAccess::Main);
+        }
         if service.dynamic_user && service.user.is_empty() {
             let (stem, _) = self.unit.rsplit_once('.').unwrap_or((&self.unit, ""));
             stem.clone_into(&mut service.user);
@@ -291,6 +304,11 @@ impl Settings {
         }
         let refused = self.refused.clone().or_else(|| self.verify(&service));
         (service, refused)
+    }
+
+    /// `JobRunningTimeoutSec=`, its default filled in.
+    pub(super) fn job_running_timeout(&self) -> Span {
+        self.job_running_timeout.unwrap_or(self.job_timeout)
     }
 
     fn default_kind(&self) -> Kind {

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::SUFFIXES;
 use crate::config::span;
-use crate::restart::unit::{ExitStatuses, Kind, Restart, RestartMode, Span};
+use crate::restart::unit::{ExitStatuses, Kind, NotifyAccess, Restart, RestartMode, Span};
 
 /// A boolean, as systemd.syntax(7) has it.
 pub(super) fn boolean(value: &str) -> Option<bool> {
@@ -91,13 +91,11 @@ pub(super) fn kind(value: &str) -> Option<Kind> {
     })
 }
 
-/// `NotifyAccess=`: whether anyone may notify.
-pub(super) fn notify_access(value: &str) -> Option<bool> {
-    match value {
-        "none" => Some(false),
-        "main" | "exec" | "all" => Some(true),
-        _ => None,
-    }
+/// `NotifyAccess=`.
+pub(super) fn notify_access(value: &str) -> Option<NotifyAccess> {
+    use NotifyAccess::{All, Exec, Main, None};
+    let all = [None, Main, Exec, All];
+    all.into_iter().find(|access| access.name() == value)
 }
 
 /// `Restart=`.

@@ -1,5 +1,12 @@
 //! `lint ./my.service`: files of a repository, whatever systemd runs here.
 
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
 use super::machine::Machine;
 
 const JOB: &str =
@@ -80,4 +87,50 @@ async fn below_a_root_nobody_is_sent_to_the_systemd_that_runs() {
     let said = machine.lint_files("job").await;
     said.refuses(69, &["error: no unit job.service"]);
     assert!(!said.err.contains("list-unit-files"), "{}", said.err);
+}
+
+#[tokio::test]
+async fn what_is_there_and_cannot_be_read_is_not_judged() {
+    let machine = repository();
+    let units = machine.folder.path().join("units");
+    let installed = machine.folder.path().join("etc/systemd/system");
+    std::fs::create_dir_all(&installed).unwrap();
+    for dir in [&units, &installed] {
+        std::fs::create_dir(dir.join("folder.service")).unwrap();
+        mkfifo(&dir.join("pipe.service"), Mode::S_IRWXU).unwrap();
+        symlink("circle.service", dir.join("circle.service")).unwrap();
+    }
+    for (name, why) in [
+        ("folder", "is a directory"),
+        ("pipe", "it is not a regular file"),
+        ("circle", "Too many levels of symbolic links"),
+    ] {
+        let path = units.join(format!("{name}.service"));
+        for word in [&path.to_string_lossy(), name] {
+            let said = machine.lint_files(word).await;
+            said.refuses(69, &["cannot read", why]);
+            assert!(!said.err.contains("ExecStart"), "{}", said.err);
+        }
+    }
+    let all = machine.lint_files("--all").await;
+    all.refuses(
+        69,
+        &["folder.service: cannot read", "pipe.service: cannot read"],
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs root, to unmount /proc"]
+async fn without_proc_it_is_said_that_nothing_can_be_read() {
+    let machine = repository();
+    let path = machine.folder.path().join("units/job.service");
+    let script = "umount -l /proc && exec \"$0\" lint \"$1\"";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script])
+        .args([Path::new(env!("CARGO_BIN_EXE_upgrade-gate")), &path])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    assert!(text.contains("/proc is not mounted"), "{text}");
 }

@@ -1,8 +1,12 @@
 //! `drop-in`: what it writes is read by systemd without a complaint, and nothing else is touched.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::process::{Command, Output};
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use super::root::{ETC, LIB, Root};
 
@@ -322,6 +326,82 @@ fn a_file_that_someone_else_wrote_is_neither_overwritten_nor_removed() {
         assert_eq!(output.status.code(), Some(69));
         assert!(said(&output).contains("/etc/systemd/system/simple.service.d/upgrade-gate.conf"));
         assert_eq!(fs::read_to_string(&path).unwrap(), file);
+    }
+}
+
+type Make = fn(&Path);
+
+#[test]
+fn nothing_but_a_file_of_ours_is_waited_for_written_through_or_removed() {
+    let makers: [Make; 4] = [
+        |path| mkfifo(path, Mode::S_IRWXU).unwrap(),
+        |path| symlink("/etc/other.conf", path).unwrap(),
+        |path| symlink("/dev/null", path).unwrap(),
+        |path| fs::create_dir(path).unwrap(),
+    ];
+    for (what, make) in makers.into_iter().enumerate() {
+        let root = with_shapes();
+        let directory = root.path().join(ETC).join("simple.service.d");
+        let path = directory.join("upgrade-gate.conf");
+        fs::create_dir_all(&directory).unwrap();
+        make(&path);
+        for option in ["--write", "--remove"] {
+            let output = root.upgrade_gate(&format!("drop-in simple {option}"));
+            assert_eq!(output.status.code(), Some(69), "{what}");
+            assert!(
+                said(&output).contains("move it away first"),
+                "{what}: {}",
+                said(&output)
+            );
+        }
+        assert!(!path.symlink_metadata().unwrap().is_file(), "{what}");
+        for other in ["etc/other.conf", "dev/null"] {
+            assert!(!root.path().join(other).exists(), "{what}");
+        }
+        assert_eq!(fs::read_dir(directory).unwrap().count(), 1, "{what}");
+    }
+}
+
+#[test]
+fn a_directory_of_drop_ins_that_is_a_link_is_followed_to_a_directory_and_to_nothing_else() {
+    let root = with_shapes();
+    let (directory, target) = ("etc/systemd/system/simple.service.d", "srv/drop-ins");
+    fs::create_dir_all(root.path().join(ETC)).unwrap();
+    symlink("/srv/drop-ins", root.path().join(directory)).unwrap();
+    let output = root.upgrade_gate("drop-in simple --write");
+    assert_eq!(output.status.code(), Some(69));
+    assert!(
+        said(&output).contains("leads to no directory"),
+        "{}",
+        said(&output)
+    );
+    assert!(!root.path().join(target).exists());
+    fs::create_dir_all(root.path().join(target)).unwrap();
+    assert!(root.upgrade_gate("drop-in simple --write").status.success());
+    assert!(root.path().join(target).join("upgrade-gate.conf").is_file());
+}
+
+#[test]
+fn what_is_written_for_all_can_be_read_by_all_whatever_the_umask() {
+    let root = with_shapes();
+    root.write(
+        "etc/systemd/user/sync.service",
+        "[Service]\nExecStart=/usr/bin/true\n",
+    );
+    for (unit, directory) in [("simple", ETC), ("sync --global", "etc/systemd/user")] {
+        let script = format!("umask 077; exec \"$0\" --root \"$1\" drop-in {unit} --write");
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", &script, env!("CARGO_BIN_EXE_upgrade-gate")]);
+        let output = shell.arg(root.path()).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let name = unit.split(' ').next().unwrap();
+        let directory = root
+            .path()
+            .join(directory)
+            .join(format!("{name}.service.d"));
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&directory), 0o755);
+        assert_eq!(mode(&directory.join("upgrade-gate.conf")), 0o644);
     }
 }
 

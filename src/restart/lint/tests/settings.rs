@@ -21,9 +21,6 @@ fn ug007_a_oneshot_with_a_restart_that_systemd_refuses() {
         ],
     );
     assert!(what(&refused, "UG007").contains("It says: Refusing."));
-    let on_failure = with(Restart::OnFailure);
-    assert_eq!(ids(&on_failure, Version(243)), ["UG007"]);
-    assert!(ids(&on_failure, Version(244)).is_empty());
     let forced = changed(with(Restart::No), |service| service.force = codes(&[1]));
     assert_eq!(ids(&forced, Version(255)), ["UG007"]);
     assert!(ids(&forced, Version(256)).is_empty());
@@ -90,8 +87,17 @@ fn ug016_a_switch_that_stops_itself() {
                 job(),
                 "/nix/store/x-system/bin/switch-to-configuration test",
             ),
+            runs(job(), "nh os switch /etc/nixos"),
         ],
-        &[spared, transient, runs(job(), "nixos-rebuild boot"), job()],
+        &[
+            spared,
+            transient,
+            runs(job(), "nixos-rebuild boot"),
+            // It is another machine that switches.
+            runs(job(), "nixos-rebuild --target-host box switch"),
+            runs(job(), "nh os test --target-host=box ."),
+            job(),
+        ],
     );
 }
 

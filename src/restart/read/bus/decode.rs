@@ -24,7 +24,7 @@ pub(super) fn unit(unit: &Properties<'_>) -> Result<Unit, ReadError> {
     let load = load(unit);
     let service = match load {
         Load::NotFound | Load::Masked => None,
-        Load::Loaded | Load::Refused(_) => Some(service(&name, unit)?),
+        Load::Loaded | Load::Refused(_) | Load::Unreadable(_) => Some(service(&name, unit)?),
     };
     Ok(Unit {
         load,
@@ -39,6 +39,8 @@ pub(super) fn unit(unit: &Properties<'_>) -> Result<Unit, ReadError> {
                 .number("StartLimitBurst")
                 .unwrap_or(StartLimit::DEFAULT.burst),
         },
+        job_timeout: unit.span("JobTimeoutUSec").unwrap_or(None),
+        job_running_timeout: unit.span("JobRunningTimeoutUSec").unwrap_or(None),
         requires: list(&["Requires", "Requisite", "BindsTo"]),
         wants: list(&["Wants"]),
         after: list(&["After"]),
@@ -117,7 +119,7 @@ fn service(name: &str, own: &Properties<'_>) -> Result<Service, ReadError> {
         force: statuses("RestartForceExitStatus"),
         timeout_start: own.span("TimeoutStartUSec").unwrap_or(None),
         runtime_max: own.span("RuntimeMaxUSec").unwrap_or(None),
-        may_notify: !matches!(word("NotifyAccess"), "" | "none"),
+        notify_access: values::notify_access(word("NotifyAccess")).unwrap_or_default(),
         remain_after_exit: own.bool("RemainAfterExit").unwrap_or(false),
         user: word("User").to_owned(),
         dynamic_user: own.bool("DynamicUser").unwrap_or(false),
