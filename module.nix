@@ -1,4 +1,6 @@
 # services.upgrade-gate: gates system.autoUpgrade, fwupd-refresh and any other unit; see docs/nixos.md.
+#
+# How a unit is gated is decided by the program: `upgrade-gate drop-in` reads the unit files that NixOS has generated.
 {
   config,
   lib,
@@ -15,6 +17,7 @@ let
 
   cfg = config.services.upgrade-gate;
   upgrade = config.system.autoUpgrade;
+  systemdLib = utils.systemdUtils.lib;
 
   # a binary of another architecture cannot run at build time
   checker =
@@ -39,42 +42,63 @@ let
       cp ${written} $out
     '';
 
+  dropIns = "upgrade-gate-drop-ins";
+
+  # /etc/systemd/system, but for the drop-ins
+  unitFiles = systemdLib.generateUnits {
+    type = "system";
+    units = removeAttrs config.systemd.units config.systemd.suppressedSystemUnits;
+    upstreamUnits = config.systemd.additionalUpstreamSystemUnits;
+    upstreamWants = [ ];
+    packages = builtins.filter (package: package.name or "" != dropIns) config.systemd.packages;
+  };
+
+  gate =
+    name: unit:
+    lib.escapeShellArgs (
+      [
+        "gate"
+        name
+      ]
+      ++ lib.optional (unit.mode != null) "--mode=${unit.mode}"
+      ++ lib.optional (unit.profile != null) "--profile=${unit.profile}"
+    );
+
+  profileOf = name: unit: if unit.profile == null then lib.removeSuffix "@" name else unit.profile;
+
   # the environment that other services have, for the package's units
   surroundings = {
     path = [ config.programs.ssh.package ];
     environment = config.networking.proxy.envVars;
   };
 
-  demand = assertion: message: { inherit assertion message; };
+  # Wants= and After= without network-online.target, which a drop-in cannot remove
+  withoutNetworkOnline =
+    service:
+    let
+      others = builtins.filter (unit: unit != "network-online.target");
+      without = units: toString (others (lib.splitString " " (toString units)));
+      known = builtins.intersectAttrs {
+        Wants = null;
+        After = null;
+      } service.unitConfig;
+    in
+    service // { unitConfig = service.unitConfig // lib.mapAttrs (_: without) known; };
 in
 {
-  imports = [
-    ./nix/options.nix
-    ./nix/units.nix
-  ];
+  imports = [ ./nix/options.nix ];
 
-  config = mkMerge [
+  config = mkIf cfg.enable (mkMerge [
     {
       assertions = [
-        (demand
-          (
-            cfg.autoUpgrade.enable || cfg.fwupdRefresh.enable || cfg.watch.enable || cfg.units != { }
-            -> cfg.enable
-          )
-          ''
-            services.upgrade-gate has gates, but is not enabled. Set services.upgrade-gate.enable = true;
-          ''
-        )
-      ];
-    }
-    (mkIf cfg.enable {
-      assertions = [
-        (demand (cfg.autoUpgrade.enable -> upgrade.enable) ''
-          services.upgrade-gate.autoUpgrade.enable gates an upgrade that is not enabled. Set system.autoUpgrade.enable = true;
-        '')
-        (demand (cfg.fwupdRefresh.enable -> config.services.fwupd.enable) ''
-          services.upgrade-gate.fwupdRefresh.enable gates a service that is not enabled. Set services.fwupd.enable = true;
-        '')
+        {
+          assertion = cfg.autoUpgrade.enable -> upgrade.enable;
+          message = "services.upgrade-gate.autoUpgrade.enable gates an upgrade that is not enabled. Set system.autoUpgrade.enable = true;";
+        }
+        {
+          assertion = cfg.fwupdRefresh.enable -> config.services.fwupd.enable;
+          message = "services.upgrade-gate.fwupdRefresh.enable gates a service that is not enabled. Set services.fwupd.enable = true;";
+        }
       ];
 
       environment.systemPackages = [ cfg.package ];
@@ -117,36 +141,44 @@ in
         restartIfChanged = false;
         unitConfig.X-StopOnRemoval = false;
       };
-    })
-    (mkIf (cfg.enable && cfg.watch.enable) {
+    }
+    (mkIf cfg.watch.enable {
       systemd.services.upgrade-gate-watch = surroundings // {
         overrideStrategy = "asDropin";
         wantedBy = [ "multi-user.target" ];
         reloadTriggers = lib.optional (cfg.settings != { }) checked;
       };
     })
-    (mkIf (cfg.enable && cfg.autoUpgrade.enable && upgrade.enable) {
-      services.upgrade-gate.profiles = mkIf (upgrade.flake != null) {
-        nixos-upgrade.flake = mkDefault upgrade.flake;
-      };
-      # The script ignores them. upgrade-gate reads them, and probes the hosts in --flake, -I, --option and --update-input.
-      systemd.services.nixos-upgrade.scriptArgs = mkDefault (
-        utils.escapeSystemdExecArgs (
-          builtins.filter (word: word != "") (lib.splitString " " (toString upgrade.flags))
+    { services.upgrade-gate.units = mkIf cfg.autoUpgrade.enable { nixos-upgrade = { }; }; }
+    { services.upgrade-gate.units = mkIf cfg.fwupdRefresh.enable { fwupd-refresh = { }; }; }
+    (mkIf (cfg.units != { }) {
+      systemd.packages = [
+        (pkgs.runCommand dropIns
+          {
+            inherit unitFiles;
+            program = "${checker}/bin/upgrade-gate";
+            # the same for every version: a switch to another one leaves the units alone, and their next start uses it
+            installed = "/run/current-system/sw/bin/upgrade-gate";
+          }
+          ''
+            ${builtins.readFile ./nix/drop-ins.sh}
+            ${lib.concatStringsSep "\n" (lib.mapAttrsToList gate cfg.units)}
+            [[ $refused == 0 ]]
+          ''
         )
+      ];
+      # a profile that is in no file may be reported as misspelt
+      services.upgrade-gate.profiles = lib.mapAttrs' (name: unit: lib.nameValuePair (profileOf name unit) { }) (
+        lib.filterAttrs (name: unit: !lib.hasInfix "%" (profileOf name unit)) cfg.units
       );
     })
-    (mkIf (cfg.enable && cfg.fwupdRefresh.enable && config.services.fwupd.enable) {
-      systemd.services.fwupd-refresh.serviceConfig = {
-        # the package's own command, which only its unit file has
-        ExecStart = [
-          ""
-          "${config.services.fwupd.package}/bin/fwupdmgr refresh"
-        ];
-        # it does not run as root, so it cannot use /run/upgrade-gate
-        RuntimeDirectory = mkDefault "upgrade-gate/fwupd-refresh";
-        StateDirectory = mkDefault "upgrade-gate/fwupd-refresh";
+    (mkIf (cfg.units ? nixos-upgrade && upgrade.enable) {
+      services.upgrade-gate.profiles.nixos-upgrade = mkIf (upgrade.flake != null) {
+        flake = mkDefault upgrade.flake;
       };
+      systemd.units."nixos-upgrade.service".text = lib.mkForce (
+        systemdLib.serviceToUnit (withoutNetworkOnline config.systemd.services.nixos-upgrade)
+      ).text;
     })
-  ];
+  ]);
 }

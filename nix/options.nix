@@ -68,7 +68,7 @@ let
   };
 
   watch = {
-    profile = setting profileName "Whose gate `upgrade-gate-online.target` follows.";
+    profile = setting types.str "Whose gate `upgrade-gate-online.target` follows.";
     rearm =
       setting (types.listOf types.str)
         "Units to start again when the gate opens, if they failed while offline.";
@@ -78,48 +78,32 @@ let
         "Each start is delayed by up to this, differently on each machine, so that not all machines start at once.";
   };
 
-  profileName = types.strMatching "[a-zA-Z0-9][-a-zA-Z0-9_.@:+]{0,63}";
-
-  unit =
-    { name, ... }:
-    {
-      options.mode = mkOption {
-        type = types.enum [
+  unit.options = {
+    mode = mkOption {
+      type = types.nullOr (
+        types.enum [
           "run"
+          "companion"
           "pre"
           "condition"
-          "companion"
-        ];
-        default = "run";
-        description = ''
-          How the unit is gated.
+        ]
+      );
+      default = null;
+      description = ''
+        How the unit is gated; by default `run`, or `companion` if that does not fit: {command}`upgrade-gate drop-in` decides.
 
-          * `run`: `upgrade-gate run` runs each of its commands: it waits, and runs the command again if a suspend or the
-            network interrupted it. For commands that terminate: the unit becomes `Type=exec`, or stays a oneshot if it has
-            several commands.
-          * `companion`: it requires {file}`upgrade-gate@NAME.service`, which waits, and holds the profile's inhibitor
-            locks while the unit runs. For any unit, including one whose commands come from a package; but not for a daemon
-            that starts at boot, which would keep the boot "starting" without a network.
-          * `pre`: `upgrade-gate wait-online` is its first `ExecStartPre=`. A oneshot that waits like this at boot keeps the
-            boot "starting".
-          * `condition`: it is skipped, without failing, while the gate is held: `ExecCondition=`.
+        * `run`: `upgrade-gate run` runs its command: it waits, and runs the command again if a suspend or the network
+          interrupted it.
+        * `companion`: it requires {file}`upgrade-gate@PROFILE.service`, which waits, and holds the profile's inhibitor
+          locks while the unit runs.
+        * `pre`: `upgrade-gate wait-online` is its first `ExecStartPre=`.
+        * `condition`: it is skipped, without failing, while the gate is held: `ExecCondition=`.
 
-          All but `condition` also remove `network-online.target` from the unit's dependencies: it is meaningless after a
-          suspend, and at boot it would pull in services that fail without a network.
-
-          All but `companion` also set {option}`restartIfChanged` to false, unless it is set elsewhere: a switch to another
-          version of upgrade-gate changes the unit, and must not stop the upgrade that runs the switch.
-        '';
-      };
-      options.profile = mkOption {
-        type = profileName;
-        default = name;
-        defaultText = literalExpression "name";
-        description = ''
-          The profile, by default named after the unit. It need not be configured.
-        '';
-      };
+        A mode that does not fit the unit is a build error that says why.
+      '';
     };
+    profile = setting types.str "The profile, by default named after the unit. It need not be configured.";
+  };
 in
 {
   options.services.upgrade-gate = {

@@ -238,11 +238,19 @@ let
         concatMap called (found.imports or [ ])
         ++ [
           {
+            file = if isPath module then toString module else null;
             options = found.options or { };
             config = if plain then removeAttrs found [ "imports" ] else found.config or { };
           }
         ];
-      all' = concatMap called modules;
+      # a file that is imported twice counts once
+      once =
+        found: module:
+        if module.file != null && any (other: other.file == module.file) found then
+          found
+        else
+          found ++ [ module ];
+      all' = foldl' once [ ] (concatMap called modules);
       options = foldl' declared { } (map (module: module.options) all');
       config = node path options (map (module: module.config) all');
     in
@@ -294,6 +302,7 @@ in
     mkIf
     mkMerge
     mkOption
+    mkOverride
     mkOrder
     types
     ;
@@ -316,7 +325,12 @@ in
   mapAttrs' = change: set: listToAttrs (map (name: change name set.${name}) (attrNames set));
   mapAttrsToList = change: set: attrValues (mapAttrs change set);
   toList = item: if isList item then item else [ item ];
-  hasSuffix = ends;
+  inherit concatStringsSep;
+  escapeShellArgs =
+    words: concatStringsSep " " (map (word: "'${replaceStrings [ "'" ] [ "'\\''" ] word}'") words);
+  removeSuffix =
+    suffix: text:
+    if ends suffix text then substring 0 (stringLength text - stringLength suffix) text else text;
   hasInfix = part: text: replaceStrings [ part ] [ "" ] text != text;
   splitString = separator: text: filter isString (builtins.split separator text);
   trim =
