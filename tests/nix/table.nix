@@ -41,6 +41,7 @@ let
       script = "true";
     }
     // service;
+  untimed = service: removeAttrs service [ "startAt" ];
   mode = mode: { gate = { inherit mode; }; };
 
   upgrade = becomes: autoUpgrade: service: {
@@ -78,16 +79,13 @@ in
     script = scripted "run" { };
     oneshot = job "run" { };
     simple = job "run" { Type = "simple"; };
-    at-boot = job "run" { } // {
-      startAt = "";
+    at-boot = untimed (job "run" { }) // {
       wantedBy = [ "multi-user.target" ];
     };
-    when-online = job "run" { } // {
-      startAt = "";
+    when-online = untimed (job "run" { }) // {
       wantedBy = [ "upgrade-gate-online.target" ];
     };
-    daemon-like = scripted "companion" {
-      startAt = "";
+    daemon-like = untimed (scripted "companion" { }) // {
       wantedBy = [ "multi-user.target" ];
     };
     agent = agent // {
@@ -196,9 +194,8 @@ in
     own-profile = job "run" { } // {
       gate.profile = "other";
     };
-    "backup@" = job "run" { } // {
+    "backup@" = untimed (job "run" { }) // {
       gate.profile = "%i";
-      startAt = "";
     };
     "restore@home".becomes = "run";
     "srv-my\\x2ddata" = job "run" { };
@@ -210,7 +207,7 @@ in
         profile = "other";
       };
     };
-    "asked-companion@" = job "companion" { } // mode "companion" // { startAt = ""; };
+    "asked-companion@" = untimed (job "companion" { }) // mode "companion";
     asked-pre = job "pre" { } // mode "pre";
     asked-pre-prepared = scripted "pre" { preStart = "true"; } // mode "pre";
     asked-pre-of-user = job "pre" { DynamicUser = true; } // mode "pre";
