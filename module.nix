@@ -53,13 +53,12 @@ let
     packages = builtins.filter (package: package.name or "" != dropIns) config.systemd.packages;
   };
 
+  # what nix/drop-ins.sh is told to do
   gate =
     name: unit:
-    lib.escapeShellArgs (
-      [
-        "gate"
-        name
-      ]
+    "gate "
+    + lib.escapeShellArgs (
+      [ name ]
       ++ lib.optional (unit.mode != null) "--mode=${unit.mode}"
       ++ lib.optional (unit.profile != null) "--profile=${unit.profile}"
     );

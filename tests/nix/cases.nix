@@ -37,6 +37,15 @@ let
       services.fwupd.enable = true;
     };
 
+    # what the program is asked for
+    gates =
+      config:
+      let
+        found = builtins.filter (package: package.name or "" == "upgrade-gate-drop-ins") config.systemd.packages;
+        lines = builtins.filter builtins.isString (builtins.split "\n" (builtins.head found).text);
+      in
+      builtins.filter (line: builtins.match "gate .*" line != null) lines;
+
     settings = config: config.services.upgrade-gate.settings;
 
     has = part: text: builtins.replaceStrings [ part ] [ "" ] text != text;

@@ -327,7 +327,11 @@ in
   toList = item: if isList item then item else [ item ];
   inherit concatStringsSep;
   escapeShellArgs =
-    words: concatStringsSep " " (map (word: "'${replaceStrings [ "'" ] [ "'\\''" ] word}'") words);
+    let
+      plain = word: match "[[:alnum:],._+:@%/=-]+" word != null;
+      quoted = word: "'${replaceStrings [ "'" ] [ "'\\''" ] word}'";
+    in
+    words: concatStringsSep " " (map (word: if plain word then word else quoted word) words);
   removeSuffix =
     suffix: text:
     if ends suffix text then substring 0 (stringLength text - stringLength suffix) text else text;

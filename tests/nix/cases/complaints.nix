@@ -67,10 +67,6 @@ in
       [ ]
     ]
   ];
-  "something to gate without upgrade-gate is complained about" = [
-    (builtins.length (complaints (evaluate { services.upgrade-gate.watch.enable = true; }).config))
-    1
-  ];
   "autoUpgrade without system.autoUpgrade is complained about" = [
     (complaint "Set system.autoUpgrade.enable = true" {
       services.upgrade-gate.autoUpgrade.enable = true;
@@ -80,116 +76,6 @@ in
   "fwupdRefresh without fwupd is complained about" = [
     (complaint "Set services.fwupd.enable = true" {
       services.upgrade-gate.fwupdRefresh.enable = true;
-    })
-    true
-  ];
-  "an upgrade that is gated twice is complained about" = [
-    (complaint "gated twice" {
-      services.upgrade-gate.autoUpgrade.enable = true;
-      services.upgrade-gate.units.nixos-upgrade.mode = "pre";
-      system.autoUpgrade.enable = true;
-    })
-    true
-  ];
-  "a unit that does not exist is complained about" = [
-    (complaint "there is no systemd.services.nobody" {
-      services.upgrade-gate.units.nobody.mode = "companion";
-    })
-    true
-  ];
-  "a unit without a command is complained about in mode run" = [
-    (complaint "no command of job.service is known" {
-      services.upgrade-gate.units.job = { };
-      systemd.services.job = { };
-    })
-    true
-  ];
-  "a daemon is complained about in mode run" = [
-    (complaint "Type=notify" {
-      services.upgrade-gate.units.job = { };
-      systemd.services.job = {
-        script = "true";
-        serviceConfig.Type = "notify";
-      };
-    })
-    true
-  ];
-  "what would be run before the gate, or take not now for done, is complained about in mode run" = [
-    (map
-      (
-        { words, ... }@service:
-        complaint words {
-          services.upgrade-gate.units.job = { };
-          systemd.services.job = {
-            script = "true";
-          }
-          // removeAttrs service [ "words" ];
-        }
-      )
-      [
-        {
-          words = "ExecCondition=";
-          serviceConfig.ExecCondition = "/bin/c";
-        }
-        {
-          words = "Restart=always";
-          serviceConfig.Restart = "always";
-        }
-        {
-          words = "RemainAfterExit=";
-          serviceConfig.RemainAfterExit = true;
-        }
-        {
-          words = "ExecStartPost= without Type=oneshot";
-          serviceConfig.ExecStartPost = "/bin/p";
-        }
-        {
-          words = "ExecStopPost=";
-          serviceConfig.ExecStopPost = "/bin/p";
-        }
-        {
-          words = "OnSuccess=";
-          unitConfig.OnSuccess = "other.service";
-        }
-        {
-          words = "ExecStartPre= that cannot be moved";
-          serviceConfig.ExecStartPre = "+/bin/p";
-        }
-        {
-          words = "ExecStartPre= that cannot be moved";
-          serviceConfig.ExecStartPre = "/bin/p $X";
-        }
-        {
-          words = "ExecStartPre= that cannot be moved";
-          serviceConfig.ExecStartPre = "/bin/p";
-          serviceConfig.SuccessExitStatus = 3;
-        }
-      ]
-    )
-    [
-      true
-      true
-      true
-      true
-      true
-      true
-      true
-      true
-      true
-    ]
-  ];
-  "a companion of another profile is complained about" = [
-    (complaint "always uses the profile job" {
-      services.upgrade-gate.units.job.mode = "companion";
-      services.upgrade-gate.units.job.profile = "other";
-      systemd.services.job.script = "true";
-    })
-    true
-  ];
-  "a companion of a template is complained about" = [
-    (complaint "which templates do not support" {
-      services.upgrade-gate.units."job@".mode = "companion";
-      systemd.services."job@".script = "true";
     })
     true
   ];

@@ -107,7 +107,7 @@ in
   "the file is checked by the program while it is built" = [
     (has "${gate} --root"
       (enabled { services.upgrade-gate.profiles.a.metered = "allow"; })
-      .environment.etc."upgrade-gate/upgrade-gate.toml".source.script
+      .environment.etc."upgrade-gate/upgrade-gate.toml".source.text
     )
     true
   ];
