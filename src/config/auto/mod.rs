@@ -35,6 +35,7 @@ mod ostree;
 mod pacman;
 mod place;
 mod programs;
+mod script_file;
 pub mod ssh;
 mod world;
 
@@ -95,13 +96,15 @@ pub fn derive(
     world: &World<'_>,
 ) -> Derived {
     let mut derived = Derived::default();
-    let commands = commands(command);
+    let commands = commands(command, world);
     let command = command::read(&commands);
-    let settings = settings(&command, world, &mut derived.warnings);
+    let configured = nix_files::settings(world, &mut derived.warnings);
+    let settings = settings(configured.clone(), &command, &mut derived.warnings);
     let asked = Asked {
         flake,
         command: &command,
         commands: &commands,
+        configured: &configured,
         settings: &settings,
         world,
     };
@@ -119,21 +122,25 @@ pub fn derive(
 /// For a profile that names its targets itself: only nix.conf's `ssl-cert-file`. Nothing else is read, nobody is
 /// asked, and what is wrong in nix.conf does not concern this upgrade.
 pub fn trust(command: &[OsString], world: &World<'_>) -> Derived {
-    let command = command::read(&commands(command));
+    let command = command::read(&commands(command, world));
+    let configured = nix_files::settings(world, &mut Vec::new());
     Derived {
-        ssl_cert_file: settings(&command, world, &mut Vec::new()).ssl_cert_file,
+        ssl_cert_file: settings(configured, &command, &mut Vec::new()).ssl_cert_file,
         ..Derived::default()
     }
 }
 
 /// What the command runs. A name that is not Unicode is none that is known.
-fn commands(command: &[OsString]) -> Vec<Vec<String>> {
+fn commands(command: &[OsString], world: &World<'_>) -> Vec<Vec<String>> {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
-    commandline::commands(&words)
+    let found = commandline::commands(&words).into_iter();
+    found
+        .flat_map(|words| script_file::opened(words, world))
+        .collect()
 }
 
-fn settings(command: &Command, world: &World<'_>, warnings: &mut Vec<String>) -> Settings {
-    let mut settings = nix_files::settings(world, warnings);
+/// With what the command says.
+fn settings(mut settings: Settings, command: &Command, warnings: &mut Vec<String>) -> Settings {
     for (name, value) in &command.settings {
         warnings.extend(settings.set(name, value, "the command").err());
     }
@@ -148,6 +155,9 @@ struct Asked<'a> {
     flake: Option<&'a str>,
     command: &'a Command,
     commands: &'a [Vec<String>],
+    /// What nix.conf and the environment say.
+    configured: &'a Settings,
+    /// With what the command says.
     settings: &'a Settings,
     world: &'a World<'a>,
 }
