@@ -24,18 +24,28 @@ let
     if pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform then
       cfg.package
     else
-      pkgs.buildPackages.callPackage ./package.nix { };
+      pkgs.buildPackages.upgrade-gate or (pkgs.buildPackages.callPackage ./package.nix { });
+
+  # what is set of cfg.settings
+  settings =
+    let
+      set = lib.filterAttrs (_: value: value != null);
+    in
+    lib.filterAttrs (_: value: value != { }) {
+      profile = lib.mapAttrs (_: set) cfg.settings.profile;
+      watch = set cfg.settings.watch;
+    };
 
   # upgrade-gate.toml, if upgrade-gate accepts it
   checked =
     let
-      written = (pkgs.formats.toml { }).generate "upgrade-gate.toml" cfg.settings;
+      written = (pkgs.formats.toml { }).generate "upgrade-gate.toml" settings;
     in
     pkgs.runCommand "upgrade-gate.toml" { } ''
       mkdir -p root/etc/upgrade-gate
       cp ${written} root/etc/upgrade-gate/upgrade-gate.toml
       if ! ${checker}/bin/upgrade-gate --root "$PWD/root" config > said; then
-        echo "services.upgrade-gate: the profiles or settings are wrong" >&2
+        echo "services.upgrade-gate.settings is wrong" >&2
         cat said >&2
         exit 1
       fi
@@ -64,6 +74,17 @@ let
     );
 
   profileOf = name: unit: if unit.profile == null then lib.removeSuffix "@" name else unit.profile;
+
+  # what needs the watch: its settings, and units that only its target starts
+  ofWatch =
+    lib.optional (settings ? watch) "services.upgrade-gate.settings.watch"
+    ++ map (unit: "${unit}, wanted by upgrade-gate-online.target") (
+      builtins.attrNames (
+        lib.filterAttrs (
+          _: unit: builtins.elem "upgrade-gate-online.target" (unit.wantedBy ++ unit.requiredBy)
+        ) config.systemd.units
+      )
+    );
 
   # the environment that other services have, for the package's units
   surroundings = {
@@ -99,24 +120,16 @@ in
           message = "services.upgrade-gate.fwupdRefresh.enable gates a service that is not enabled. Set services.fwupd.enable = true;";
         }
       ];
+      warnings = lib.optional (!cfg.watch.enable && ofWatch != [ ]) (
+        "No effect without services.upgrade-gate.watch.enable = true: " + lib.concatStringsSep ", " ofWatch
+      );
 
       environment.systemPackages = [ cfg.package ];
-      environment.etc = mkIf (cfg.settings != { }) {
+      environment.etc = mkIf (settings != { }) {
         "upgrade-gate/upgrade-gate.toml".source = checked;
       };
       systemd.packages = [ cfg.package ];
       systemd.tmpfiles.packages = [ cfg.package ];
-
-      services.upgrade-gate.settings = mkMerge [
-        {
-          profile = mkIf (cfg.profiles != { }) (
-            lib.mapAttrs (_: lib.filterAttrs (_: value: value != null)) cfg.profiles
-          );
-        }
-        (mkIf cfg.watch.enable {
-          watch = lib.filterAttrs (name: value: name != "enable" && value != null) cfg.watch;
-        })
-      ];
 
       # what undoes a system that is tried; without a try it does nothing
       systemd.services.upgrade-gate-guard = {
@@ -145,10 +158,15 @@ in
       systemd.services.upgrade-gate-watch = surroundings // {
         overrideStrategy = "asDropin";
         wantedBy = [ "multi-user.target" ];
-        reloadTriggers = lib.optional (cfg.settings != { }) checked;
+        reloadTriggers = lib.optional (settings != { }) checked;
       };
     })
     { services.upgrade-gate.units = mkIf cfg.autoUpgrade.enable { nixos-upgrade = { }; }; }
+    (mkIf (cfg.autoUpgrade.enable && cfg.autoUpgrade.whenOnline != null) {
+      services.upgrade-gate.watch.enable = true;
+      services.upgrade-gate.settings.profile.nixos-upgrade.at_most_every = mkDefault cfg.autoUpgrade.whenOnline;
+      systemd.services.nixos-upgrade.wantedBy = [ "upgrade-gate-online.target" ];
+    })
     { services.upgrade-gate.units = mkIf cfg.fwupdRefresh.enable { fwupd-refresh = { }; }; }
     (mkIf (cfg.units != { }) {
       systemd.packages = [
@@ -167,12 +185,12 @@ in
         )
       ];
       # a profile that is in no file may be reported as misspelt
-      services.upgrade-gate.profiles = lib.mapAttrs' (name: unit: lib.nameValuePair (profileOf name unit) { }) (
+      services.upgrade-gate.settings.profile = lib.mapAttrs' (name: unit: lib.nameValuePair (profileOf name unit) { }) (
         lib.filterAttrs (name: unit: !lib.hasInfix "%" (profileOf name unit)) cfg.units
       );
     })
     (mkIf (cfg.units ? nixos-upgrade && upgrade.enable) {
-      services.upgrade-gate.profiles.nixos-upgrade = mkIf (upgrade.flake != null) {
+      services.upgrade-gate.settings.profile.nixos-upgrade = mkIf (upgrade.flake != null) {
         flake = mkDefault upgrade.flake;
       };
       systemd.units."nixos-upgrade.service".text = lib.mkForce (

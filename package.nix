@@ -2,8 +2,11 @@
 {
   lib,
   stdenv,
+  buildPackages,
   rustPlatform,
   installShellFiles,
+  nix-update-script,
+  versionCheckHook,
   util-linux,
   # seconds since 1970; the date of the source tells a machine with a wrong clock from a broken certificate
   sourceDateEpoch ? null,
@@ -62,15 +65,21 @@ rustPlatform.buildRustPackage {
     grep -rlZ /usr/bin/upgrade-gate $out/lib $out/share \
       | xargs -0 sed -i "s|/usr/bin/upgrade-gate|$out/bin/upgrade-gate|g"
   ''
-  + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+  + lib.optionalString (stdenv.hostPlatform.emulatorAvailable buildPackages) ''
+    run() {
+      ${stdenv.hostPlatform.emulator buildPackages} $out/bin/upgrade-gate "$@"
+    }
     mkdir man
-    $out/bin/upgrade-gate man man
+    run man man
     installManPage man/*
     installShellCompletion --cmd upgrade-gate \
-      --bash <($out/bin/upgrade-gate completions bash) \
-      --fish <($out/bin/upgrade-gate completions fish) \
-      --zsh <($out/bin/upgrade-gate completions zsh)
+      --bash <(run completions bash) --fish <(run completions fish) --zsh <(run completions zsh)
   '';
+
+  doInstallCheck = true;
+  nativeInstallCheckInputs = [ versionCheckHook ];
+
+  passthru.updateScript = nix-update-script { };
 
   meta = {
     inherit (package) description;

@@ -8,8 +8,6 @@ let
     types
     ;
 
-  toml = pkgs.formats.toml { };
-
   setting =
     type: description:
     mkOption {
@@ -67,7 +65,13 @@ let
     )) "`run` and `wait-online --stay`: what is inhibited while it runs; `sleep` includes closing the lid.";
   };
 
-  watch = {
+  settings.profile = mkOption {
+    type = types.attrsOf (types.submodule profile);
+    default = { };
+    description = "Profiles by name: what a gate waits for, and how `run` behaves.";
+  };
+
+  settings.watch = {
     profile = setting types.str "Whose gate `upgrade-gate-online.target` follows.";
     rearm =
       setting (types.listOf types.str)
@@ -109,20 +113,26 @@ in
   options.services.upgrade-gate = {
     enable = mkEnableOption "upgrade-gate, which lets an unattended upgrade start only when it can succeed";
 
-    package = mkOption {
-      type = types.package;
-      default = pkgs.callPackage ../package.nix { };
-      defaultText = literalExpression "pkgs.callPackage ./package.nix { }";
-      description = "The package of upgrade-gate, with its units.";
+    package = lib.mkPackageOption pkgs "upgrade-gate" { } // {
+      default = pkgs.upgrade-gate or (pkgs.callPackage ../package.nix { });
     };
 
     autoUpgrade.enable = mkEnableOption ''
-      gating {option}`system.autoUpgrade`: `upgrade-gate run` runs its script with the profile `nixos-upgrade`. What the
-      upgrade needs is derived from {option}`system.autoUpgrade.flake` and {option}`system.autoUpgrade.flags`'';
+      gating {option}`system.autoUpgrade`, with the profile `nixos-upgrade`. What the upgrade needs is derived from its
+      script and {option}`system.autoUpgrade.flake`'';
+
+    autoUpgrade.whenOnline = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "20h";
+      description = ''
+        Also upgrade at boot and each time the network returns, unless the last successful upgrade is more recent than this
+        time span. It applies to the timer too, and enables {option}`services.upgrade-gate.watch`.
+      '';
+    };
 
     fwupdRefresh.enable = mkEnableOption ''
-      gating `fwupd-refresh` of {option}`services.fwupd`: `upgrade-gate run` runs its command with the profile
-      `fwupd-refresh`'';
+      gating `fwupd-refresh` of {option}`services.fwupd`, with the profile `fwupd-refresh`'';
 
     units = mkOption {
       type = types.attrsOf (types.submodule unit);
@@ -130,42 +140,34 @@ in
       example = literalExpression ''
         {
           my-upgrade = { };
-          bento-upgrade.mode = "companion";
+          "backup@".profile = "%i";
         }
       '';
-      description = "Services to gate, by name without `.service`.";
+      description = ''
+        Services to gate, by name without `.service`: those of {option}`systemd.services`, and those of packages.
+      '';
     };
 
-    profiles = mkOption {
-      type = types.attrsOf (types.submodule profile);
+    watch.enable = mkEnableOption ''
+      the service behind {file}`upgrade-gate-online.target`, which is active while everything the profile needs is
+      proven reachable. Units that it wants run each time the network returns'';
+
+    settings = mkOption {
+      type = types.submodule { options = settings; };
       default = { };
       example = literalExpression ''
         {
-          nixos-upgrade = {
+          profile.nixos-upgrade = {
             power.battery_at_least = 40;
             at_most_every = "20h";
           };
+          watch.rearm = [ "my-backup.service" ];
         }
       '';
       description = ''
-        Profiles by name: what a gate waits for, and how `run` behaves. Unset keys have upgrade-gate's own defaults.
-        {file}`docs/configuration.md` describes every key; time spans are those of {manpage}`systemd.time(7)`.
-      '';
-    };
-
-    watch = {
-      enable = mkEnableOption ''
-        the service behind {file}`upgrade-gate-online.target`, which is active while everything the profile needs is
-        proven reachable. Units that it wants run each time the network returns'';
-    }
-    // watch;
-
-    settings = mkOption {
-      inherit (toml) type;
-      default = { };
-      description = ''
-        Contents of {file}`/etc/upgrade-gate/upgrade-gate.toml`, merged with {option}`services.upgrade-gate.profiles` and
-        {option}`services.upgrade-gate.watch`. upgrade-gate checks the file at build time.
+        Contents of {file}`/etc/upgrade-gate/upgrade-gate.toml`. Unset keys have upgrade-gate's own defaults.
+        {file}`docs/configuration.md` describes every key; time spans are those of {manpage}`systemd.time(7)`. upgrade-gate
+        checks the file at build time.
       '';
     };
   };

@@ -42,11 +42,19 @@ let
       config:
       let
         found = builtins.filter (package: package.name or "" == "upgrade-gate-drop-ins") config.systemd.packages;
-        lines = builtins.filter builtins.isString (builtins.split "\n" (builtins.head found).text);
       in
-      builtins.filter (line: builtins.match "gate .*" line != null) lines;
+      builtins.filter (line: builtins.match "gate .*" line != null) (lines (builtins.head found).text);
 
-    settings = config: config.services.upgrade-gate.settings;
+    # what upgrade-gate.toml is made of
+    settings =
+      config:
+      let
+        file = config.environment.etc."upgrade-gate/upgrade-gate.toml".source.text;
+        written = builtins.match "cp (.*) root/etc/upgrade-gate/.*" (builtins.elemAt (lines file) 1);
+      in
+      builtins.fromJSON (builtins.head written);
+
+    lines = text: builtins.filter builtins.isString (builtins.split "\n" text);
 
     has = part: text: builtins.replaceStrings [ part ] [ "" ] text != text;
 

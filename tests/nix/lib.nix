@@ -317,6 +317,14 @@ in
       example = true;
       description = "Whether to enable ${what}.";
     };
+  mkPackageOption =
+    pkgs: name: _:
+    mkOption {
+      type = types.package;
+      default = pkgs.${name};
+      defaultText = tagged "literal" { text = "pkgs.${name}"; };
+      description = "The ${name} package to use.";
+    };
   literalExpression = text: tagged "literal" { inherit text; };
   importTOML = path: fromTOML (builtins.readFile path);
   optional = condition: item: if condition then [ item ] else [ ];

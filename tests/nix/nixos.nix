@@ -86,6 +86,7 @@ in
 {
   options = {
     assertions = list;
+    warnings = list;
     environment.systemPackages = list;
     environment.etc = option (types.attrsOf types.anything) { };
     networking.proxy.envVars = option (types.attrsOf types.str) { };

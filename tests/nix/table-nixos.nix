@@ -65,4 +65,9 @@ in
     systemd.suppressedSystemUnits = [ "dbus-org.freedesktop.hostname1.service" ];
     system.autoUpgrade.enable = true;
   };
+  when-online = gated { nixos-upgrade = "run"; } {
+    services.upgrade-gate.autoUpgrade.enable = true;
+    services.upgrade-gate.autoUpgrade.whenOnline = "20h";
+    system.autoUpgrade.enable = true;
+  };
 }

@@ -281,7 +281,7 @@ in
           autoUpgrade.enable = true;
           fwupdRefresh.enable = true;
           watch.enable = true;
-          watch.rearm = [ "a.service" ];
+          settings.watch.rearm = [ "a.service" ];
           units.nobody = { };
         };
         system.autoUpgrade.enable = true;

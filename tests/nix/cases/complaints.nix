@@ -26,7 +26,7 @@ in
   "a value of the wrong type is refused" = [
     (map
       (
-        profile: refused (settings (enabled { services.upgrade-gate.profiles.a = profile; }))
+        profile: refused (settings (enabled { services.upgrade-gate.settings.profile.a = profile; }))
       )
       [
         { metered = "no"; }
@@ -78,5 +78,52 @@ in
       services.upgrade-gate.fwupdRefresh.enable = true;
     })
     true
+  ];
+  "what needs the watch without the watch is told" = [
+    (enabled {
+      services.upgrade-gate.settings.watch.rearm = [ "a.service" ];
+      systemd.services.job = {
+        script = "true";
+        wantedBy = [ "upgrade-gate-online.target" ];
+      };
+    }).warnings
+    [
+      "No effect without services.upgrade-gate.watch.enable = true: services.upgrade-gate.settings.watch, job.service, wanted by upgrade-gate-online.target"
+    ]
+  ];
+  "one host of a shared configuration goes without by mkForce alone" = [
+    (
+      let
+        inherit
+          (evaluate (
+            { lib, ... }:
+            {
+              services.upgrade-gate = {
+                enable = lib.mkForce false;
+                autoUpgrade.enable = true;
+                autoUpgrade.whenOnline = "20h";
+                fwupdRefresh.enable = true;
+                settings.watch.rearm = [ "a.service" ];
+                units.nobody = { };
+              };
+              systemd.services.job.wantedBy = [ "upgrade-gate-online.target" ];
+            }
+          ))
+          config
+          ;
+      in
+      [
+        (complaints config)
+        config.warnings
+        config.systemd.packages
+        config.environment.etc
+      ]
+    )
+    [
+      [ ]
+      [ ]
+      [ ]
+      { }
+    ]
   ];
 }

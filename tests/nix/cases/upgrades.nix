@@ -6,17 +6,15 @@
   flake,
   fwupd,
   gates,
+  lines,
   settings,
-  upgrade,
   ...
 }:
 let
   dependencies =
     config:
     builtins.filter (line: builtins.match "(Wants|After)=.*" line != null) (
-      builtins.filter builtins.isString (
-        builtins.split "\n" config.systemd.units."nixos-upgrade.service".text
-      )
+      lines config.systemd.units."nixos-upgrade.service".text
     );
 in
 {
@@ -47,7 +45,7 @@ in
       enabled {
         services.upgrade-gate = {
           autoUpgrade.enable = true;
-          profiles.nixos-upgrade.flake = "github:other/config";
+          settings.profile.nixos-upgrade.flake = "github:other/config";
         };
         system.autoUpgrade = {
           enable = true;
@@ -84,6 +82,29 @@ in
         "After=network-online.target"
         "Wants=network-online.target"
       ]
+    ]
+  ];
+  "one option upgrades at boot and whenever the network returns after so long" = [
+    (
+      let
+        config = enabled {
+          services.upgrade-gate.autoUpgrade.enable = true;
+          services.upgrade-gate.autoUpgrade.whenOnline = "20h";
+          system.autoUpgrade.enable = true;
+        };
+      in
+      [
+        (settings config)
+        config.systemd.units."nixos-upgrade.service".wantedBy
+        config.systemd.services.upgrade-gate-watch.wantedBy
+        config.warnings
+      ]
+    )
+    [
+      { profile.nixos-upgrade.at_most_every = "20h"; }
+      [ "upgrade-gate-online.target" ]
+      [ "multi-user.target" ]
+      [ ]
     ]
   ];
 }
