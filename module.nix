@@ -54,24 +54,25 @@ let
 
   dropIns = "upgrade-gate-drop-ins";
 
-  # /etc/systemd/system, but for the drop-ins
-  unitFiles = systemdLib.generateUnits {
-    type = "system";
-    units = removeAttrs config.systemd.units config.systemd.suppressedSystemUnits;
-    upstreamUnits = config.systemd.additionalUpstreamSystemUnits;
-    upstreamWants = [ ];
-    packages = builtins.filter (package: package.name or "" != dropIns) config.systemd.packages;
-  };
+  # /etc/systemd/system or /etc/systemd/user, but for the drop-ins
+  unitFiles =
+    type: units: upstreamUnits:
+    systemdLib.generateUnits {
+      inherit type units upstreamUnits;
+      upstreamWants = [ ];
+      packages = builtins.filter (package: package.name or "" != dropIns) config.systemd.packages;
+    };
 
   # what nix/drop-ins.sh is told to do
   gate =
-    name: unit:
-    "gate "
+    whose: name: unit:
+    "gate ${whose} "
     + lib.escapeShellArgs (
       [ name ]
       ++ lib.optional (unit.mode != null) "--mode=${unit.mode}"
       ++ lib.optional (unit.profile != null) "--profile=${unit.profile}"
     );
+  gates = lib.mapAttrsToList (gate "system") cfg.units ++ lib.mapAttrsToList (gate "user") cfg.userUnits;
 
   profileOf = name: unit: if unit.profile == null then lib.removeSuffix "@" name else unit.profile;
 
@@ -168,25 +169,26 @@ in
       systemd.services.nixos-upgrade.wantedBy = [ "upgrade-gate-online.target" ];
     })
     { services.upgrade-gate.units = mkIf cfg.fwupdRefresh.enable { fwupd-refresh = { }; }; }
-    (mkIf (cfg.units != { }) {
+    (mkIf (gates != [ ]) {
       systemd.packages = [
         (pkgs.runCommand dropIns
           {
-            inherit unitFiles;
+            systemFiles = unitFiles "system" (removeAttrs config.systemd.units config.systemd.suppressedSystemUnits) config.systemd.additionalUpstreamSystemUnits;
+            userFiles = unitFiles "user" config.systemd.user.units [ ];
             program = "${checker}/bin/upgrade-gate";
             # the same for every version: a switch to another one leaves the units alone, and their next start uses it
             installed = "/run/current-system/sw/bin/upgrade-gate";
           }
           ''
             ${builtins.readFile ./nix/drop-ins.sh}
-            ${lib.concatStringsSep "\n" (lib.mapAttrsToList gate cfg.units)}
+            ${lib.concatStringsSep "\n" gates}
             [[ $refused == 0 ]]
           ''
         )
       ];
       # a profile that is in no file may be reported as misspelt
       services.upgrade-gate.settings.profile = lib.mapAttrs' (name: unit: lib.nameValuePair (profileOf name unit) { }) (
-        lib.filterAttrs (name: unit: !lib.hasInfix "%" (profileOf name unit)) cfg.units
+        lib.filterAttrs (name: unit: !lib.hasInfix "%" (profileOf name unit)) (cfg.userUnits // cfg.units)
       );
     })
     (mkIf (cfg.units ? nixos-upgrade && upgrade.enable) {

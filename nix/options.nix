@@ -148,6 +148,19 @@ in
       '';
     };
 
+    userUnits = mkOption {
+      type = types.attrsOf (types.submodule unit);
+      default = { };
+      example = literalExpression ''
+        {
+          flatpak-user-update = { };
+        }
+      '';
+      description = ''
+        The same for the services of {option}`systemd.user.services`, which each user's manager runs.
+      '';
+    };
+
     watch.enable = mkEnableOption ''
       the service behind {file}`upgrade-gate-online.target`, which is active while everything the profile needs is
       proven reachable. Units that it wants run each time the network returns'';

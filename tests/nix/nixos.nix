@@ -109,6 +109,11 @@ in
     systemd.sockets = option (types.attrsOf types.anything) { };
     systemd.tmpfiles.packages = list;
     systemd.timers = option (types.attrsOf types.anything) { };
+    systemd.user.units = option (types.attrsOf unit) { };
+    systemd.user.services = mkOption {
+      type = types.attrsOf (types.submodule service);
+      default = { };
+    };
     systemd.services = mkOption {
       type = types.attrsOf (types.submodule service);
       default = { };
@@ -118,6 +123,9 @@ in
   config = lib.mkMerge [
     {
       systemd.units = named (builtins.mapAttrs (_: serviceToUnit) config.systemd.services);
+    }
+    {
+      systemd.user.units = named (builtins.mapAttrs (_: serviceToUnit) config.systemd.user.services);
     }
     {
       systemd.units = named (builtins.mapAttrs timerToUnit config.systemd.timers);

@@ -313,4 +313,39 @@ in
       }
     )
   ] { a = "run"; };
+  users = {
+    module = {
+      services.upgrade-gate.enable = true;
+      services.upgrade-gate.userUnits = {
+        flatpak-user-update = { };
+        home-manager-auto-upgrade.mode = "companion";
+        sync = { };
+      };
+      systemd.user.services = {
+        flatpak-user-update = {
+          serviceConfig.Type = "oneshot";
+          script = "flatpak --user update -y";
+        };
+        home-manager-auto-upgrade = {
+          serviceConfig.Type = "oneshot";
+          script = "home-manager switch";
+        };
+        sync = {
+          serviceConfig.ExecStart = "/bin/sync-daemon";
+          serviceConfig.Restart = "always";
+        };
+      };
+    };
+    gates.home-manager-auto-upgrade.mode = "companion";
+    users = [
+      "flatpak-user-update"
+      "home-manager-auto-upgrade"
+      "sync"
+    ];
+    becomes = {
+      flatpak-user-update = "run";
+      home-manager-auto-upgrade = "companion";
+      sync = "companion";
+    };
+  };
 }

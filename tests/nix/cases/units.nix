@@ -35,12 +35,14 @@
         c.profile = "%i";
         "d\\x2d".profile = "it's";
       };
+      services.upgrade-gate.userUnits.e = { };
     }))
     [
-      "gate a"
-      "gate b --mode=pre"
-      "gate c --profile=%i"
-      "gate 'd\\x2d' '--profile=it'\\''s'"
+      "gate system a"
+      "gate system b --mode=pre"
+      "gate system c --profile=%i"
+      "gate system 'd\\x2d' '--profile=it'\\''s'"
+      "gate user e"
     ]
   ];
   "the profile of a gated unit counts as known, and that of a template is named as drop-in names it" = [

@@ -24,8 +24,8 @@ in
       fwupd
     ])
     [
-      [ "gate nixos-upgrade" ]
-      [ "gate fwupd-refresh" ]
+      [ "gate system nixos-upgrade" ]
+      [ "gate system fwupd-refresh" ]
     ]
   ];
   "the profile knows the flake" = [
