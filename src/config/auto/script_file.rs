@@ -45,7 +45,6 @@ fn is_for_a_shell(first_line: &str) -> bool {
 mod tests {
     use super::super::tests::{CACHE, derived, groups};
     use super::super::{Derived, Env};
-    use super::*;
 
     const UPGRADE: &str = "/nix/store/x-unit-script/bin/nixos-upgrade-start";
 

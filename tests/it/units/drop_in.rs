@@ -245,7 +245,10 @@ fn a_script_that_waits_for_a_gate_is_not_given_a_second_one() {
 #[test]
 fn units_of_one_directory_are_gated_in_another_with_the_program_that_is_named() {
     let root = with_shapes();
-    root.write("tree/own.service", "[Service]\nExecStart=/bin/own\nRestart=always\n");
+    root.write(
+        "tree/own.service",
+        "[Service]\nExecStart=/bin/own\nRestart=always\n",
+    );
     let line = "drop-in --units /tree --output /out --program /opt/a%b/upgrade-gate own";
     let output = root.upgrade_gate(line);
     let written = "/out/own.service.d/upgrade-gate.conf";
