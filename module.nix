@@ -52,6 +52,9 @@ let
       cp ${written} $out
     '';
 
+  # the same for every version: a switch to another one leaves the units alone, and their next start uses it
+  installed = "/run/current-system/sw/bin/upgrade-gate";
+
   dropIns = "upgrade-gate-drop-ins";
 
   # /etc/systemd/system or /etc/systemd/user, but for the drop-ins
@@ -159,6 +162,12 @@ in
       systemd.services.upgrade-gate-watch = surroundings // {
         overrideStrategy = "asDropin";
         wantedBy = [ "multi-user.target" ];
+        # its end is that of the target, which would start what the target wants once more
+        restartIfChanged = false;
+        serviceConfig.ExecStart = [
+          ""
+          "${installed} watch"
+        ];
         reloadTriggers = lib.optional (settings != { }) checked;
       };
     })
@@ -176,8 +185,7 @@ in
             systemFiles = unitFiles "system" (removeAttrs config.systemd.units config.systemd.suppressedSystemUnits) config.systemd.additionalUpstreamSystemUnits;
             userFiles = unitFiles "user" config.systemd.user.units [ ];
             program = "${checker}/bin/upgrade-gate";
-            # the same for every version: a switch to another one leaves the units alone, and their next start uses it
-            installed = "/run/current-system/sw/bin/upgrade-gate";
+            inherit installed;
           }
           ''
             ${builtins.readFile ./nix/drop-ins.sh}

@@ -132,7 +132,7 @@ in
       [ "sysinit.target" ]
     ]
   ];
-  "the watch is started at boot, finds the proxy, and reloads when the file changes" = [
+  "the watch is started at boot, finds the proxy, and is reloaded when the file changes, but never restarted by a switch" = [
     (
       let
         config = enabled {
@@ -146,14 +146,19 @@ in
         wantedBy
         environment
         (builtins.length reloadTriggers)
-        serviceConfig
+        serviceConfig.ExecStart
+        restartIfChanged
       ]
     )
     [
       [ "multi-user.target" ]
       { http_proxy = "http://proxy"; }
       1
-      { }
+      [
+        ""
+        "/run/current-system/sw/bin/upgrade-gate watch"
+      ]
+      false
     ]
   ];
   "the options of profiles and of the watch are the keys of docs/configuration.md, with its sentences" = [
