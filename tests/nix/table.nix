@@ -236,7 +236,7 @@ in
     masked = job "masked" { } // { enable = false; };
     idle = scripted "systemd refuses" { script = ""; };
     gated = job "already gated, by ExecStart=" { ExecStart = "/bin/upgrade-gate run -- /bin/a"; };
-    gated-too = job "already gated, by" { } // {
+    gated-too = job "already gated, by Requires= on upgrade-gate@gated-too.service" { } // {
       requires = [ "upgrade-gate@gated-too.service" ];
     };
     bad-profile = job "invalid" { } // {
