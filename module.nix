@@ -17,6 +17,7 @@ let
 
   cfg = config.services.upgrade-gate;
   upgrade = config.system.autoUpgrade;
+  inherit (config) systemd;
   systemdLib = utils.systemdUtils.lib;
 
   # a binary of another architecture cannot run at build time
@@ -57,13 +58,17 @@ let
 
   dropIns = "upgrade-gate-drop-ins";
 
-  # /etc/systemd/system or /etc/systemd/user, but for the drop-ins
+  # /etc/systemd/system and /etc/systemd/user, but for the drop-ins
+  systemFiles = unitFiles "system" (removeAttrs systemd.units systemd.suppressedSystemUnits) (
+    systemd.additionalUpstreamSystemUnits
+  );
+  userFiles = unitFiles "user" systemd.user.units [ ];
   unitFiles =
     type: units: upstreamUnits:
     systemdLib.generateUnits {
       inherit type units upstreamUnits;
       upstreamWants = [ ];
-      packages = builtins.filter (package: package.name or "" != dropIns) config.systemd.packages;
+      packages = builtins.filter (package: package.name or "" != dropIns) systemd.packages;
     };
 
   # what nix/drop-ins.sh is told to do
@@ -75,9 +80,17 @@ let
       ++ lib.optional (unit.mode != null) "--mode=${unit.mode}"
       ++ lib.optional (unit.profile != null) "--profile=${unit.profile}"
     );
-  gates = lib.mapAttrsToList (gate "system") cfg.units ++ lib.mapAttrsToList (gate "user") cfg.userUnits;
+  gates =
+    lib.mapAttrsToList (gate "system") cfg.units
+    ++ lib.mapAttrsToList (gate "user") cfg.userUnits;
 
-  profileOf = name: unit: if unit.profile == null then lib.removeSuffix "@" name else unit.profile;
+  # the profiles of gated units, as `upgrade-gate drop-in` names them; one with specifiers has many names
+  profiles =
+    let
+      own = name: unit: if unit.profile == null then lib.removeSuffix "@" name else unit.profile;
+      all = lib.mapAttrsToList own cfg.units ++ lib.mapAttrsToList own cfg.userUnits;
+    in
+    builtins.filter (name: !lib.hasInfix "%" name) all;
 
   # what needs the watch: its settings, and units that only its target starts
   ofWatch =
@@ -86,7 +99,7 @@ let
       builtins.attrNames (
         lib.filterAttrs (
           _: unit: builtins.elem "upgrade-gate-online.target" (unit.wantedBy ++ unit.requiredBy)
-        ) config.systemd.units
+        ) systemd.units
       )
     );
 
@@ -174,7 +187,9 @@ in
     { services.upgrade-gate.units = mkIf cfg.autoUpgrade.enable { nixos-upgrade = { }; }; }
     (mkIf (cfg.autoUpgrade.enable && cfg.autoUpgrade.whenOnline != null) {
       services.upgrade-gate.watch.enable = true;
-      services.upgrade-gate.settings.profile.nixos-upgrade.at_most_every = mkDefault cfg.autoUpgrade.whenOnline;
+      services.upgrade-gate.settings.profile.nixos-upgrade = {
+        at_most_every = mkDefault cfg.autoUpgrade.whenOnline;
+      };
       systemd.services.nixos-upgrade.wantedBy = [ "upgrade-gate-online.target" ];
     })
     { services.upgrade-gate.units = mkIf cfg.fwupdRefresh.enable { fwupd-refresh = { }; }; }
@@ -182,8 +197,7 @@ in
       systemd.packages = [
         (pkgs.runCommand dropIns
           {
-            systemFiles = unitFiles "system" (removeAttrs config.systemd.units config.systemd.suppressedSystemUnits) config.systemd.additionalUpstreamSystemUnits;
-            userFiles = unitFiles "user" config.systemd.user.units [ ];
+            inherit systemFiles userFiles;
             program = "${checker}/bin/upgrade-gate";
             inherit installed;
           }
@@ -195,16 +209,14 @@ in
         )
       ];
       # a profile that is in no file may be reported as misspelt
-      services.upgrade-gate.settings.profile = lib.mapAttrs' (name: unit: lib.nameValuePair (profileOf name unit) { }) (
-        lib.filterAttrs (name: unit: !lib.hasInfix "%" (profileOf name unit)) (cfg.userUnits // cfg.units)
-      );
+      services.upgrade-gate.settings.profile = lib.genAttrs profiles (_: { });
     })
     (mkIf (cfg.units ? nixos-upgrade && upgrade.enable) {
       services.upgrade-gate.settings.profile.nixos-upgrade = mkIf (upgrade.flake != null) {
         flake = mkDefault upgrade.flake;
       };
       systemd.units."nixos-upgrade.service".text = lib.mkForce (
-        systemdLib.serviceToUnit (withoutNetworkOnline config.systemd.services.nixos-upgrade)
+        systemdLib.serviceToUnit (withoutNetworkOnline systemd.services.nixos-upgrade)
       ).text;
     })
   ]);

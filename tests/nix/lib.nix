@@ -329,6 +329,14 @@ in
   importTOML = path: fromTOML (builtins.readFile path);
   optional = condition: item: if condition then [ item ] else [ ];
   optionalAttrs = condition: set: if condition then set else { };
+  genAttrs =
+    names: value:
+    listToAttrs (
+      map (name: {
+        inherit name;
+        value = value name;
+      }) names
+    );
   nameValuePair = name: value: { inherit name value; };
   mapAttrs' = change: set: listToAttrs (map (name: change name set.${name}) (attrNames set));
   mapAttrsToList = change: set: attrValues (mapAttrs change set);
