@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the variables are those of the derivation
 # `gate system|user NAME [OPTION…]` writes the drop-in of a unit to $out; what upgrade-gate says of it is told with the option.
 #   $program      upgrade-gate, for this machine
 #   $systemFiles  the unit files, as /etc/systemd/system has them
