@@ -25,6 +25,8 @@
         default = upgrade-gate;
       });
 
+      overlays.default = final: _: { upgrade-gate = package final; };
+
       nixosModules = rec {
         upgrade-gate =
           { pkgs, ... }:
@@ -35,17 +37,18 @@
         default = upgrade-gate;
       };
 
-      # the scenarios of vm-tests/, and a machine that uses the whole module
-      checks = forSystems (
-        pkgs:
-        import ./vm-tests { inherit pkgs package; }
-        // {
-          package = package pkgs;
-          module = import ./tests/nix/machine.nix {
-            inherit pkgs;
-            module = self.nixosModules.default;
-          };
-        }
-      );
+      # a machine that uses the whole module; the scenarios of vm-tests/ take long, and the mixed ones a foreign builder
+      checks = forSystems (pkgs: {
+        package = package pkgs;
+        module = import ./tests/nix/machine.nix {
+          inherit pkgs;
+          module = self.nixosModules.default;
+        };
+      });
+      legacyPackages = forSystems (pkgs: {
+        tests = import ./vm-tests { inherit pkgs package; };
+      });
+
+      formatter = forSystems (pkgs: pkgs.nixfmt-tree);
     };
 }

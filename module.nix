@@ -1,4 +1,6 @@
 # services.upgrade-gate: gates system.autoUpgrade, fwupd-refresh and any other unit; see docs/nixos.md.
+#
+# How a unit is gated is decided by the program: `upgrade-gate drop-in` reads the unit files that NixOS has generated.
 {
   config,
   lib,
@@ -15,29 +17,91 @@ let
 
   cfg = config.services.upgrade-gate;
   upgrade = config.system.autoUpgrade;
+  inherit (config) systemd;
+  systemdLib = utils.systemdUtils.lib;
 
   # a binary of another architecture cannot run at build time
   checker =
     if pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform then
       cfg.package
     else
-      pkgs.buildPackages.callPackage ./package.nix { };
+      pkgs.buildPackages.upgrade-gate or (pkgs.buildPackages.callPackage ./package.nix { });
+
+  # what is set of cfg.settings
+  settings =
+    let
+      set = lib.filterAttrs (_: value: value != null);
+    in
+    lib.filterAttrs (_: value: value != { }) {
+      profile = lib.mapAttrs (_: set) cfg.settings.profile;
+      watch = set cfg.settings.watch;
+    };
 
   # upgrade-gate.toml, if upgrade-gate accepts it
   checked =
     let
-      written = (pkgs.formats.toml { }).generate "upgrade-gate.toml" cfg.settings;
+      written = (pkgs.formats.toml { }).generate "upgrade-gate.toml" settings;
     in
     pkgs.runCommand "upgrade-gate.toml" { } ''
       mkdir -p root/etc/upgrade-gate
       cp ${written} root/etc/upgrade-gate/upgrade-gate.toml
       if ! ${checker}/bin/upgrade-gate --root "$PWD/root" config > said; then
-        echo "services.upgrade-gate: the profiles or settings are wrong" >&2
+        echo "services.upgrade-gate.settings is wrong" >&2
         cat said >&2
         exit 1
       fi
       cp ${written} $out
     '';
+
+  # the same for every version: a switch to another one leaves the units alone, and their next start uses it
+  installed = "/run/current-system/sw/bin/upgrade-gate";
+
+  dropIns = "upgrade-gate-drop-ins";
+
+  # /etc/systemd/system and /etc/systemd/user, but for the drop-ins
+  systemFiles = unitFiles "system" (removeAttrs systemd.units systemd.suppressedSystemUnits) (
+    systemd.additionalUpstreamSystemUnits
+  );
+  userFiles = unitFiles "user" systemd.user.units [ ];
+  unitFiles =
+    type: units: upstreamUnits:
+    systemdLib.generateUnits {
+      inherit type units upstreamUnits;
+      upstreamWants = [ ];
+      packages = builtins.filter (package: package.name or "" != dropIns) systemd.packages;
+    };
+
+  # what nix/drop-ins.sh is told to do
+  gate =
+    whose: name: unit:
+    "gate ${whose} "
+    + lib.escapeShellArgs (
+      [ name ]
+      ++ lib.optional (unit.mode != null) "--mode=${unit.mode}"
+      ++ lib.optional (unit.profile != null) "--profile=${unit.profile}"
+    );
+  gates =
+    lib.mapAttrsToList (gate "system") cfg.units
+    ++ lib.mapAttrsToList (gate "user") cfg.userUnits;
+
+  # the profiles of gated units, as `upgrade-gate drop-in` names them; one with specifiers has many names
+  profiles =
+    let
+      own = name: unit: if unit.profile == null then lib.removeSuffix "@" name else unit.profile;
+      all = lib.mapAttrsToList own cfg.units ++ lib.mapAttrsToList own cfg.userUnits;
+    in
+    builtins.filter (name: !lib.hasInfix "%" name) all;
+
+  # what needs the watch: its settings, and units that only its target starts
+  ofWatch =
+    lib.optional (settings ? watch) "services.upgrade-gate.settings.watch"
+    ++ map (unit: "${unit}, wanted by upgrade-gate-online.target") (
+      builtins.attrNames (
+        lib.filterAttrs (
+          _: unit: builtins.elem "upgrade-gate-online.target" (unit.wantedBy ++ unit.requiredBy)
+        ) systemd.units
+      )
+    );
 
   # the environment that other services have, for the package's units
   surroundings = {
@@ -45,55 +109,44 @@ let
     environment = config.networking.proxy.envVars;
   };
 
-  demand = assertion: message: { inherit assertion message; };
+  # Wants= and After= without network-online.target, which a drop-in cannot remove
+  withoutNetworkOnline =
+    service:
+    let
+      others = builtins.filter (unit: unit != "network-online.target");
+      without = units: toString (others (lib.splitString " " (toString units)));
+      known = builtins.intersectAttrs {
+        Wants = null;
+        After = null;
+      } service.unitConfig;
+    in
+    service // { unitConfig = service.unitConfig // lib.mapAttrs (_: without) known; };
 in
 {
-  imports = [
-    ./nix/options.nix
-    ./nix/units.nix
-  ];
+  imports = [ ./nix/options.nix ];
 
-  config = mkMerge [
+  config = mkIf cfg.enable (mkMerge [
     {
       assertions = [
-        (demand
-          (
-            cfg.autoUpgrade.enable || cfg.fwupdRefresh.enable || cfg.watch.enable || cfg.units != { }
-            -> cfg.enable
-          )
-          ''
-            services.upgrade-gate has gates, but is not enabled. Set services.upgrade-gate.enable = true;
-          ''
-        )
+        {
+          assertion = cfg.autoUpgrade.enable -> upgrade.enable;
+          message = "services.upgrade-gate.autoUpgrade.enable gates an upgrade that is not enabled. Set system.autoUpgrade.enable = true;";
+        }
+        {
+          assertion = cfg.fwupdRefresh.enable -> config.services.fwupd.enable;
+          message = "services.upgrade-gate.fwupdRefresh.enable gates a service that is not enabled. Set services.fwupd.enable = true;";
+        }
       ];
-    }
-    (mkIf cfg.enable {
-      assertions = [
-        (demand (cfg.autoUpgrade.enable -> upgrade.enable) ''
-          services.upgrade-gate.autoUpgrade.enable gates an upgrade that is not enabled. Set system.autoUpgrade.enable = true;
-        '')
-        (demand (cfg.fwupdRefresh.enable -> config.services.fwupd.enable) ''
-          services.upgrade-gate.fwupdRefresh.enable gates a service that is not enabled. Set services.fwupd.enable = true;
-        '')
-      ];
+      warnings = lib.optional (!cfg.watch.enable && ofWatch != [ ]) (
+        "No effect without services.upgrade-gate.watch.enable = true: " + lib.concatStringsSep ", " ofWatch
+      );
 
       environment.systemPackages = [ cfg.package ];
-      environment.etc = mkIf (cfg.settings != { }) {
+      environment.etc = mkIf (settings != { }) {
         "upgrade-gate/upgrade-gate.toml".source = checked;
       };
       systemd.packages = [ cfg.package ];
       systemd.tmpfiles.packages = [ cfg.package ];
-
-      services.upgrade-gate.settings = mkMerge [
-        {
-          profile = mkIf (cfg.profiles != { }) (
-            lib.mapAttrs (_: lib.filterAttrs (_: value: value != null)) cfg.profiles
-          );
-        }
-        (mkIf cfg.watch.enable {
-          watch = lib.filterAttrs (name: value: name != "enable" && value != null) cfg.watch;
-        })
-      ];
 
       # what undoes a system that is tried; without a try it does nothing
       systemd.services.upgrade-gate-guard = {
@@ -117,36 +170,54 @@ in
         restartIfChanged = false;
         unitConfig.X-StopOnRemoval = false;
       };
-    })
-    (mkIf (cfg.enable && cfg.watch.enable) {
+    }
+    (mkIf cfg.watch.enable {
       systemd.services.upgrade-gate-watch = surroundings // {
         overrideStrategy = "asDropin";
         wantedBy = [ "multi-user.target" ];
-        reloadTriggers = lib.optional (cfg.settings != { }) checked;
-      };
-    })
-    (mkIf (cfg.enable && cfg.autoUpgrade.enable && upgrade.enable) {
-      services.upgrade-gate.profiles = mkIf (upgrade.flake != null) {
-        nixos-upgrade.flake = mkDefault upgrade.flake;
-      };
-      # The script ignores them. upgrade-gate reads them, and probes the hosts in --flake, -I, --option and --update-input.
-      systemd.services.nixos-upgrade.scriptArgs = mkDefault (
-        utils.escapeSystemdExecArgs (
-          builtins.filter (word: word != "") (lib.splitString " " (toString upgrade.flags))
-        )
-      );
-    })
-    (mkIf (cfg.enable && cfg.fwupdRefresh.enable && config.services.fwupd.enable) {
-      systemd.services.fwupd-refresh.serviceConfig = {
-        # the package's own command, which only its unit file has
-        ExecStart = [
+        # its end is that of the target, which would start what the target wants once more
+        restartIfChanged = false;
+        serviceConfig.ExecStart = [
           ""
-          "${config.services.fwupd.package}/bin/fwupdmgr refresh"
+          "${installed} watch"
         ];
-        # it does not run as root, so it cannot use /run/upgrade-gate
-        RuntimeDirectory = mkDefault "upgrade-gate/fwupd-refresh";
-        StateDirectory = mkDefault "upgrade-gate/fwupd-refresh";
+        reloadTriggers = lib.optional (settings != { }) checked;
       };
     })
-  ];
+    { services.upgrade-gate.units = mkIf cfg.autoUpgrade.enable { nixos-upgrade = { }; }; }
+    (mkIf (cfg.autoUpgrade.enable && cfg.autoUpgrade.whenOnline != null) {
+      services.upgrade-gate.watch.enable = true;
+      services.upgrade-gate.settings.profile.nixos-upgrade = {
+        at_most_every = mkDefault cfg.autoUpgrade.whenOnline;
+      };
+      systemd.services.nixos-upgrade.wantedBy = [ "upgrade-gate-online.target" ];
+    })
+    { services.upgrade-gate.units = mkIf cfg.fwupdRefresh.enable { fwupd-refresh = { }; }; }
+    (mkIf (gates != [ ]) {
+      systemd.packages = [
+        (pkgs.runCommand dropIns
+          {
+            inherit systemFiles userFiles;
+            program = "${checker}/bin/upgrade-gate";
+            inherit installed;
+          }
+          ''
+            ${builtins.readFile ./nix/drop-ins.sh}
+            ${lib.concatStringsSep "\n" gates}
+            [[ $refused == 0 ]]
+          ''
+        )
+      ];
+      # a profile that is in no file may be reported as misspelt
+      services.upgrade-gate.settings.profile = lib.genAttrs profiles (_: { });
+    })
+    (mkIf (cfg.units ? nixos-upgrade && upgrade.enable) {
+      services.upgrade-gate.settings.profile.nixos-upgrade = mkIf (upgrade.flake != null) {
+        flake = mkDefault upgrade.flake;
+      };
+      systemd.units."nixos-upgrade.service".text = lib.mkForce (
+        systemdLib.serviceToUnit (withoutNetworkOnline systemd.services.nixos-upgrade)
+      ).text;
+    })
+  ]);
 }

@@ -2,7 +2,10 @@
 {
   lib,
   stdenv,
+  buildPackages,
   rustPlatform,
+  nix-update-script,
+  versionCheckHook,
   util-linux,
   # seconds since 1970; the date of the source tells a machine with a wrong clock from a broken certificate
   sourceDateEpoch ? null,
@@ -54,12 +57,21 @@ rustPlatform.buildRustPackage {
 
   # man pages and completions are made by the program itself, where it runs
   postInstall = ''
-    export PREFIX=$out BINARY=$out/bin/upgrade-gate
-    export GENERATOR=${
-      if stdenv.buildPlatform.canExecute stdenv.hostPlatform then "$BINARY" else "none"
-    }
+    export PREFIX=$out BINARY=$out/bin/upgrade-gate GENERATOR=none
+  ''
+  + lib.optionalString (stdenv.hostPlatform.emulatorAvailable buildPackages) ''
+    export GENERATOR=$PWD/generator
+    printf '#!/bin/sh\nexec %s %s "$@"\n' '${stdenv.hostPlatform.emulator buildPackages}' "$BINARY" > generator
+    chmod +x generator
+  ''
+  + ''
     sh packaging/install
   '';
+
+  doInstallCheck = true;
+  nativeInstallCheckInputs = [ versionCheckHook ];
+
+  passthru.updateScript = nix-update-script { };
 
   meta = {
     inherit (package) description;

@@ -8,8 +8,6 @@ let
     types
     ;
 
-  toml = pkgs.formats.toml { };
-
   setting =
     type: description:
     mkOption {
@@ -67,8 +65,14 @@ let
     )) "`run` and `wait-online --stay`: what is inhibited while it runs; `sleep` includes closing the lid.";
   };
 
-  watch = {
-    profile = setting profileName "Whose gate `upgrade-gate-online.target` follows.";
+  settings.profile = mkOption {
+    type = types.attrsOf (types.submodule profile);
+    default = { };
+    description = "Profiles by name: what a gate waits for, and how `run` behaves.";
+  };
+
+  settings.watch = {
+    profile = setting types.str "Whose gate `upgrade-gate-online.target` follows.";
     rearm =
       setting (types.listOf types.str)
         "Units to start again when the gate opens, if they failed while offline.";
@@ -78,67 +82,57 @@ let
         "Each start is delayed by up to this, differently on each machine, so that not all machines start at once.";
   };
 
-  profileName = types.strMatching "[a-zA-Z0-9][-a-zA-Z0-9_.@:+]{0,63}";
-
-  unit =
-    { name, ... }:
-    {
-      options.mode = mkOption {
-        type = types.enum [
+  unit.options = {
+    mode = mkOption {
+      type = types.nullOr (
+        types.enum [
           "run"
+          "companion"
           "pre"
           "condition"
-          "companion"
-        ];
-        default = "run";
-        description = ''
-          How the unit is gated.
+        ]
+      );
+      default = null;
+      description = ''
+        How the unit is gated; by default `run`, or `companion` if that does not fit: {command}`upgrade-gate drop-in` decides.
 
-          * `run`: `upgrade-gate run` runs each of its commands: it waits, and runs the command again if a suspend or the
-            network interrupted it. For commands that terminate: the unit becomes `Type=exec`, or stays a oneshot if it has
-            several commands.
-          * `companion`: it requires {file}`upgrade-gate@NAME.service`, which waits, and holds the profile's inhibitor
-            locks while the unit runs. For any unit, including one whose commands come from a package; but not for a daemon
-            that starts at boot, which would keep the boot "starting" without a network.
-          * `pre`: `upgrade-gate wait-online` is its first `ExecStartPre=`. A oneshot that waits like this at boot keeps the
-            boot "starting".
-          * `condition`: it is skipped, without failing, while the gate is held: `ExecCondition=`.
+        * `run`: `upgrade-gate run` runs its command: it waits, and runs the command again if a suspend or the network
+          interrupted it.
+        * `companion`: it requires {file}`upgrade-gate@PROFILE.service`, which waits, and holds the profile's inhibitor
+          locks while the unit runs.
+        * `pre`: `upgrade-gate wait-online` is its first `ExecStartPre=`.
+        * `condition`: it is skipped, without failing, while the gate is held: `ExecCondition=`.
 
-          All but `condition` also remove `network-online.target` from the unit's dependencies: it is meaningless after a
-          suspend, and at boot it would pull in services that fail without a network.
-
-          All but `companion` also set {option}`restartIfChanged` to false, unless it is set elsewhere: a switch to another
-          version of upgrade-gate changes the unit, and must not stop the upgrade that runs the switch.
-        '';
-      };
-      options.profile = mkOption {
-        type = profileName;
-        default = name;
-        defaultText = literalExpression "name";
-        description = ''
-          The profile, by default named after the unit. It need not be configured.
-        '';
-      };
+        A mode that does not fit the unit is a build error that says why.
+      '';
     };
+    profile = setting types.str "The profile, by default named after the unit. It need not be configured.";
+  };
 in
 {
   options.services.upgrade-gate = {
     enable = mkEnableOption "upgrade-gate, which lets an unattended upgrade start only when it can succeed";
 
-    package = mkOption {
-      type = types.package;
-      default = pkgs.callPackage ../package.nix { };
-      defaultText = literalExpression "pkgs.callPackage ./package.nix { }";
-      description = "The package of upgrade-gate, with its units.";
+    package = lib.mkPackageOption pkgs "upgrade-gate" { } // {
+      default = pkgs.upgrade-gate or (pkgs.callPackage ../package.nix { });
     };
 
     autoUpgrade.enable = mkEnableOption ''
-      gating {option}`system.autoUpgrade`: `upgrade-gate run` runs its script with the profile `nixos-upgrade`. What the
-      upgrade needs is derived from {option}`system.autoUpgrade.flake` and {option}`system.autoUpgrade.flags`'';
+      gating {option}`system.autoUpgrade`, with the profile `nixos-upgrade`. What the upgrade needs is derived from its
+      script and {option}`system.autoUpgrade.flake`'';
+
+    autoUpgrade.whenOnline = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "20h";
+      description = ''
+        Also upgrade at boot and each time the network returns, unless the last successful upgrade is more recent than this
+        time span. It applies to the timer too, and enables {option}`services.upgrade-gate.watch`.
+      '';
+    };
 
     fwupdRefresh.enable = mkEnableOption ''
-      gating `fwupd-refresh` of {option}`services.fwupd`: `upgrade-gate run` runs its command with the profile
-      `fwupd-refresh`'';
+      gating `fwupd-refresh` of {option}`services.fwupd`, with the profile `fwupd-refresh`'';
 
     units = mkOption {
       type = types.attrsOf (types.submodule unit);
@@ -146,42 +140,47 @@ in
       example = literalExpression ''
         {
           my-upgrade = { };
-          bento-upgrade.mode = "companion";
+          "backup@".profile = "%i";
         }
       '';
-      description = "Services to gate, by name without `.service`.";
+      description = ''
+        Services to gate, by name without `.service`: those of {option}`systemd.services`, and those of packages.
+      '';
     };
 
-    profiles = mkOption {
-      type = types.attrsOf (types.submodule profile);
+    userUnits = mkOption {
+      type = types.attrsOf (types.submodule unit);
       default = { };
       example = literalExpression ''
         {
-          nixos-upgrade = {
-            power.battery_at_least = 40;
-            at_most_every = "20h";
-          };
+          flatpak-user-update = { };
         }
       '';
       description = ''
-        Profiles by name: what a gate waits for, and how `run` behaves. Unset keys have upgrade-gate's own defaults.
-        {file}`docs/configuration.md` describes every key; time spans are those of {manpage}`systemd.time(7)`.
+        The same for the services of {option}`systemd.user.services`, which each user's manager runs.
       '';
     };
 
-    watch = {
-      enable = mkEnableOption ''
-        the service behind {file}`upgrade-gate-online.target`, which is active while everything the profile needs is
-        proven reachable. Units that it wants run each time the network returns'';
-    }
-    // watch;
+    watch.enable = mkEnableOption ''
+      the service behind {file}`upgrade-gate-online.target`, which is active while everything the profile needs is
+      proven reachable. Units that it wants run each time the network returns'';
 
     settings = mkOption {
-      inherit (toml) type;
+      type = types.submodule { options = settings; };
       default = { };
+      example = literalExpression ''
+        {
+          profile.nixos-upgrade = {
+            power.battery_at_least = 40;
+            at_most_every = "20h";
+          };
+          watch.rearm = [ "my-backup.service" ];
+        }
+      '';
       description = ''
-        Contents of {file}`/etc/upgrade-gate/upgrade-gate.toml`, merged with {option}`services.upgrade-gate.profiles` and
-        {option}`services.upgrade-gate.watch`. upgrade-gate checks the file at build time.
+        Contents of {file}`/etc/upgrade-gate/upgrade-gate.toml`. Unset keys have upgrade-gate's own defaults.
+        {file}`docs/configuration.md` describes every key; time spans are those of {manpage}`systemd.time(7)`. upgrade-gate
+        checks the file at build time.
       '';
     };
   };

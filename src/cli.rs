@@ -191,6 +191,15 @@ pub struct DropIn {
     /// Remove what --write wrote
     #[arg(long)]
     pub remove: bool,
+    /// Read the unit files in DIR, and no others
+    #[arg(long, value_name = "DIR")]
+    pub units: Option<PathBuf>,
+    /// Write it below DIR
+    #[arg(long, value_name = "DIR", conflicts_with = "remove")]
+    pub output: Option<PathBuf>,
+    /// The path of upgrade-gate in the drop-in
+    #[arg(long, value_name = "PATH")]
+    pub program: Option<PathBuf>,
     /// Whose service it is.
     #[command(flatten)]
     pub scope: ScopeArgs,

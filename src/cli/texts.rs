@@ -98,6 +98,8 @@ Examples:
       upgrade-gate drop-in --user backup --write && systemctl --user daemon-reload
   For a system that is not running, from its files:
       upgrade-gate --root /mnt drop-in fwupd-refresh --mode companion
+  For an image or a package that is being built:
+      upgrade-gate drop-in --units DIR --output DIR --program /usr/bin/upgrade-gate fwupd-refresh
   On NixOS the module writes it: services.upgrade-gate.units.";
 
 pub(super) const WATCH: &str = "\

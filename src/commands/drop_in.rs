@@ -53,7 +53,7 @@ impl Place {
     fn of(args: &DropIn, root: &Path) -> Result<Self, Refusal> {
         let wanted = names::unit(&args.unit)?;
         let scope = args.scope.scope();
-        let paths = UnitPaths::of(scope);
+        let paths = unit_paths(args)?;
         let own = paths.own.clone();
         let own = own.ok_or_else(|| {
             unavailable(&"cannot tell where your units are: set $HOME or $XDG_CONFIG_HOME")
@@ -82,6 +82,21 @@ impl Place {
     }
 }
 
+/// Those of the scope, unless the command line names others.
+fn unit_paths(args: &DropIn) -> Result<UnitPaths, Refusal> {
+    let absolute = |dir: &PathBuf| std::path::absolute(dir).map_err(|why| unavailable(&why));
+    let mut paths = UnitPaths::of(args.scope.scope());
+    if let Some(dir) = &args.units {
+        let own = paths.own;
+        paths = UnitPaths::only(&absolute(dir)?);
+        paths.own = own;
+    }
+    if let Some(dir) = &args.output {
+        paths.own = Some(absolute(dir)?);
+    }
+    Ok(paths)
+}
+
 fn make(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<()>, Refusal> {
     let mut place = Place::of(args, root)?;
     // Ours is about to be replaced, so that the unit is looked at as if it were not there.
@@ -90,8 +105,8 @@ fn make(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<(
     }
     let read = place.files.unit(&place.unit);
     let made = made(args, root, &place.files, &read)?;
-    warn(&read, &made, &place.files);
-    if !args.write {
+    warn(&read, &made, &place.files, version(args, &place.files));
+    if !args.write && args.output.is_none() {
         return Ok(print(&made, &place, out));
     }
     let written = write(&made, &place).map_err(|why| unavailable(&why))?;
@@ -99,7 +114,7 @@ fn make(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<(
     if let Some(why) = &made.why {
         tracing::info!("mode companion, and not run: {why}");
     }
-    Ok(said(out, "wrote", &written, args.scope.scope()))
+    Ok(said(out, "wrote", &written, args))
 }
 
 fn print(made: &DropIns, place: &Place, out: &mut impl Write) -> io::Result<()> {
@@ -138,14 +153,18 @@ fn remove(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result
         file.remove().map_err(|why| unavailable(&why))?;
         removed.push(file.path().to_owned());
     }
-    Ok(said(out, "removed", &removed, args.scope.scope()))
+    Ok(said(out, "removed", &removed, args))
 }
 
-fn said(out: &mut impl Write, what: &str, paths: &[PathBuf], scope: Scope) -> io::Result<()> {
+fn said(out: &mut impl Write, what: &str, paths: &[PathBuf], args: &DropIn) -> io::Result<()> {
     for path in paths {
         writeln!(out, "{what} {}", path.display())?;
     }
-    let (command, whose) = match scope {
+    // There systemd does not look.
+    if args.output.is_some() {
+        return Ok(());
+    }
+    let (command, whose) = match args.scope.scope() {
         Scope::System => ("systemctl daemon-reload", ""),
         Scope::User => ("systemctl --user daemon-reload", ""),
         Scope::Global => ("systemctl --user daemon-reload", ", as each user"),
@@ -155,7 +174,10 @@ fn said(out: &mut impl Write, what: &str, paths: &[PathBuf], scope: Scope) -> io
 
 fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIns, Refusal> {
     let scope = args.scope.scope();
-    let program = program::path(root, scope).map_err(|why| unavailable(&why))?;
+    let program = match &args.program {
+        Some(path) => path.clone(),
+        None => program::path(root, scope).map_err(|why| unavailable(&why))?,
+    };
     let service = read.unit.service.as_ref();
     let gated_script = service.and_then(|service| script::gated(files, service));
     let wish = Wish {
@@ -175,8 +197,12 @@ fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIn
     made.map_err(|why| unavailable(&why))
 }
 
-fn version(files: &Files) -> Version {
-    files.version().unwrap_or(Version::OLDEST)
+/// The systemd that reads the drop-in; a directory of units does not tell, and a NixOS system has a recent one.
+fn version(args: &DropIn, files: &Files) -> Version {
+    match args.units {
+        Some(_) => Version::NEWEST,
+        None => files.version().unwrap_or(Version::OLDEST),
+    }
 }
 
 fn unavailable(why: &impl ToString) -> Refusal {
@@ -184,8 +210,7 @@ fn unavailable(why: &impl ToString) -> Refusal {
 }
 
 /// What systemd leaves out of the unit, and whether there is a companion to require.
-fn warn(read: &Read, made: &DropIns, files: &Files) {
-    let version = version(files);
+fn warn(read: &Read, made: &DropIns, files: &Files, version: Version) {
     let ignored = read.unit.ignored.iter();
     let known = ignored.filter(|ignored| !ignored.by(version));
     let known: Vec<_> = known.map(ToString::to_string).collect();

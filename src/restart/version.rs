@@ -9,6 +9,8 @@ pub struct Version(pub u32);
 impl Version {
     /// The oldest that is supported, and what is assumed where the version cannot be known.
     pub const OLDEST: Self = Self(252);
+    /// Later than every version that anything here came with.
+    pub const NEWEST: Self = Self(u32::MAX);
 
     /// From the property `Version` of `org.freedesktop.systemd1.Manager`, or the first line of `systemctl --version`.
     pub fn parse(text: &str) -> Option<Self> {

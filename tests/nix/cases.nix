@@ -37,7 +37,24 @@ let
       services.fwupd.enable = true;
     };
 
-    settings = config: config.services.upgrade-gate.settings;
+    # what the program is asked for
+    gates =
+      config:
+      let
+        found = builtins.filter (package: package.name or "" == "upgrade-gate-drop-ins") config.systemd.packages;
+      in
+      builtins.filter (line: builtins.match "gate .*" line != null) (lines (builtins.head found).text);
+
+    # what upgrade-gate.toml is made of
+    settings =
+      config:
+      let
+        file = config.environment.etc."upgrade-gate/upgrade-gate.toml".source.text;
+        written = builtins.match "cp (.*) root/etc/upgrade-gate/.*" (builtins.elemAt (lines file) 1);
+      in
+      builtins.fromJSON (builtins.head written);
+
+    lines = text: builtins.filter builtins.isString (builtins.split "\n" text);
 
     has = part: text: builtins.replaceStrings [ part ] [ "" ] text != text;
 

@@ -14,7 +14,8 @@ let
       };
       generate = _: value: builtins.toJSON value;
     };
-    runCommand = name: _: script: { inherit name script; };
+    runCommand = name: environment: text: { inherit name environment text; };
+    writeText = name: text: { inherit name text; };
     stdenv = {
       buildPlatform.canExecute = _: true;
       hostPlatform = { };
@@ -30,6 +31,6 @@ lib.evalModules {
   ];
   args = {
     inherit lib pkgs;
-    utils.escapeSystemdExecArgs = words: builtins.concatStringsSep " " (map builtins.toJSON words);
+    utils.systemdUtils.lib = import ./systemd.nix { inherit lib; };
   };
 }

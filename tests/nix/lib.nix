@@ -238,11 +238,19 @@ let
         concatMap called (found.imports or [ ])
         ++ [
           {
+            file = if isPath module then toString module else null;
             options = found.options or { };
             config = if plain then removeAttrs found [ "imports" ] else found.config or { };
           }
         ];
-      all' = concatMap called modules;
+      # a file that is imported twice counts once
+      once =
+        found: module:
+        if module.file != null && any (other: other.file == module.file) found then
+          found
+        else
+          found ++ [ module ];
+      all' = foldl' once [ ] (concatMap called modules);
       options = foldl' declared { } (map (module: module.options) all');
       config = node path options (map (module: module.config) all');
     in
@@ -294,6 +302,7 @@ in
     mkIf
     mkMerge
     mkOption
+    mkOverride
     mkOrder
     types
     ;
@@ -308,15 +317,40 @@ in
       example = true;
       description = "Whether to enable ${what}.";
     };
+  mkPackageOption =
+    pkgs: name: _:
+    mkOption {
+      type = types.package;
+      default = pkgs.${name};
+      defaultText = tagged "literal" { text = "pkgs.${name}"; };
+      description = "The ${name} package to use.";
+    };
   literalExpression = text: tagged "literal" { inherit text; };
   importTOML = path: fromTOML (builtins.readFile path);
   optional = condition: item: if condition then [ item ] else [ ];
   optionalAttrs = condition: set: if condition then set else { };
+  genAttrs =
+    names: value:
+    listToAttrs (
+      map (name: {
+        inherit name;
+        value = value name;
+      }) names
+    );
   nameValuePair = name: value: { inherit name value; };
   mapAttrs' = change: set: listToAttrs (map (name: change name set.${name}) (attrNames set));
   mapAttrsToList = change: set: attrValues (mapAttrs change set);
   toList = item: if isList item then item else [ item ];
-  hasSuffix = ends;
+  inherit concatStringsSep;
+  escapeShellArgs =
+    let
+      plain = word: match "[[:alnum:],._+:@%/=-]+" word != null;
+      quoted = word: "'${replaceStrings [ "'" ] [ "'\\''" ] word}'";
+    in
+    words: concatStringsSep " " (map (word: if plain word then word else quoted word) words);
+  removeSuffix =
+    suffix: text:
+    if ends suffix text then substring 0 (stringLength text - stringLength suffix) text else text;
   hasInfix = part: text: replaceStrings [ part ] [ "" ] text != text;
   splitString = separator: text: filter isString (builtins.split separator text);
   trim =

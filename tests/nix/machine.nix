@@ -15,11 +15,9 @@ let
           autoUpgrade.enable = true;
           fwupdRefresh.enable = true;
           watch.enable = true;
-          watch.rearm = [ "fwupd-refresh.service" ];
-          profiles.nixos-upgrade = {
-            power.battery_at_least = 40;
-            at_most_every = "20h";
-          };
+          autoUpgrade.whenOnline = "20h";
+          settings.watch.rearm = [ "fwupd-refresh.service" ];
+          settings.profile.nixos-upgrade.power.battery_at_least = 40;
           units = {
             run = { };
             pre.mode = "pre";

@@ -24,6 +24,10 @@ let
           default = { };
         };
         script = option types.lines "";
+        preStart = option types.lines "";
+        postStart = option types.lines "";
+        preStop = option types.lines "";
+        postStop = option types.lines "";
         scriptArgs = option types.str "";
         wants = list;
         after = list;
@@ -31,19 +35,58 @@ let
         wantedBy = list;
         path = list;
         reloadTriggers = list;
-        environment = option (types.attrsOf types.str) { };
+        environment = option (types.attrsOf types.anything) { };
         unitConfig = option (types.attrsOf types.anything) { };
+        requiredBy = list;
+        before = list;
+        onSuccess = list;
         restartIfChanged = option types.bool true;
+        startAt = option types.str "";
+        enable = option types.bool true;
         overrideStrategy = option types.str "asDropinIfExists";
+        name = option types.str "${name}.service";
       };
-      config.serviceConfig.ExecStart = mkIf (
-        config.script != ""
-      ) "/store/${name}-start ${config.scriptArgs}";
+      config = {
+        serviceConfig = lib.mkMerge [
+          (mkIf (config.script != "") { ExecStart = "/store/${name}-start ${config.scriptArgs}"; })
+          (mkIf (config.preStart != "") { ExecStartPre = [ "/store/${name}-pre-start" ]; })
+          (mkIf (config.postStart != "") { ExecStartPost = [ "/store/${name}-post-start" ]; })
+          (mkIf (config.preStop != "") { ExecStop = "/store/${name}-pre-stop"; })
+          (mkIf (config.postStop != "") { ExecStopPost = "/store/${name}-post-stop"; })
+        ];
+        unitConfig = dependencies config;
+      };
     };
+
+  # the lists of a unit as they stand in [Unit]
+  dependencies =
+    unit:
+    builtins.mapAttrs (_: toString) (
+      lib.filterAttrs (_: units: units != [ ]) {
+        Wants = unit.wants;
+        After = unit.after;
+        Requires = unit.requires;
+        Before = unit.before;
+        OnSuccess = unit.onSuccess;
+      }
+    );
+
+  unit = types.submodule {
+    options = {
+      text = option types.str "";
+      enable = option types.bool true;
+      overrideStrategy = option types.str "asDropinIfExists";
+      wantedBy = list;
+      requiredBy = list;
+    };
+  };
+  inherit (import ./systemd.nix { inherit lib; }) serviceToUnit socketToUnit timerToUnit;
+  named = lib.mapAttrs' (_: unit: lib.nameValuePair unit.name (removeAttrs unit [ "name" ]));
 in
 {
   options = {
     assertions = list;
+    warnings = list;
     environment.systemPackages = list;
     environment.etc = option (types.attrsOf types.anything) { };
     networking.proxy.envVars = option (types.attrsOf types.str) { };
@@ -55,10 +98,22 @@ in
       flake = option (types.nullOr types.str) null;
       channel = option (types.nullOr types.str) null;
       flags = list;
+      operation = option types.str "switch";
+      allowReboot = option types.bool false;
     };
     systemd.packages = list;
+    systemd.suppressedSystemUnits = list;
+    systemd.additionalUpstreamSystemUnits = list;
+    systemd.units = option (types.attrsOf unit) { };
+    systemd.targets = option (types.attrsOf types.anything) { };
+    systemd.sockets = option (types.attrsOf types.anything) { };
     systemd.tmpfiles.packages = list;
     systemd.timers = option (types.attrsOf types.anything) { };
+    systemd.user.units = option (types.attrsOf unit) { };
+    systemd.user.services = mkOption {
+      type = types.attrsOf (types.submodule service);
+      default = { };
+    };
     systemd.services = mkOption {
       type = types.attrsOf (types.submodule service);
       default = { };
@@ -66,6 +121,24 @@ in
   };
 
   config = lib.mkMerge [
+    {
+      systemd.units = named (builtins.mapAttrs (_: serviceToUnit) config.systemd.services);
+    }
+    {
+      systemd.user.units = named (builtins.mapAttrs (_: serviceToUnit) config.systemd.user.services);
+    }
+    {
+      systemd.units = named (builtins.mapAttrs timerToUnit config.systemd.timers);
+    }
+    {
+      systemd.units = named (builtins.mapAttrs socketToUnit config.systemd.sockets);
+    }
+    {
+      systemd.timers = builtins.mapAttrs (_: service: {
+        wantedBy = [ "timers.target" ];
+        timerConfig.OnCalendar = service.startAt;
+      }) (lib.filterAttrs (_: service: service.startAt != "") config.systemd.services);
+    }
     (mkIf config.system.autoUpgrade.enable {
       system.autoUpgrade.flags =
         if config.system.autoUpgrade.flake == null then

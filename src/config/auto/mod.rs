@@ -36,6 +36,7 @@ mod ostree;
 mod pacman;
 mod place;
 mod programs;
+mod script_file;
 pub mod ssh;
 mod world;
 
@@ -96,17 +97,19 @@ pub fn derive(
     world: &World<'_>,
 ) -> Derived {
     let mut derived = Derived::default();
-    let (commands, env) = commands(command, world.env);
+    let (commands, env) = commands(command, world);
     let world = &World {
         env: &env,
         ..*world
     };
     let command = command::read(&commands);
-    let settings = settings(&command, world, &mut derived.warnings);
+    let configured = nix_files::settings(world, &mut derived.warnings);
+    let settings = settings(configured.clone(), &command, &mut derived.warnings);
     let asked = Asked {
         flake,
         command: &command,
         commands: &commands,
+        configured: &configured,
         settings: &settings,
         world,
     };
@@ -124,32 +127,38 @@ pub fn derive(
 /// For a profile that names its targets itself: only nix.conf's `ssl-cert-file`. Nothing else is read, nobody is
 /// asked, and what is wrong in nix.conf does not concern this upgrade.
 pub fn trust(command: &[OsString], world: &World<'_>) -> Derived {
-    let (commands, env) = commands(command, world.env);
+    let (commands, env) = commands(command, world);
     let world = &World {
         env: &env,
         ..*world
     };
     let command = command::read(&commands);
+    let configured = nix_files::settings(world, &mut Vec::new());
     Derived {
-        ssl_cert_file: settings(&command, world, &mut Vec::new()).ssl_cert_file,
+        ssl_cert_file: settings(configured, &command, &mut Vec::new()).ssl_cert_file,
         ..Derived::default()
     }
 }
 
 /// What the command runs, and the variables with those it sets for programs that are known. A name that is not Unicode is none
 /// that is known.
-fn commands(command: &[OsString], env: &Env) -> (Vec<Vec<String>>, Env) {
+fn commands(command: &[OsString], world: &World<'_>) -> (Vec<Vec<String>>, Env) {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     let runs = commandline::runs(&words);
     let is_known = |run: &&Run| !programs::sources(std::slice::from_ref(&run.words)).is_empty();
     let of_known = runs.iter().filter(is_known);
     let set = of_known.flat_map(|run| &run.variables);
-    let env = set.fold(env.clone(), |env, (name, value)| env.with(name, value));
-    (runs.into_iter().map(|run| run.words).collect(), env)
+    let env = set.fold(world.env.clone(), |env, (name, value)| {
+        env.with(name, value)
+    });
+    let opened = runs
+        .into_iter()
+        .flat_map(|run| script_file::opened(run.words, world));
+    (opened.collect(), env)
 }
 
-fn settings(command: &Command, world: &World<'_>, warnings: &mut Vec<String>) -> Settings {
-    let mut settings = nix_files::settings(world, warnings);
+/// With what the command says.
+fn settings(mut settings: Settings, command: &Command, warnings: &mut Vec<String>) -> Settings {
     for (name, value) in &command.settings {
         warnings.extend(settings.set(name, value, "the command").err());
     }
@@ -164,6 +173,9 @@ struct Asked<'a> {
     flake: Option<&'a str>,
     command: &'a Command,
     commands: &'a [Vec<String>],
+    /// What nix.conf and the environment say.
+    configured: &'a Settings,
+    /// With what the command says.
     settings: &'a Settings,
     world: &'a World<'a>,
 }

@@ -11,18 +11,33 @@ use super::{Asked, Source, flake, locked, nix_store};
 
 /// What a program of Nix needs.
 pub(super) fn needs(program: Source, asked: &Asked<'_>) -> Vec<Need> {
-    let mut needs = substituters(asked.settings);
+    let mut needs = substituters(asked);
     needs.extend(configuration(&Defaults::of(program, asked), asked));
     needs
 }
 
-/// One `any` of all substituters: Nix tries them one after the other.
-fn substituters(settings: &Settings) -> Vec<Need> {
-    if !settings.substitute {
+/// One `any` of all substituters: Nix tries them one after the other. Those of nix.conf, if none in the command can be probed.
+fn substituters(asked: &Asked<'_>) -> Vec<Need> {
+    if !asked.settings.substitute {
         let note = "substitute = false: no substituter is probed";
         return vec![Need::Unknown(note.into())];
     }
-    let mut needs = Vec::new();
+    let (mut needs, mut places) = probed(asked.settings);
+    if places.is_empty() && asked.settings != asked.configured {
+        let (warnings, configured) = probed(asked.configured);
+        needs.extend(warnings);
+        places = configured;
+    }
+    if places.is_empty() {
+        needs.push(Need::Unknown("no substituter can be probed".into()));
+    }
+    needs.push(Need::Any(places));
+    needs
+}
+
+/// The substituters that can be probed, and warnings of the others.
+fn probed(settings: &Settings) -> (Vec<Need>, Vec<Candidate>) {
+    let mut warnings = Vec::new();
     let mut places = Vec::new();
     for item in &settings.substituters {
         let candidate = Candidate::new(nix_store::place(&item.value), &item.value, &item.origin);
@@ -32,16 +47,12 @@ fn substituters(settings: &Settings) -> Vec<Need> {
                     origin, written, ..
                 } = &candidate;
                 let warning = format!("{origin}: substituter {written}: {why}");
-                needs.push(Need::Warning(warning));
+                warnings.push(Need::Warning(warning));
             }
             _ => places.push(candidate),
         }
     }
-    if places.is_empty() {
-        needs.push(Need::Unknown("no substituter can be probed".into()));
-    }
-    needs.push(Need::Any(places));
-    needs
+    (warnings, places)
 }
 
 /// What a program takes if its command names nothing else.

@@ -13,6 +13,12 @@ pub(super) fn sources(commands: &[Vec<String>]) -> BTreeSet<Source> {
         .collect()
 }
 
+/// Whether the program of this command is known.
+pub(super) fn is_known(words: &[String]) -> bool {
+    let first = words.first();
+    first.is_some_and(|word| source(commandline::program(word)).is_some())
+}
+
 fn source(program: &str) -> Option<Source> {
     Some(match program {
         "nixos-rebuild" | "nixos-rebuild-ng" => Source::Nixos,

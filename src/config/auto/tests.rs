@@ -58,6 +58,20 @@ fn nixos(files: &[(&str, &str)], flake: Option<&str>, line: &str) -> Derived {
 pub(super) const CACHE: &str = "nix-cache:https://cache.nixos.org";
 
 #[test]
+fn substituters_of_the_command_that_cannot_be_probed_leave_those_of_nix_conf() {
+    let files = [("/etc/nix/nix.conf", "substituters = https://mine\n")];
+    let line = "nixos-rebuild switch --option substituters \"https://a";
+    let found = nixos(&files, None, line);
+    assert_eq!(groups(&found), ["nix-cache:https://mine"]);
+    let warning = "the command: substituter \"https://a";
+    assert!(
+        found.warnings[0].starts_with(warning),
+        "{:?}",
+        found.warnings
+    );
+}
+
+#[test]
 fn a_plain_nixos_reaches_the_default_cache_and_the_channels_of_root() {
     let channels = "https://channels.nixos.org/nixos-25.11 nixos\n# no\nfile:///x y\n";
     let world = [("/root/.nix-channels", channels)];

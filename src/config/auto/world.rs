@@ -111,7 +111,12 @@ fn own_home() -> Option<PathBuf> {
 impl World<'_> {
     /// A file's text; `None` if it cannot be read, which Nix, apt and the others take for absent too.
     pub(super) fn read(&self, path: &Path) -> Option<String> {
-        let bytes = files::read(&self.below_root(path), LONGEST).ok()?;
+        self.read_up_to(path, LONGEST)
+    }
+
+    /// The same of a file that is no longer than this; another is not read.
+    pub(super) fn read_up_to(&self, path: &Path, longest: u64) -> Option<String> {
+        let bytes = files::read(&self.below_root(path), longest).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 

@@ -95,7 +95,8 @@ fn gate(wish: &Wish<'_>, service: &Service) -> Option<String> {
     let all = requires.iter().map(|name| ("Requires", name));
     let mut all = all.chain(wants.iter().map(|name| ("Wants", name)));
     let (setting, name) = all.find(|(_, name)| name.starts_with("upgrade-gate@"))?;
-    Some(format!("{setting}={name}"))
+    // As one word it would be taken for a login, and hidden.
+    Some(format!("{setting}= on {name}"))
 }
 
 /// Inside the unit there must be a network to look at, and our program.

@@ -247,6 +247,44 @@ fn a_script_that_waits_for_a_gate_is_not_given_a_second_one() {
 }
 
 #[test]
+fn units_of_one_directory_are_gated_in_another_with_the_program_that_is_named() {
+    let root = with_shapes();
+    root.write(
+        "tree/own.service",
+        "[Service]\nExecStart=/bin/own\nRestart=always\n",
+    );
+    let line = "drop-in --units /tree --output /out --program /opt/a%b/upgrade-gate own";
+    let output = root.upgrade_gate(line);
+    let written = "/out/own.service.d/upgrade-gate.conf";
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        format!("wrote {written}\n"),
+        "systemd does not look there, so there is nothing to apply"
+    );
+    let text = fs::read_to_string(root.path().join(&written[1..])).unwrap();
+    assert!(text.contains("After=upgrade-gate@own.service"), "{text}");
+    let in_mode_pre = root.upgrade_gate(&format!("{line} --mode pre"));
+    assert!(in_mode_pre.status.success(), "{}", said(&in_mode_pre));
+    let text = fs::read_to_string(root.path().join(&written[1..])).unwrap();
+    assert!(
+        text.contains("ExecStartPre=/opt/a%%b/upgrade-gate wait-online"),
+        "{text}"
+    );
+    let elsewhere = root.upgrade_gate("drop-in --units /tree --output /out oneshot");
+    assert!(said(&elsewhere).contains("oneshot.service does not exist"));
+}
+
+#[test]
+fn a_directory_of_units_does_not_tell_its_systemd_so_no_setting_is_too_new() {
+    let root = with_shapes();
+    let service = "[Service]\nExecStart=/bin/own\nRestartMode=direct\n";
+    root.write("tree/own.service", service);
+    root.write(&format!("{ETC}/own.service"), service);
+    assert!(said(&root.upgrade_gate("drop-in own")).contains("RestartMode"));
+    assert_eq!(said(&root.upgrade_gate("drop-in --units /tree own")), "");
+}
+
+#[test]
 fn units_of_users_are_gated_where_users_have_them() {
     let root = with_shapes();
     let service = "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n";

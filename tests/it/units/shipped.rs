@@ -127,6 +127,15 @@ fn what_runs_all_the_time_is_shut_in() {
 }
 
 /// The settings that need a newer systemd than 252 must not be in what everyone gets.
+/// switch-to-configuration starts every active target again unless it has this; `RefuseManualStart=` would refuse the watch, too.
+#[test]
+fn a_switch_of_nixos_does_not_start_the_target_again() {
+    let text = fs::read_to_string(shipped().join("upgrade-gate-online.target")).unwrap();
+    let (_, unit) = text.split_once("[Unit]").unwrap();
+    assert!(unit.lines().any(|line| line == "X-OnlyManualStart=yes"));
+    assert!(!unit.contains("RefuseManualStart="));
+}
+
 #[test]
 fn nothing_shipped_needs_a_newer_systemd_than_the_oldest_supported() {
     let newer = [

@@ -26,7 +26,7 @@ in
   "a value of the wrong type is refused" = [
     (map
       (
-        profile: refused (settings (enabled { services.upgrade-gate.profiles.a = profile; }))
+        profile: refused (settings (enabled { services.upgrade-gate.settings.profile.a = profile; }))
       )
       [
         { metered = "no"; }
@@ -67,10 +67,6 @@ in
       [ ]
     ]
   ];
-  "something to gate without upgrade-gate is complained about" = [
-    (builtins.length (complaints (evaluate { services.upgrade-gate.watch.enable = true; }).config))
-    1
-  ];
   "autoUpgrade without system.autoUpgrade is complained about" = [
     (complaint "Set system.autoUpgrade.enable = true" {
       services.upgrade-gate.autoUpgrade.enable = true;
@@ -83,114 +79,51 @@ in
     })
     true
   ];
-  "an upgrade that is gated twice is complained about" = [
-    (complaint "gated twice" {
-      services.upgrade-gate.autoUpgrade.enable = true;
-      services.upgrade-gate.units.nixos-upgrade.mode = "pre";
-      system.autoUpgrade.enable = true;
-    })
-    true
-  ];
-  "a unit that does not exist is complained about" = [
-    (complaint "there is no systemd.services.nobody" {
-      services.upgrade-gate.units.nobody.mode = "companion";
-    })
-    true
-  ];
-  "a unit without a command is complained about in mode run" = [
-    (complaint "no command of job.service is known" {
-      services.upgrade-gate.units.job = { };
-      systemd.services.job = { };
-    })
-    true
-  ];
-  "a daemon is complained about in mode run" = [
-    (complaint "Type=notify" {
-      services.upgrade-gate.units.job = { };
+  "what needs the watch without the watch is told" = [
+    (enabled {
+      services.upgrade-gate.settings.watch.rearm = [ "a.service" ];
       systemd.services.job = {
         script = "true";
-        serviceConfig.Type = "notify";
+        wantedBy = [ "upgrade-gate-online.target" ];
       };
-    })
-    true
+    }).warnings
+    [
+      "No effect without services.upgrade-gate.watch.enable = true: services.upgrade-gate.settings.watch, job.service, wanted by upgrade-gate-online.target"
+    ]
   ];
-  "what would be run before the gate, or take not now for done, is complained about in mode run" = [
-    (map
-      (
-        { words, ... }@service:
-        complaint words {
-          services.upgrade-gate.units.job = { };
-          systemd.services.job = {
-            script = "true";
-          }
-          // removeAttrs service [ "words" ];
-        }
-      )
+  "one host of a shared configuration goes without by mkForce alone" = [
+    (
+      let
+        inherit
+          (evaluate (
+            { lib, ... }:
+            {
+              services.upgrade-gate = {
+                enable = lib.mkForce false;
+                autoUpgrade.enable = true;
+                autoUpgrade.whenOnline = "20h";
+                fwupdRefresh.enable = true;
+                settings.watch.rearm = [ "a.service" ];
+                units.nobody = { };
+              };
+              systemd.services.job.wantedBy = [ "upgrade-gate-online.target" ];
+            }
+          ))
+          config
+          ;
+      in
       [
-        {
-          words = "ExecCondition=";
-          serviceConfig.ExecCondition = "/bin/c";
-        }
-        {
-          words = "Restart=always";
-          serviceConfig.Restart = "always";
-        }
-        {
-          words = "RemainAfterExit=";
-          serviceConfig.RemainAfterExit = true;
-        }
-        {
-          words = "ExecStartPost= without Type=oneshot";
-          serviceConfig.ExecStartPost = "/bin/p";
-        }
-        {
-          words = "ExecStopPost=";
-          serviceConfig.ExecStopPost = "/bin/p";
-        }
-        {
-          words = "OnSuccess=";
-          unitConfig.OnSuccess = "other.service";
-        }
-        {
-          words = "ExecStartPre= that cannot be moved";
-          serviceConfig.ExecStartPre = "+/bin/p";
-        }
-        {
-          words = "ExecStartPre= that cannot be moved";
-          serviceConfig.ExecStartPre = "/bin/p $X";
-        }
-        {
-          words = "ExecStartPre= that cannot be moved";
-          serviceConfig.ExecStartPre = "/bin/p";
-          serviceConfig.SuccessExitStatus = 3;
-        }
+        (complaints config)
+        config.warnings
+        config.systemd.packages
+        config.environment.etc
       ]
     )
     [
-      true
-      true
-      true
-      true
-      true
-      true
-      true
-      true
-      true
+      [ ]
+      [ ]
+      [ ]
+      { }
     ]
-  ];
-  "a companion of another profile is complained about" = [
-    (complaint "always uses the profile job" {
-      services.upgrade-gate.units.job.mode = "companion";
-      services.upgrade-gate.units.job.profile = "other";
-      systemd.services.job.script = "true";
-    })
-    true
-  ];
-  "a companion of a template is complained about" = [
-    (complaint "which templates do not support" {
-      services.upgrade-gate.units."job@".mode = "companion";
-      systemd.services."job@".script = "true";
-    })
-    true
   ];
 }

@@ -31,11 +31,11 @@ let
     upper + builtins.elemAt parts 1 + ".";
   described =
     let
-      options = (evaluate { }).options.services.upgrade-gate;
-      profile = (builtins.head options.profiles.type.inner.modules).options;
-      watch = builtins.removeAttrs options.watch [ "enable" ];
+      inherit ((evaluate { }).options.services.upgrade-gate) settings;
+      inherit ((builtins.head settings.type.modules).options) profile watch;
+      keys = (builtins.head profile.type.inner.modules).options;
     in
-    builtins.mapAttrs (_: option: option.description) (profile // watch);
+    builtins.mapAttrs (_: option: option.description) (keys // watch);
 in
 {
   "no companion is ended by a switch" = [
@@ -74,8 +74,8 @@ in
   "profiles, settings and watch end up in one file, without what is not set" = [
     (settings (enabled {
       services.upgrade-gate = {
-        profiles.a.power.battery_at_least = 40;
-        profiles.a.targets = [
+        settings.profile.a.power.battery_at_least = 40;
+        settings.profile.a.targets = [
           "auto"
           {
             any = [
@@ -86,7 +86,7 @@ in
         ];
         settings.profile.b.settle = "3s";
         watch.enable = true;
-        watch.rearm = [ "fwupd-refresh.service" ];
+        settings.watch.rearm = [ "fwupd-refresh.service" ];
       };
     }))
     {
@@ -106,8 +106,8 @@ in
   ];
   "the file is checked by the program while it is built" = [
     (has "${gate} --root"
-      (enabled { services.upgrade-gate.profiles.a.metered = "allow"; })
-      .environment.etc."upgrade-gate/upgrade-gate.toml".source.script
+      (enabled { services.upgrade-gate.settings.profile.a.metered = "allow"; })
+      .environment.etc."upgrade-gate/upgrade-gate.toml".source.text
     )
     true
   ];
@@ -132,15 +132,13 @@ in
       [ "sysinit.target" ]
     ]
   ];
-  "the watch is started at boot, finds the proxy, and reloads when the file changes" = [
+  "the watch is started at boot, finds the proxy, and is reloaded when the file changes, but never restarted by a switch" = [
     (
       let
         config = enabled {
           networking.proxy.envVars.http_proxy = "http://proxy";
-          services.upgrade-gate.watch = {
-            enable = true;
-            profile = "default";
-          };
+          services.upgrade-gate.watch.enable = true;
+          services.upgrade-gate.settings.watch.profile = "default";
         };
       in
       with config.systemd.services.upgrade-gate-watch;
@@ -148,14 +146,19 @@ in
         wantedBy
         environment
         (builtins.length reloadTriggers)
-        serviceConfig
+        serviceConfig.ExecStart
+        restartIfChanged
       ]
     )
     [
       [ "multi-user.target" ]
       { http_proxy = "http://proxy"; }
       1
-      { }
+      [
+        ""
+        "/run/current-system/sw/bin/upgrade-gate watch"
+      ]
+      false
     ]
   ];
   "the options of profiles and of the watch are the keys of docs/configuration.md, with its sentences" = [

@@ -2,25 +2,42 @@
 {
   channel,
   enabled,
+  evaluate,
   flake,
   fwupd,
-  gate,
+  gates,
+  lines,
   settings,
   ...
 }:
+let
+  dependencies =
+    config:
+    builtins.filter (line: builtins.match "(Wants|After)=.*" line != null) (
+      lines config.systemd.units."nixos-upgrade.service".text
+    );
+in
 {
-  "the upgrade of a flake is run by upgrade-gate, which is told the flags" = [
-    flake.systemd.services.nixos-upgrade.serviceConfig
-    {
-      Type = "exec";
-      NotifyAccess = "main";
-      TimeoutStartSec = "infinity";
-      SuccessExitStatus = [ "75" ];
-      ExecStart = ''${gate} run --profile nixos-upgrade -- /store/nixos-upgrade-start "--update-input" "nixpkgs" "--flake" "github:me/config"'';
-    }
+  "the upgrade and the refresh are units like others" = [
+    (map gates [
+      flake
+      fwupd
+    ])
+    [
+      [ "gate system nixos-upgrade" ]
+      [ "gate system fwupd-refresh" ]
+    ]
   ];
   "the profile knows the flake" = [
     (settings flake).profile
+    { nixos-upgrade.flake = "github:me/config"; }
+  ];
+  "an upgrade that is gated by name is told the flake too" = [
+    (settings (enabled {
+      services.upgrade-gate.units.nixos-upgrade = { };
+      system.autoUpgrade.enable = true;
+      system.autoUpgrade.flake = "github:me/config";
+    })).profile
     { nixos-upgrade.flake = "github:me/config"; }
   ];
   "the flake that a profile names itself is left alone" = [
@@ -28,7 +45,7 @@
       enabled {
         services.upgrade-gate = {
           autoUpgrade.enable = true;
-          profiles.nixos-upgrade.flake = "github:other/config";
+          settings.profile.nixos-upgrade.flake = "github:other/config";
         };
         system.autoUpgrade = {
           enable = true;
@@ -38,46 +55,56 @@
     )).profile.nixos-upgrade.flake
     "github:other/config"
   ];
-  "the upgrade of a channel is told the channel, and no flake" = [
-    [
-      channel.systemd.services.nixos-upgrade.serviceConfig.ExecStart
-      (settings channel)
-    ]
-    [
-      ''${gate} run --profile nixos-upgrade -- /store/nixos-upgrade-start "-I" "nixpkgs=https://nixos.org/channels/nixos-25.11/nixexprs.tar.xz"''
-      { }
-    ]
+  "without a flake there is none in the profile" = [
+    (settings channel)
+    { profile.nixos-upgrade = { }; }
   ];
-  "the upgrade keeps its environment, and is neither restarted nor stopped by the switch it does" = [
-    (with flake.systemd.services.nixos-upgrade; [
-      environment
-      restartIfChanged
-      unitConfig
+  "the upgrade no longer asks for network-online.target, and keeps what else it asks for" = [
+    (map dependencies [
+      flake
+      (enabled {
+        services.upgrade-gate.autoUpgrade.enable = true;
+        system.autoUpgrade.enable = true;
+        systemd.services.nixos-upgrade.after = [ "mine.service" ];
+      })
+      (evaluate { system.autoUpgrade.enable = true; }).config
     ])
     [
-      { NIX_PATH = "nixpkgs=/channels"; }
-      false
-      { X-StopOnRemoval = false; }
+      [
+        "After="
+        "Wants="
+      ]
+      [
+        "After=mine.service"
+        "Wants="
+      ]
+      [
+        "After=network-online.target"
+        "Wants=network-online.target"
+      ]
     ]
   ];
-  "the upgrade no longer asks for network-online.target" = [
-    (with flake.systemd.services.nixos-upgrade; wants ++ after)
-    [ ]
-  ];
-  "fwupd-refresh gets fwupd's own command in place of the package's line" = [
-    fwupd.systemd.services.fwupd-refresh.serviceConfig
-    {
-      Type = "exec";
-      NotifyAccess = "main";
-      TimeoutStartSec = "infinity";
-      SuccessExitStatus = [ "75" ];
-      StandardError = "inherit";
-      RuntimeDirectory = "upgrade-gate/fwupd-refresh";
-      StateDirectory = "upgrade-gate/fwupd-refresh";
-      ExecStart = [
-        ""
-        "${gate} run --profile fwupd-refresh -- /store/fwupd/bin/fwupdmgr refresh"
-      ];
-    }
+  "one option upgrades at boot and whenever the network returns after so long" = [
+    (
+      let
+        config = enabled {
+          services.upgrade-gate.autoUpgrade.enable = true;
+          services.upgrade-gate.autoUpgrade.whenOnline = "20h";
+          system.autoUpgrade.enable = true;
+        };
+      in
+      [
+        (settings config)
+        config.systemd.units."nixos-upgrade.service".wantedBy
+        config.systemd.services.upgrade-gate-watch.wantedBy
+        config.warnings
+      ]
+    )
+    [
+      { profile.nixos-upgrade.at_most_every = "20h"; }
+      [ "upgrade-gate-online.target" ]
+      [ "multi-user.target" ]
+      [ ]
+    ]
   ];
 }
