@@ -82,25 +82,25 @@ fn head(judged: &Judged) -> String {
 fn finding_lines(Finding { rule, said }: &Finding, width: usize) -> Vec<String> {
     let mut lines = vec![format!("  {} {}", rule.id, rule.title)];
     lines.extend(wrapped(&one_line(&said.what), width.saturating_sub(8)).map(indented(8)));
-    lines.extend(mend(said));
+    lines.extend(fix(said));
     lines
 }
 
 /// The command, the lines of a drop-in, or both.
-fn mend(said: &Said) -> Vec<String> {
+fn fix(said: &Said) -> Vec<String> {
     let command = said.command.iter().map(|command| one_line(command));
     let lines = said.lines.iter().map(|line| one_line(line));
-    let mut mend = Vec::new();
+    let mut fix = Vec::new();
     if said.command.is_some() {
-        mend.push("      fix:".to_owned());
-        mend.extend(command.map(indented(10)));
+        fix.push("      fix:".to_owned());
+        fix.extend(command.map(indented(10)));
     }
     if !said.lines.is_empty() {
         let or = if said.command.is_some() { "or" } else { "fix" };
-        mend.push(format!("      {or}, in a drop-in:"));
-        mend.extend(lines.map(indented(10)));
+        fix.push(format!("      {or}, in a drop-in:"));
+        fix.extend(lines.map(indented(10)));
     }
-    mend
+    fix
 }
 
 fn fate_lines(fate: &Fate, report: &Report, width: usize) -> Vec<String> {

@@ -14,7 +14,7 @@ use self::place::{Place, tcp_of};
 pub use self::world::{Env, World};
 use super::profile::{APT_DAILY, APT_DAILY_UPGRADE, FWUPD_REFRESH, NIXOS_UPGRADE};
 use super::target::{Target, Via};
-use crate::commandline::{self, Run};
+use crate::commandline;
 use crate::secret;
 
 mod apt;
@@ -145,8 +145,7 @@ pub fn trust(command: &[OsString], world: &World<'_>) -> Derived {
 fn commands(command: &[OsString], world: &World<'_>) -> (Vec<Vec<String>>, Env) {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     let runs = commandline::runs(&words);
-    let is_known = |run: &&Run| !programs::sources(std::slice::from_ref(&run.words)).is_empty();
-    let of_known = runs.iter().filter(is_known);
+    let of_known = runs.iter().filter(|run| programs::is_known(&run.words));
     let set = of_known.flat_map(|run| &run.variables);
     let env = set.fold(world.env.clone(), |env, (name, value)| {
         env.with(name, value)

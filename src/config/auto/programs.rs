@@ -6,8 +6,8 @@ use super::Source;
 use crate::commandline;
 
 /// The sources of all commands of a command line whose programs are known, each once.
-pub(super) fn sources(commands: &[Vec<String>]) -> BTreeSet<Source> {
-    let programs = commands.iter().filter_map(|words| words.first());
+pub(super) fn sources(commands: &[impl AsRef<[String]>]) -> BTreeSet<Source> {
+    let programs = commands.iter().filter_map(|words| words.as_ref().first());
     programs
         .filter_map(|word| source(commandline::program(word)))
         .collect()
@@ -15,8 +15,7 @@ pub(super) fn sources(commands: &[Vec<String>]) -> BTreeSet<Source> {
 
 /// Whether the program of this command is known.
 pub(super) fn is_known(words: &[String]) -> bool {
-    let first = words.first();
-    first.is_some_and(|word| source(commandline::program(word)).is_some())
+    !sources(&[words]).is_empty()
 }
 
 fn source(program: &str) -> Option<Source> {

@@ -13,7 +13,7 @@ pub(super) fn refused_restart(case: &Case<'_>) -> Option<Said> {
     if service.kind != Kind::Oneshot {
         return None;
     }
-    let (setting, mend) = match service.restart {
+    let (setting, fix) = match service.restart {
         Restart::Always => ("Restart=always", "Restart=on-failure"),
         Restart::OnSuccess => ("Restart=on-success", "Restart=on-failure"),
         _ => (forced(case)?, "RestartForceExitStatus="),
@@ -28,7 +28,7 @@ pub(super) fn refused_restart(case: &Case<'_>) -> Option<Said> {
             case.version
         ),
         command: None,
-        lines: vec!["[Service]".to_owned(), mend.to_owned()],
+        lines: vec!["[Service]".to_owned(), fix.to_owned()],
     })
 }
 

@@ -80,8 +80,8 @@ fn ug015_a_child_of_what_systemd_starts_needs_more_than_exec() {
     table("UG015", &forks, &execs);
     for unit in forks {
         let found = found(&unit, V257);
-        let mended = found.iter().find(|found| found.rule.id == "UG015").unwrap();
-        assert_eq!(mended.said.lines, ["[Service]", "NotifyAccess=all"]);
+        let fixed = found.iter().find(|found| found.rule.id == "UG015").unwrap();
+        assert_eq!(fixed.said.lines, ["[Service]", "NotifyAccess=all"]);
         table("UG015", &[], &[with_access(unit, NotifyAccess::All)]);
     }
 }
