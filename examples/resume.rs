@@ -25,7 +25,7 @@ use support::bus::TestBus;
 use support::fakes::{Logind, NetworkManager};
 use support::http::{Reply, Server, listener};
 use tokio::sync::mpsc;
-use upgrade_gate::clock;
+use upgrade_gate::sys::clock;
 
 #[path = "../tests/it/support/mod.rs"]
 mod support;

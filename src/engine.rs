@@ -7,7 +7,6 @@ use std::pin::pin;
 
 use tokio::sync::watch;
 
-use crate::clock;
 use crate::gate::event::Event;
 use crate::gate::policy::Policy;
 use crate::gate::verdict::{Evidence, Loss};
@@ -15,6 +14,7 @@ use crate::gate::{Action, Gate};
 use crate::probe::protocol::Request;
 use crate::probe::{Finished, Prober};
 use crate::sources::{self, Sources};
+use crate::sys::clock;
 
 /// A gate, its sources and its probes.
 #[derive(Debug)]

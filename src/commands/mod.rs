@@ -19,15 +19,15 @@ use std::process::ExitCode;
 
 use self::prepare::{Refusal, Setting};
 use crate::cli::{self, Cli, Command};
-use crate::dirs::Dirs;
 use crate::exit::Exit;
-use crate::limits;
 use crate::probe;
 use crate::report::journal::{self, Log};
 use crate::report::output::{self, STDERR};
 use crate::run::signals::{self, Ignored};
 use crate::run::{child, die};
-use crate::secret;
+use crate::sys::dirs::Dirs;
+use crate::sys::limits;
+use crate::text::secret;
 
 /// Carries out a whole command line, the program's own name first.
 ///

@@ -4,20 +4,21 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{GateArgs, Question};
-use crate::clock;
-use crate::config::auto::{self, Derived};
 use crate::config::places::Places;
 use crate::config::profile::Profile;
-use crate::config::span::Span;
-use crate::config::target::{Entry, Target, Wanted};
 use crate::config::watch::Watch;
 use crate::config::{self, Loaded, Overrides};
-use crate::dirs::Unusable;
 use crate::exit::Exit;
 use crate::gate::policy::{Policy, Reach};
 use crate::probe::protocol::Request;
 use crate::report::journal::Log;
-use crate::secret;
+use crate::sys::clock;
+use crate::sys::dirs::Unusable;
+use crate::targets::auto;
+use crate::targets::auto::Derived;
+use crate::targets::{Entry, Target, Wanted};
+use crate::text::secret;
+use crate::text::span::Span;
 
 /// What all commands are told alike.
 #[derive(Clone, Debug)]

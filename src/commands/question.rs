@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::prepare::{Prepared, Refusal, Setting, made, prepare_question};
 use super::stay;
 use crate::cli::{Question, WaitOnline};
-use crate::clock;
-use crate::dirs::Dirs;
 use crate::engine::{Engine, News};
 use crate::exit::Exit;
 use crate::gate::policy::Policy;
 use crate::gate::verdict::Verdict;
 use crate::report::{Kind, Reporter, Setup, Summary, sentence};
+use crate::sys::clock;
+use crate::sys::dirs::Dirs;
 
 /// How long `check` looks at most: one probe, and a bus that hangs beside it.
 const LOOK: Duration = Duration::from_secs(15);

@@ -5,13 +5,13 @@ use std::path::Path;
 use super::prepare::{Refusal, Setting, made, prepare};
 use super::question::reporter;
 use crate::cli::Run;
-use crate::dirs::Dirs;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
 use crate::report::Kind;
 use crate::run::runner::{Plan, Runner};
 use crate::run::signals::{Ignored, Signals};
+use crate::sys::dirs::Dirs;
 
 /// Waits for the gate, runs the command, and runs it again if it was interrupted.
 pub(super) async fn run(run: Run, setting: &Setting) -> Result<Exit, Refusal> {

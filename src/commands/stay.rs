@@ -1,13 +1,13 @@
 //! `wait-online --stay`: the companion of a unit that knows nothing of gates.
 
 use super::question::{End, until_decided};
-use crate::clock;
 use crate::config::profile::Profile;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::gate::verdict::{Evidence, Verdict};
 use crate::report::Reporter;
 use crate::run::inhibit;
+use crate::sys::clock;
 
 /// Stays from the opening on `evidence` until that proves nothing any more.
 ///

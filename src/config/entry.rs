@@ -9,7 +9,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::read::{self, Node, Read};
-use super::target::{Entry, ParseError, Target};
+use crate::targets::{Entry, ParseError, Target};
 
 impl FromStr for Entry {
     type Err = ParseError;

@@ -11,9 +11,9 @@ use super::keys::KEYS;
 use super::problem::{Problem, dotted, line_of};
 use super::profile::{self, Profile};
 use super::read::{Node, Wrong, kind_of};
-use super::similar;
 use super::watch::{self, Watch};
 use crate::text::line::one_line;
+use crate::text::similar;
 
 /// One value, and where it was written.
 pub(super) struct Assignment<S> {

@@ -10,9 +10,9 @@ use super::entry;
 use super::key::{Key, set};
 use super::profile::{Inhibit, Profile};
 use super::read::{self, Node, Read};
-use super::span::Span;
 use crate::gate::policy::PowerPolicy;
-use crate::secret;
+use crate::text::secret;
+use crate::text::span::Span;
 
 /// Every key, in the order in which they are shown.
 pub const KEYS: &[Key<Profile>] = &[

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub mod auto;
 pub mod effective;
 mod entry;
 mod file;
@@ -13,11 +12,10 @@ pub mod places;
 pub mod problem;
 pub mod profile;
 mod read;
-pub(crate) mod similar;
-pub mod span;
-pub mod target;
 pub mod watch;
 
+use crate::targets::Entry;
+use crate::text::similar;
 use effective::{Origin, Setting};
 use file::Assignment;
 use key::Key;
@@ -25,7 +23,6 @@ use keys::KEYS;
 use places::{Places, Replaced};
 use problem::{Errors, Problem};
 use profile::{BUILT_IN, DEFAULT, InvalidName, Profile};
-use target::Entry;
 use watch::Watch;
 
 /// All files together, valid as a whole.

@@ -16,7 +16,7 @@ use nix::unistd::geteuid;
 use serde::Serialize;
 
 use super::problem::{Problem, line_of, lossy};
-use crate::files;
+use crate::sys::files;
 
 /// The directories that are searched.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-use crate::secret;
 use crate::text::line::one_line;
+use crate::text::secret;
 
 /// One fault, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

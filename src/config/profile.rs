@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::target::Entry;
 use crate::gate::policy::{Policy, PowerPolicy};
-use crate::secret;
+use crate::targets::Entry;
+use crate::text::secret;
 
 /// What an upgrade asks for before it runs, and how it is run. Every default is usable without any file.
 #[derive(Clone, Debug, PartialEq, Eq)]

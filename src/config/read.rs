@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::span::Span;
+use crate::text::span::Span;
 
 /// A TOML value that knows where it stands.
 pub(super) type Node<'i> = Spanned<DeValue<'i>>;

@@ -7,7 +7,7 @@ use toml::Value;
 use super::key::{Key, set};
 use super::profile::{self, DEFAULT};
 use super::read::{self, Node, Read};
-use super::span::Span;
+use crate::text::span::Span;
 
 /// The settings of the watch. Every default is usable without any file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 //! Nothing here reads a clock, a bus or a file, so every rule (R1–R10 of the design) can be shown by a
 //! table of events, and whole years of suspends can be simulated in a second.
 
-pub(crate) mod allowance;
 pub(crate) mod backoff;
 mod conditions;
 pub mod event;
@@ -11,12 +10,13 @@ mod explain;
 pub mod policy;
 mod power;
 mod probing;
+pub(crate) mod rate_limiter;
 pub mod reason;
+mod route;
 #[cfg(test)]
 mod tests;
 pub mod time;
 pub mod verdict;
-mod way_out;
 mod world;
 
 use std::time::Duration;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::allowance::Allowance;
 use super::backoff::Backoff;
 use super::event::{Outcome, ProbeId};
 use super::time::Monotonic;
+use crate::gate::rate_limiter::Allowance;
 
 /// How old a proof may be when the gate opens on it: a hold on `metered` can last for days, and the proof of
 /// last week is not one. Awake time.

@@ -1,6 +1,6 @@
 //! Points in time, one type for each of the kernel's clocks, so that they cannot be mixed.
 //!
-//! Only [`crate::clock`] makes them from the real clocks; the gate is handed them.
+//! Only [`crate::sys::clock`] makes them from the real clocks; the gate is handed them.
 
 use std::time::Duration;
 

@@ -16,12 +16,12 @@ use super::protocol::{Answer, Request, Verdict};
 use super::roots::Tls;
 use super::wire::Web;
 use super::{stream, web};
-use crate::clock;
-use crate::config::target::Target;
 use crate::gate::reason::Reason;
 use crate::gate::time::Monotonic;
-use crate::limits;
-use crate::secret;
+use crate::sys::clock;
+use crate::sys::limits;
+use crate::targets::Target;
+use crate::text::secret;
 
 /// How long the whole probe may take.
 const LIMIT: Duration = Duration::from_secs(10);

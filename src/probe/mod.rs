@@ -14,6 +14,7 @@ mod connect;
 mod distrust;
 mod fault;
 mod judge;
+mod messages;
 mod names;
 mod p521;
 mod prober;
@@ -24,7 +25,6 @@ mod thread;
 mod trust;
 mod web;
 mod wire;
-mod words;
 
 pub use prober::{Finished, Prober};
 

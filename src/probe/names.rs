@@ -10,7 +10,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::oneshot;
 
 use super::fault::{Fault, Kind};
-use crate::limits;
+use crate::sys::limits;
 
 /// Asks the system's resolver, and remembers what the route is about.
 #[derive(Debug, Default)]

@@ -16,7 +16,7 @@ use super::protocol::{Answer, Request, Verdict};
 use super::thread;
 use crate::gate::event::{Failure, Outcome, ProbeId};
 use crate::gate::reason::Reason;
-use crate::{limits, ourselves};
+use crate::sys::{limits, ourselves};
 
 /// When a child is killed: its own ten seconds, and two to start and to answer in, which a slow machine may need.
 const LIMIT: Duration = Duration::from_secs(12);
@@ -247,7 +247,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::target::{Target, Wanted};
+    use crate::targets::{Target, Wanted};
 
     fn prober(script: &str) -> Prober {
         let target = Target::Tcp {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::target::{Via, Wanted};
+use crate::targets::{Via, Wanted};
 
 /// What the child is asked, on its standard input. Proxies come from the environment, as Nix has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use crate::config::target::Via;
-use crate::secret;
+use crate::targets::Via;
+use crate::text::secret;
 
 /// A proxy to take.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use super::fault::{Fault, Kind};
 use super::p521::with_p521;
 use super::trust::Verifier;
-use crate::files;
+use crate::sys::files;
 
 /// Some hundred certificates have less than one megabyte.
 const LONGEST: u64 = 16 << 20;

@@ -9,7 +9,7 @@ use super::body;
 use super::connect::{self, connect, is_routable};
 use super::fault::{Fault, Kind, Progress};
 use super::names::{Names, Purpose, still_resolving};
-use super::words::{lost, no_route, place, silent};
+use crate::probe::messages::{lost, no_route, place, silent};
 
 /// Whether somebody accepts at `host`.
 pub(super) async fn tcp(

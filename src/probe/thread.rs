@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::child;
 use super::protocol::{Answer, Request};
-use crate::limits;
+use crate::sys::limits;
 
 /// Begins to probe at once. A file or a resolver that hangs may keep the answer back indefinitely.
 pub(super) fn start(request: Request) -> impl Future<Output = Result<Answer, String>> {

@@ -16,8 +16,8 @@ use super::fault::{Fault, Kind, Progress};
 use super::names::{Known, Names, Purpose, still_resolving};
 use super::proxy::{self, Protocol, Proxy, bare_host};
 use super::roots::Tls;
-use super::words::{lost, no_route, place, silent};
-use crate::config::target::{Target, Via};
+use crate::probe::messages::{lost, no_route, place, silent};
+use crate::targets::{Target, Via};
 
 /// Everything a request needs to know of this machine.
 pub(super) struct Web<'a> {
@@ -311,8 +311,8 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::clock;
     use crate::probe::black_hole::BlackHole;
+    use crate::sys::clock;
 
     /// Answers one request with 204.
     fn server() -> SocketAddr {

@@ -3,7 +3,7 @@
 use super::json::Event;
 use super::output::{Output, STDERR, STDOUT};
 use super::{Kind, Setup};
-use crate::clock;
+use crate::sys::clock;
 
 /// `run` leaves standard output to the command.
 pub(super) fn output(kind: Kind) -> &'static Output {

@@ -28,11 +28,11 @@ use self::notify::Notify;
 use self::output::STDOUT;
 use self::sentence::{lasting, sentence};
 use self::status_file::{Gate, StatusFile};
-use crate::clock;
 use crate::exit::Exit;
 use crate::gate::time::{Monotonic, Now};
 use crate::gate::verdict::Verdict;
-use crate::limits;
+use crate::sys::clock;
+use crate::sys::limits;
 use crate::text::line;
 
 /// The command a gate belongs to.
@@ -389,5 +389,4 @@ fn gate(setup: &Setup) -> Gate {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::span::Span;
+use crate::text::span::Span;
 
 /// Writes a span, rounded down to seconds, or to milliseconds below one second.
 pub fn format_span(span: Duration) -> String {

@@ -15,9 +15,9 @@ use super::child;
 use super::directories;
 use super::judge::Ending;
 use super::signals;
-use crate::clock;
 use crate::gate::time::Monotonic;
-use crate::ourselves;
+use crate::sys::clock;
+use crate::sys::ourselves;
 
 /// How long the command may take to end after [`Running::terminate`]: systemd's `DefaultTimeoutStopSec=`.
 const KILL_AFTER: Duration = Duration::from_secs(90);

@@ -6,9 +6,10 @@ use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use crate::bus::BusAddress;
+use crate::bus::login1;
+use crate::bus::login1::InhibitMode;
 use crate::config::profile::Inhibit;
-use crate::dbus::login1::{self, InhibitMode};
-use crate::sources::bus::BusAddress;
 
 /// How long logind may think about it: polkit can hang, and the upgrade is not to wait for it.
 const PATIENCE: Duration = Duration::from_secs(10);

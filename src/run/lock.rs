@@ -16,9 +16,10 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::unix::AsyncFd;
 
 use super::holder;
-use crate::dirs;
-use crate::fd::{self, Fd};
-use crate::files::Directory;
+use crate::sys::dirs;
+use crate::sys::fd;
+use crate::sys::fd::Fd;
+use crate::sys::files::Directory;
 
 /// The file's closing, and its deletion or replacement by whoever tidies up.
 const BELLS: AddWatchFlags = AddWatchFlags::IN_CLOSE

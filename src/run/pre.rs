@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::str::FromStr;
 
-use crate::restart::exec_line;
-use crate::restart::unit::Exec;
+use crate::systemd::exec_line;
+use crate::systemd::unit::Exec;
 
 /// One command that is run before COMMAND, in each attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

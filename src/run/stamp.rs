@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dirs;
-use crate::files::{self, Directory};
 use crate::gate::time::Wall;
+use crate::sys::dirs;
+use crate::sys::files;
+use crate::sys::files::Directory;
 
 /// The directory, below that of the state.
 const DIRECTORY: &str = "last-success";

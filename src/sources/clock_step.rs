@@ -9,8 +9,8 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
-use crate::fd::{Fd, readable};
 use crate::gate::event::{Bell, Event};
+use crate::sys::fd::{Fd, readable};
 
 /// The year 2514, as seconds since 1970: late enough never to come.
 const NEVER: Duration = Duration::from_secs(4 * (u32::MAX as u64));

@@ -1,7 +1,7 @@
 //! systemd-logind: whether the machine is on its way down (org.freedesktop.login1(5)).
 
-use super::bus::follower::{Service, Signal};
-use super::bus::properties::{Properties, Question};
+use crate::bus::follower::{Service, Signal};
+use crate::bus::properties::{Properties, Question};
 use crate::gate::event::{Event, Logind, Report};
 
 const PATH: &str = "/org/freedesktop/login1";
@@ -71,8 +71,8 @@ pub(super) fn external_power(found: &Properties) -> Report<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bus::properties::Value;
     use super::*;
+    use crate::bus::properties::Value;
 
     #[test]
     fn both_properties_make_a_report() {

@@ -1,6 +1,5 @@
 //! Where the gate learns of the world: each source turns what it hears into events.
 
-pub mod bus;
 pub mod clock_step;
 pub mod kernel;
 mod logind;
@@ -9,6 +8,7 @@ mod network_manager;
 mod networkd;
 pub mod power_supply;
 mod resolv_conf;
+pub mod services;
 pub mod suspend_count;
 pub mod uevent;
 mod upower;
@@ -20,8 +20,8 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use self::bus::BusAddress;
 use self::uevent::PowerBell;
+use crate::bus::BusAddress;
 use crate::gate::event::Event;
 
 /// How many events may wait to be heard. The sources say each thing once, so this is never short for long.
@@ -66,7 +66,7 @@ pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
     tasks.spawn(kernel::watch(addresses, tell.clone()));
     tasks.spawn(clock_step::watch(tell.clone()));
     tasks.spawn(power(root.to_owned(), tell.clone(), Arc::clone(&bell)));
-    tasks.spawn(bus::watch(BusAddress::system(), tell, bell));
+    tasks.spawn(services::watch(BusAddress::system(), tell, bell));
     Sources {
         events,
         _tasks: tasks,
@@ -80,7 +80,7 @@ pub fn look(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
     // There is room for one event.
     let _ = tell.try_send(Event::PowerSupply(power_supply::read(root)));
     tasks.spawn(kernel::look(addresses, tell.clone()));
-    tasks.spawn(bus::look(BusAddress::system(), tell));
+    tasks.spawn(services::look(BusAddress::system(), tell));
     Sources {
         events,
         _tasks: tasks,

@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, Result};
 use netlink_sys::{Socket, SocketAddr};
 use tokio::io::unix::AsyncFd;
 
-use crate::fd::{Fd, readable};
+use crate::sys::fd::{Fd, readable};
 
 /// The most the kernel puts into one datagram of a dump, when the reader has room for it (netlink(7)).
 const DATAGRAM: usize = 32 * 1024;

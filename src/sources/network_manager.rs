@@ -1,7 +1,7 @@
 //! NetworkManager, for explanations and as a bell (nm-dbus-interface.h); it never opens the gate.
 
-use super::bus::follower::{Service, Signal};
-use super::bus::properties::{Properties, Question};
+use crate::bus::follower::{Service, Signal};
+use crate::bus::properties::{Properties, Question};
 use crate::gate::event::{Connectivity, NetworkManager};
 
 const PATH: &str = "/org/freedesktop/NetworkManager";
@@ -67,8 +67,8 @@ fn connectivity(number: Option<u32>) -> Connectivity {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bus::properties::Value;
     use super::*;
+    use crate::bus::properties::Value;
 
     #[test]
     fn yes_and_a_guessed_yes_are_metered_and_nothing_else_is() {

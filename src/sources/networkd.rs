@@ -1,7 +1,7 @@
 //! systemd-networkd, for explanations and hints (org.freedesktop.network1(5)).
 
-use super::bus::follower::{Service, Signal};
-use super::bus::properties::{Properties, Question};
+use crate::bus::follower::{Service, Signal};
+use crate::bus::properties::{Properties, Question};
 use crate::gate::event::Networkd;
 
 const PATH: &str = "/org/freedesktop/network1";

@@ -6,8 +6,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::files;
 use crate::gate::event::{Power, Report};
+use crate::sys::files;
 
 /// An attribute of sysfs is a page at most.
 const LONGEST: u64 = 64 * 1024;

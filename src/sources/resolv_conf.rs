@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
 use tokio::io::unix::AsyncFd;
 
-use crate::fd::{Fd, readable};
-use crate::files;
+use crate::sys::fd::{Fd, readable};
+use crate::sys::files;
 
 /// As many name servers as the resolver asks (`MAXNS`, resolv.conf(5)).
 const SERVERS: usize = 3;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::files;
+use crate::sys::files;
 
 /// A number is shorter.
 const LONGEST: u64 = 64;

@@ -1,7 +1,7 @@
 //! UPower: whether the machine runs on battery, and how full that is. That it is absent is normal.
 
-use super::bus::follower::{Service, Signal};
-use super::bus::properties::{Properties, Question};
+use crate::bus::follower::{Service, Signal};
+use crate::bus::properties::{Properties, Question};
 use crate::gate::event::{Power, Report};
 
 const PATH: &str = "/org/freedesktop/UPower";
@@ -71,8 +71,8 @@ fn percent(percentage: f64) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bus::properties::Value;
     use super::*;
+    use crate::bus::properties::Value;
 
     fn found(present: bool, kind: u32, percentage: f64) -> Properties {
         Properties::from([

@@ -1,3 +1,7 @@
-//! What is written for people.
+//! What is written for people and read from them: spans, URLs, command lines.
 
+pub mod command_line;
 pub mod line;
+pub mod secret;
+pub(crate) mod similar;
+pub mod span;

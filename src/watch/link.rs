@@ -11,10 +11,11 @@ use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedObjectPath};
 
 use super::rearm::{Failed, Stamps};
-use crate::dbus::login1::{self, InhibitMode, Login1ManagerProxy};
-use crate::dbus::systemd1::{Systemd1ManagerProxy, Systemd1UnitProxy};
+use crate::bus::login1;
+use crate::bus::login1::{InhibitMode, Login1ManagerProxy};
+use crate::bus::systemd1::{Systemd1ManagerProxy, Systemd1UnitProxy};
+use crate::bus::{BusAddress, ConnectError};
 use crate::gate::time::Monotonic;
-use crate::sources::bus::{BusAddress, ConnectError};
 
 /// How long systemd or logind may take to answer: both do in milliseconds.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -243,7 +244,7 @@ fn template(unit: &str) -> Option<String> {
 
 /// The signals that are followed, apart from the calls: a queue of signals that nobody empties would stop the answers.
 struct Ears {
-    jobs: crate::dbus::systemd1::JobRemovedStream,
+    jobs: crate::bus::systemd1::JobRemovedStream,
     systemd: zbus::proxy::OwnerChangedStream<'static>,
     logind: zbus::proxy::OwnerChangedStream<'static>,
 }
@@ -276,7 +277,7 @@ impl Ears {
     }
 }
 
-fn ended(signal: &crate::dbus::systemd1::JobRemoved) -> Option<Told> {
+fn ended(signal: &crate::bus::systemd1::JobRemoved) -> Option<Told> {
     let args = signal.args().ok()?;
     Some(Told::JobEnded {
         job: args.job().to_string(),

@@ -5,8 +5,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::files::Directory;
 use crate::gate::time::Monotonic;
+use crate::sys::files::Directory;
 
 /// The file, below the runtime directory.
 const NAME: &str = "proven-since-boot";

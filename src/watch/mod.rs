@@ -3,10 +3,10 @@
 //! What is to be done is decided in [`course`], [`target`], [`outages`] and [`rearm`], which are pure; [`link`] is the way
 //! to systemd and logind, [`memory`] outlives a watch, and [`watcher`] joins all with the gate.
 
-pub mod course;
 pub mod link;
 pub mod memory;
 pub mod outages;
 pub mod rearm;
 pub mod target;
+pub mod tracker;
 pub mod watcher;

@@ -11,12 +11,13 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use upgrade_gate::dbus::login1::{InhibitMode, inhibit};
+use upgrade_gate::bus::BusAddress;
+use upgrade_gate::bus::login1::{InhibitMode, inhibit};
 use upgrade_gate::gate::event::{
     Connectivity, Event, Logind as Preparing, NetworkManager as Network, Networkd as Online, Power,
     Report,
 };
-use upgrade_gate::sources::bus::{BusAddress, watch};
+use upgrade_gate::sources::services::watch;
 
 use crate::support::bus::{DbusDaemon, TestBus};
 use crate::support::fake::{Fake, Mood};

@@ -18,10 +18,10 @@ use upgrade_gate::gate::verdict::{Evidence, Hold, Verdict};
 use upgrade_gate::report::journal::MESSAGE_IDS;
 use upgrade_gate::report::json::{Event, StatusLine};
 use upgrade_gate::report::status_file::Living;
-use upgrade_gate::restart::lint::{Assumed, RULES};
-use upgrade_gate::restart::read::files::Files;
-use upgrade_gate::restart::read::scope::Scope;
-use upgrade_gate::restart::version::Version;
+use upgrade_gate::systemd::lint::{Assumed, RULES};
+use upgrade_gate::systemd::read::files::Files;
+use upgrade_gate::systemd::read::scope::Scope;
+use upgrade_gate::systemd::version::Version;
 
 const JSON: &str = include_str!("../../docs/json.md");
 const LINT: &str = include_str!("../../docs/lint.md");

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use upgrade_gate::restart::rate_limit::RateLimit;
-use upgrade_gate::restart::unit::StartLimit;
-use upgrade_gate::restart::version::Version;
+use upgrade_gate::systemd::start_limit::RateLimit;
+use upgrade_gate::systemd::unit::StartLimit;
+use upgrade_gate::systemd::version::Version;
 
 const PREFIX: &str = "libsystemd-shared-";
 

@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use upgrade_gate::config::span::Span;
+use upgrade_gate::text::span::Span;
 
 /// What `systemd-analyze timespan` makes of `text`: microseconds and the way it writes them.
 fn systemd(text: &str) -> Option<(u64, String)> {

@@ -40,7 +40,7 @@ fn read_by_people(path: &Path) -> String {
     let help = text
         .lines()
         .map(str::trim)
-        .filter(|line| path.ends_with("src/cli.rs") && line.starts_with("///"));
+        .filter(|line| path.ends_with("src/cli/mod.rs") && line.starts_with("///"));
     help.map(|line| format!("{line}\n"))
         .chain(strings(text))
         .collect()

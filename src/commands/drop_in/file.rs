@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use crate::restart::drop_in::MARKER;
-use crate::restart::read::files::Files;
-use crate::restart::read::scope::Scope;
+use crate::systemd::drop_in::MARKER;
+use crate::systemd::read::files::Files;
+use crate::systemd::read::scope::Scope;
 
 /// No drop-in of ours is longer.
 const LONGEST: u64 = 1 << 20;

@@ -3,7 +3,7 @@
 use super::super::prepare::Refusal;
 use crate::config::profile::check_name;
 use crate::exit::Exit;
-use crate::restart::read::{ReadError, service_name};
+use crate::systemd::read::{ReadError, service_name};
 
 /// The specifiers that a unit's name fills in.
 const SPECIFIERS: &[char] = &['i', 'I', 'j', 'J', 'n', 'N', 'p', 'P'];

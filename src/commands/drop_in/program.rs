@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::restart::read::scope::Scope;
+use crate::systemd::read::scope::Scope;
 
 /// Where distributions have the program, by names that stay when it is replaced by a newer one.
 const PLACES: &[&str] = &[

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::restart::gated::{programs, script_is_gated};
-use crate::restart::read::files::Files;
-use crate::restart::unit::{Exec, Service};
+use crate::systemd::gated::{programs, script_is_gated};
+use crate::systemd::read::files::Files;
+use crate::systemd::unit::{Exec, Service};
 
 /// No script that people write is longer.
 const LONGEST: u64 = 1 << 18;

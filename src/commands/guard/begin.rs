@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, usec};
 use crate::cli::guard::{Arm, How, Try, Waived, Watched};
-use crate::clock;
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
 use crate::guard::state::{Baseline, Mode, Phase, Rules, State, Transaction};
+use crate::sys::clock;
 
 /// What a candidate must have to be got back from, and to be reached.
 const GUARD_UNIT: &str = "upgrade-gate-guard.service";

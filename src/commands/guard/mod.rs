@@ -17,8 +17,6 @@ use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 pub(super) use self::status::line;
 use super::prepare::{Refusal, Setting};
 use crate::cli::guard::{Guard, GuardCommand};
-use crate::clock;
-use crate::dirs::Dirs;
 use crate::exit::Exit;
 use crate::guard::drive::Driver;
 use crate::guard::facts::Order;
@@ -27,6 +25,8 @@ use crate::guard::state::{Phase, State, Transaction};
 use crate::guard::step::Next;
 use crate::guard::store::files::Directory;
 use crate::guard::store::{Store, StoreError};
+use crate::sys::clock;
+use crate::sys::dirs::Dirs;
 
 /// How often a process that stays looks at the candidate.
 const LOOK: Duration = Duration::from_secs(5);

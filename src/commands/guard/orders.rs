@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::{Context, Patience, exit_of, print, status, usec};
 use crate::cli::guard::Confirm;
-use crate::clock;
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
 use crate::guard::drive::Machine;
 use crate::guard::facts::{Health, Order};
 use crate::guard::state::{Denial, Phase, State, Transaction};
 use crate::guard::store::STATE;
+use crate::sys::clock;
 
 impl Context {
     pub(super) async fn confirm(&mut self, args: &Confirm) -> Result<Exit, Refusal> {

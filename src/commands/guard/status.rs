@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{Context, usec};
-use crate::clock;
 use crate::commands::prepare::Refusal;
 use crate::guard::nixos::Nixos;
 use crate::guard::state::{Cause, Denial, Ended, Mode, Phase, State, Transaction};
 use crate::guard::store::Store;
 use crate::guard::store::files::Directory;
 use crate::report::span::format_span;
+use crate::sys::clock;
 
 /// Raised when a reader would misread what is printed.
 const VERSION: u32 = 1;

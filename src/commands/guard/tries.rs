@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{Context, LATE, POLL, Patience, exit_of, print, status};
 use crate::cli::guard::Watched;
-use crate::clock;
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
 use crate::guard::facts::Order;
 use crate::guard::state::{Cause, Phase, State, Transaction};
+use crate::sys::clock;
 
 impl Context {
     pub(super) async fn follow(&mut self, begun: &Transaction) -> Result<Exit, Refusal> {

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{Judged, Report};
 use crate::report::json::{VERSION, usec};
-use crate::restart::lint::{Fate, Finding};
-use crate::restart::outage::{Ending, Story};
+use crate::systemd::lint::{Fate, Finding};
+use crate::systemd::simulate::{Ending, Story};
 
 #[derive(Serialize)]
 struct Line<'a> {

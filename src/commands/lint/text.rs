@@ -6,8 +6,8 @@ use terminal_size::{Width, terminal_size_of};
 
 use super::{Judged, Looked, Report};
 use crate::report::span::format_span;
-use crate::restart::lint::{Fate, Finding, Said};
-use crate::restart::timeline;
+use crate::systemd::lint::{Fate, Finding, Said};
+use crate::systemd::timeline;
 use crate::text::line::one_line;
 
 /// A paragraph that is wider is hard to read.

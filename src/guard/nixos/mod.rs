@@ -16,7 +16,7 @@ use super::drive::Machine;
 use super::facts::{Effect, Facts, Run, Side};
 use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
 use super::state::{Baseline, Phase, State, Transaction};
-use crate::clock;
+use crate::sys::clock;
 
 /// How long a program of Nix or of the boot loader may take.
 const PROGRAM: Duration = Duration::from_secs(15 * 60);

@@ -6,13 +6,13 @@ use std::time::Duration;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, Variant};
 
-use crate::dbus::systemd1::{
+use crate::bus::BusAddress;
+use crate::bus::systemd1::{
     ListedUnit, Settings, Systemd1ManagerProxy, Systemd1ServiceProxy, Systemd1TimerProxy,
     Systemd1UnitProxy, unit_path,
 };
 use crate::guard::facts::Run;
 use crate::guard::plan::{Setting, UnitSpec};
-use crate::sources::bus::BusAddress;
 
 /// How long a unit that is stopped may take, and how often it is looked at meanwhile.
 const STOPPING: Duration = Duration::from_secs(120);

@@ -19,8 +19,8 @@ use tokio::runtime::Handle;
 use self::datagram::Datagram;
 use self::queue::Queue;
 use self::stream::Stream;
-use crate::clock;
-use crate::fd;
+use crate::sys::clock;
+use crate::sys::fd;
 
 /// Standard output, for the commands that wait for a gate.
 pub static STDOUT: Output = Output::new(|| Ok(Box::new(Stream::of(io::stdout()))), plain_notice);

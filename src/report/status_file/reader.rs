@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{Gate, living};
-use crate::files::{self, Directory};
+use crate::sys::files;
+use crate::sys::files::Directory;
 
 /// A living gate, and whose it is: that is told by its file's owner, whatever the file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -5,7 +5,6 @@ use std::io;
 use std::time::Duration;
 
 use super::{End, Runner};
-use crate::clock;
 use crate::gate::event::Outcome;
 use crate::gate::reason::Reason;
 use crate::gate::time::Monotonic;
@@ -15,6 +14,7 @@ use crate::run::changed::Fingerprints;
 use crate::run::command::Running;
 use crate::run::inhibit;
 use crate::run::judge::{self, Ending, Facts, Judgement};
+use crate::sys::clock;
 
 /// What one attempt was like.
 pub(super) struct Attempt {

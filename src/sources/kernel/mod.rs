@@ -2,7 +2,7 @@
 
 mod message;
 mod queries;
-mod way_out;
+mod routes;
 
 use std::io;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use crate::sources::netlink::{Opening, Port};
 use crate::sources::resolv_conf::ResolvConf;
 use message::rings;
 use queries::Queries;
-pub use way_out::ANYWHERE;
+pub use routes::ANYWHERE;
 
 /// `RTNLGRP_LINK`, `_IPV4_IFADDR`, `_IPV4_ROUTE`, `_IPV4_RULE`, `_IPV6_IFADDR`, `_IPV6_ROUTE`,
 /// `_IPV6_RULE` and `_NEXTHOP` (linux/rtnetlink.h), each number n as bit n − 1.
@@ -57,11 +57,11 @@ impl Default for Settings {
 pub async fn way_out(addresses: &[IpAddr]) -> WayOut {
     let read = async {
         let mut queries = Queries::open()?;
-        way_out::read(&mut queries, &Settings::default().resolv_conf, addresses).await
+        routes::read(&mut queries, &Settings::default().resolv_conf, addresses).await
     };
     read.await.unwrap_or_else(|error| {
         say_unknown(&error);
-        way_out::unknown()
+        routes::unknown()
     })
 }
 
@@ -176,7 +176,7 @@ impl<'a> Follower<'a> {
 
     async fn look(&mut self, said: &mut Said<'_>) {
         let addresses = self.addresses.borrow_and_update().clone();
-        match way_out::read(&mut self.queries, self.resolv_conf, &addresses).await {
+        match routes::read(&mut self.queries, self.resolv_conf, &addresses).await {
             Ok(way_out) => said.way_out(way_out).await,
             Err(error) => said.unknown(&error).await,
         }
@@ -247,7 +247,7 @@ impl<'a> Said<'a> {
         if !std::mem::replace(&mut self.troubled, true) {
             say_unknown(error);
         }
-        self.say(way_out::unknown()).await;
+        self.say(routes::unknown()).await;
     }
 
     async fn say(&mut self, way_out: WayOut) {
@@ -293,7 +293,7 @@ mod tests {
         said.unknown(&forbidden).await;
         assert_eq!(
             listener.recv().await,
-            Some(Event::WayOut(way_out::unknown()))
+            Some(Event::WayOut(routes::unknown()))
         );
         assert!(listener.try_recv().is_err());
     }

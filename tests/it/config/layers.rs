@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use upgrade_gate::config::Overrides;
 use upgrade_gate::config::effective::Origin;
-use upgrade_gate::config::target::{Entry, Target};
+use upgrade_gate::targets::{Entry, Target};
 
 use super::{ETC, Root, choose, settle};
 

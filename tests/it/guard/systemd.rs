@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::StreamExt;
-use upgrade_gate::clock;
+use upgrade_gate::sys::clock;
 use zbus::message::Type;
 use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedVariant, Variant, connection};
 
@@ -348,5 +348,5 @@ async fn serve(systemd: Systemd, connection: Connection) {
 }
 
 fn unit_path(name: &str) -> String {
-    upgrade_gate::dbus::systemd1::unit_path(name).to_string()
+    upgrade_gate::bus::systemd1::unit_path(name).to_string()
 }

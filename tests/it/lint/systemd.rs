@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
-use upgrade_gate::dbus::systemd1::{ListedUnit, unit_path};
+use upgrade_gate::bus::systemd1::{ListedUnit, unit_path};
 use zbus::message::Type;
 use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedVariant, Variant, connection};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use upgrade_gate::restart::read::files::Files;
-use upgrade_gate::restart::unit::{Ignored, Load};
-use upgrade_gate::restart::version::Version;
+use upgrade_gate::systemd::read::files::Files;
+use upgrade_gate::systemd::unit::{Ignored, Load};
+use upgrade_gate::systemd::version::Version;
 
 const SERVICE: &str = r#"Before=any.section
 [Unit]

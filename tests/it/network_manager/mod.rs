@@ -50,11 +50,11 @@ struct Stopwatch(upgrade_gate::gate::time::Monotonic);
 
 impl Stopwatch {
     fn start() -> Self {
-        Self(upgrade_gate::clock::now().monotonic)
+        Self(upgrade_gate::sys::clock::now().monotonic)
     }
 
     fn passed(&self) -> Duration {
-        upgrade_gate::clock::now().monotonic.since(self.0)
+        upgrade_gate::sys::clock::now().monotonic.since(self.0)
     }
 
     /// Tells what took how long, which must be less than what a missed event would cost.

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use upgrade_gate::config::target::{Target, Wanted};
 use upgrade_gate::probe::protocol::{Answer, Request, Verdict};
+use upgrade_gate::targets::{Target, Wanted};
 
 use crate::support::http::{Reply, Server};
 use crate::support::tls::{Ca, Validity, https};

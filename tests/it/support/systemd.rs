@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::Notify;
-use upgrade_gate::clock;
+use upgrade_gate::sys::clock;
 use zbus::message::Type;
 use zbus::{Connection, Message, MessageStream, ObjectPath, connection};
 

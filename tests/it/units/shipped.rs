@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use upgrade_gate::restart::drop_in::Mode;
+use upgrade_gate::systemd::drop_in::Mode;
 
 use super::root::{ETC, LIB, Root};
 

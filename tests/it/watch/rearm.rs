@@ -229,7 +229,7 @@ async fn what_began_in_the_outage_and_fails_after_it_is_started_again_too() {
     let machine = offline(&[("a.service", Start::Ends)], "rearm = ['a.service']").await;
     let mut watch = machine.watch().await;
     watch.gate.held("unreachable").await;
-    let in_the_outage = upgrade_gate::clock::now().monotonic.0;
+    let in_the_outage = upgrade_gate::sys::clock::now().monotonic.0;
     machine.world.target.say(Says::Good);
     machine.systemd.until_state(TARGET, "active").await;
     machine

@@ -177,7 +177,7 @@ fn a_stranger_s_gate_is_of_its_own_service_and_of_no_other() {
         [Some("a.service"), None, Some("nixos-upgrade.service")]
     );
     let owners: Vec<_> = found.gates.iter().map(|living| &*living.owner).collect();
-    let stranger = crate::files::user_name(STRANGER);
+    let stranger = crate::sys::files::user_name(STRANGER);
     assert_eq!(owners, [&*stranger, &*stranger, "root"]);
 }
 

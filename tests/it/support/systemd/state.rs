@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use upgrade_gate::clock;
+use upgrade_gate::sys::clock;
 use zbus::{Message, ObjectPath, Variant};
 
 use super::PATH;

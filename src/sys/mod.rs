@@ -1,0 +1,8 @@
+//! The only readers of clocks, folders, descriptors and limits.
+
+pub mod clock;
+pub mod dirs;
+pub(crate) mod fd;
+pub(crate) mod files;
+pub(crate) mod limits;
+pub(crate) mod ourselves;

@@ -1,0 +1,225 @@
+//! How an attempt to start a service ends, and what systemd then does: restart it, call it failed, start its
+//! `OnFailure=` units (systemd.service(5), `Restart=`; `service_sigchld_event` and `service_shall_restart` in
+//! systemd's src/core/service.c).
+
+use std::fmt;
+
+use super::unit::{Exec, ExitStatuses, Kind, Restart, RestartMode, Service};
+use super::version::Version;
+
+/// SIGHUP, SIGINT, SIGPIPE, SIGTERM: from them a daemon dies well, a oneshot or a control process does not.
+const CLEAN_SIGNALS: [u8; 4] = [1, 2, 13, SIGTERM];
+const SIGTERM: u8 = 15;
+
+/// Which of the commands of a start it is that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// `ExecCondition=`.
+    Condition,
+    /// `ExecStartPre=`.
+    StartPre,
+    /// `ExecStart=`.
+    Start,
+}
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exits with this code.
+    Code(u8),
+    /// It dies of this signal.
+    Signal(u8),
+    /// It dies of this signal and leaves a core.
+    Dumped(u8),
+    /// It is still running at its timeout, and dies of the SIGTERM it then gets.
+    Timeout,
+}
+
+/// `Result`, as the property of a service names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceResult {
+    /// `success`.
+    Success,
+    /// `protocol`: it ended before it said that it is ready.
+    Protocol,
+    /// `timeout`.
+    Timeout,
+    /// `exit-code`.
+    ExitCode,
+    /// `signal`.
+    Signal,
+    /// `core-dump`.
+    CoreDump,
+    /// `exec-condition`: skipped.
+    ExecCondition,
+}
+
+impl ServiceResult {
+    /// As systemd writes it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Protocol => "protocol",
+            Self::Timeout => "timeout",
+            Self::ExitCode => "exit-code",
+            Self::Signal => "signal",
+            Self::CoreDump => "core-dump",
+            Self::ExecCondition => "exec-condition",
+        }
+    }
+}
+
+/// What follows an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// An automatic restart, after the delay.
+    Restart,
+    /// None, for this reason.
+    Stop(Why),
+    /// The failure counts as success, and the commands after it are run: `SuccessExitStatus=` and `-` hold for
+    /// `ExecCondition=` and `ExecStartPre=` too.
+    GoesOn,
+}
+
+/// Why there is no automatic restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// `Restart=` does not ask for it after this result.
+    Setting(ServiceResult),
+    /// `RestartPreventExitStatus=` forbids it.
+    Prevented,
+    /// `ExecCondition=` skipped the unit, after which nothing restarts it, not even `Restart=always`.
+    Skipped,
+    /// Neither systemd's loading nor the unit's type lets it start: masked, not found, refused, no service.
+    NotStartable,
+    /// The failure counts as success, and what is started then is not gated by it.
+    GoesOn,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(result) => {
+                write!(f, "Restart= asks for none after {}", result.label())
+            }
+            Self::Prevented => f.write_str("RestartPreventExitStatus= forbids it"),
+            Self::Skipped => f.write_str("ExecCondition= skipped the unit"),
+            Self::NotStartable => f.write_str("systemd has no such service to start"),
+            Self::GoesOn => f.write_str("the failure counts as success, and the start goes on"),
+        }
+    }
+}
+
+/// The result of an attempt in which a command of this phase ends so.
+pub fn result(service: &Service, phase: Phase, exit: Exit) -> ServiceResult {
+    if exit == Exit::Timeout {
+        return ServiceResult::Timeout;
+    }
+    if is_clean(service, phase, exit) || failure_is_ignored(service, phase) {
+        return success(service, phase);
+    }
+    match exit {
+        Exit::Code(1..=254) if phase == Phase::Condition => ServiceResult::ExecCondition,
+        Exit::Code(_) => ServiceResult::ExitCode,
+        Exit::Signal(_) => ServiceResult::Signal,
+        Exit::Dumped(_) => ServiceResult::CoreDump,
+        Exit::Timeout => ServiceResult::Timeout,
+    }
+}
+
+/// What systemd does after an attempt in which a command of this phase ends so.
+pub fn next(service: &Service, phase: Phase, exit: Exit) -> Next {
+    let result = result(service, phase, exit);
+    if phase != Phase::Start && result == ServiceResult::Success {
+        return Next::GoesOn;
+    }
+    // The lists are held against the main process alone, which a forking service has not got yet.
+    let of_main_process = phase == Phase::Start && service.kind != Kind::Forking;
+    if of_main_process && holds(&service.prevent, exit) {
+        return Next::Stop(Why::Prevented);
+    }
+    if of_main_process && holds(&service.force, exit) {
+        return Next::Restart;
+    }
+    if restart_asks(service.restart, result) {
+        return Next::Restart;
+    }
+    Next::Stop(match result {
+        ServiceResult::ExecCondition => Why::Skipped,
+        result => Why::Setting(result),
+    })
+}
+
+/// Whether an attempt with this result starts the `OnFailure=` units.
+///
+/// A unit that is restarted passes through `failed` first since 254, unless `RestartMode=direct`; before, `unit_notify`
+/// passed over a failure that was followed by a restart.
+pub fn starts_on_failure(
+    service: &Service,
+    version: Version,
+    result: ServiceResult,
+    next: Next,
+) -> bool {
+    let fails = !matches!(
+        result,
+        ServiceResult::Success | ServiceResult::ExecCondition
+    );
+    let shown = version.has_restart_steps() && service.restart_mode != RestartMode::Direct;
+    fails && (next != Next::Restart || shown)
+}
+
+/// The table of `Restart=` in systemd.service(5).
+fn restart_asks(restart: Restart, result: ServiceResult) -> bool {
+    use self::ServiceResult::{CoreDump, ExecCondition, ExitCode, Signal, Success};
+    match restart {
+        Restart::No | Restart::OnWatchdog => false,
+        Restart::Always => result != ExecCondition,
+        Restart::OnSuccess => result == Success,
+        Restart::OnFailure => !matches!(result, Success | ExecCondition),
+        Restart::OnAbnormal => !matches!(result, Success | ExecCondition | ExitCode),
+        Restart::OnAbort => matches!(result, Signal | CoreDump),
+    }
+}
+
+/// Exit codes 0 and those of `SuccessExitStatus=` in every phase; clean signals only of a daemon's main process.
+fn is_clean(service: &Service, phase: Phase, exit: Exit) -> bool {
+    match exit {
+        Exit::Code(code) => code == 0 || service.success.codes.contains(&code),
+        Exit::Signal(signal) => {
+            let daemon = phase == Phase::Start && service.kind != Kind::Oneshot;
+            (daemon && CLEAN_SIGNALS.contains(&signal)) || service.success.signals.contains(&signal)
+        }
+        Exit::Dumped(_) | Exit::Timeout => false,
+    }
+}
+
+/// Which command of the phase fails is not known: one whose failure counts, if there is one.
+fn failure_is_ignored(service: &Service, phase: Phase) -> bool {
+    let commands: &[Exec] = match phase {
+        Phase::Condition => &service.exec_condition,
+        Phase::StartPre => &service.exec_start_pre,
+        Phase::Start => &service.exec_start,
+    };
+    !commands.is_empty() && commands.iter().all(|exec| exec.prefixes.ignore_failure)
+}
+
+/// A notify service that is gone before it was ready has broken the protocol, however well it ended.
+fn success(service: &Service, phase: Phase) -> ServiceResult {
+    let must_be_ready = matches!(service.kind, Kind::Notify | Kind::NotifyReload);
+    if phase == Phase::Start && must_be_ready {
+        ServiceResult::Protocol
+    } else {
+        ServiceResult::Success
+    }
+}
+
+fn holds(statuses: &ExitStatuses, exit: Exit) -> bool {
+    match exit {
+        Exit::Code(code) => statuses.codes.contains(&code),
+        Exit::Signal(signal) | Exit::Dumped(signal) => statuses.signals.contains(&signal),
+        Exit::Timeout => statuses.signals.contains(&SIGTERM),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+use super::*;
+use crate::systemd::sample;
+
+const NEW: Version = Version(257);
+
+fn service(kind: Kind, restart: Restart) -> Service {
+    Service {
+        kind,
+        restart,
+        ..sample::service()
+    }
+}
+
+fn restarts(service: &Service, exit: Exit) -> bool {
+    next(service, Phase::Start, exit) == Next::Restart
+}
+
+#[test]
+fn restart_is_asked_for_as_the_table_of_the_man_page_says() {
+    use Restart::{Always, No, OnAbnormal, OnAbort, OnFailure, OnSuccess, OnWatchdog};
+    // clean exit code, clean signal, unclean exit code, unclean signal, core dump, timeout
+    let exits = [
+        Exit::Code(0),
+        Exit::Signal(15),
+        Exit::Code(1),
+        Exit::Signal(9),
+        Exit::Dumped(11),
+        Exit::Timeout,
+    ];
+    let table = [
+        (No, [false; 6]),
+        (Always, [true; 6]),
+        (OnSuccess, [true, true, false, false, false, false]),
+        (OnFailure, [false, false, true, true, true, true]),
+        (OnAbnormal, [false, false, false, true, true, true]),
+        (OnAbort, [false, false, false, true, true, false]),
+        (OnWatchdog, [false; 6]),
+    ];
+    for (restart, expected) in table {
+        let service = service(Kind::Simple, restart);
+        assert_eq!(
+            exits.map(|exit| restarts(&service, exit)),
+            expected,
+            "{restart:?}"
+        );
+    }
+}
+
+#[test]
+fn a_signal_is_clean_for_a_daemon_and_unclean_for_a_oneshot_and_a_control_process() {
+    for signal in [1, 2, 13, 15] {
+        let exit = Exit::Signal(signal);
+        for (kind, phase, expected) in [
+            (Kind::Exec, Phase::Start, ServiceResult::Success),
+            (Kind::Oneshot, Phase::Start, ServiceResult::Signal),
+            (Kind::Exec, Phase::StartPre, ServiceResult::Signal),
+        ] {
+            assert_eq!(
+                result(&service(kind, Restart::OnFailure), phase, exit),
+                expected
+            );
+        }
+    }
+    let service = Service {
+        success: sample::signals(&[15]),
+        ..sample::service()
+    };
+    assert_eq!(
+        result(&service, Phase::Start, Exit::Signal(15)),
+        ServiceResult::Success
+    );
+    assert_eq!(
+        result(&service, Phase::Start, Exit::Dumped(15)),
+        ServiceResult::CoreDump
+    );
+}
+
+#[test]
+fn a_success_exit_status_is_no_failure_and_lets_the_gates_failure_go_on() {
+    let service = Service {
+        success: sample::codes(&[75]),
+        ..service(Kind::Oneshot, Restart::OnFailure)
+    };
+    let success = ServiceResult::Success;
+    let exit = Exit::Code(75);
+    assert_eq!(
+        next(&service, Phase::Start, exit),
+        Next::Stop(Why::Setting(success))
+    );
+    assert_eq!(next(&service, Phase::StartPre, exit), Next::GoesOn);
+    assert_eq!(next(&service, Phase::Condition, exit), Next::GoesOn);
+}
+
+#[test]
+fn a_dash_in_front_of_every_command_makes_its_failure_a_success() {
+    let mut service = service(Kind::Oneshot, Restart::OnFailure);
+    let mut ignored = sample::exec("/usr/bin/gate");
+    ignored.prefixes.ignore_failure = true;
+    service.exec_start_pre = vec![ignored.clone()];
+    assert_eq!(next(&service, Phase::StartPre, Exit::Code(1)), Next::GoesOn);
+    service.exec_start_pre = vec![ignored, sample::exec("/usr/bin/check")];
+    assert_eq!(
+        next(&service, Phase::StartPre, Exit::Code(1)),
+        Next::Restart
+    );
+}
+
+#[test]
+fn a_condition_skips_with_1_to_254_and_fails_with_255_or_a_signal() {
+    let service = service(Kind::Simple, Restart::Always);
+    for code in [1, 75, 254] {
+        let exit = Exit::Code(code);
+        assert_eq!(
+            result(&service, Phase::Condition, exit),
+            ServiceResult::ExecCondition
+        );
+        assert_eq!(
+            next(&service, Phase::Condition, exit),
+            Next::Stop(Why::Skipped)
+        );
+    }
+    for exit in [Exit::Code(255), Exit::Signal(9), Exit::Timeout] {
+        assert_eq!(
+            next(&service, Phase::Condition, exit),
+            Next::Restart,
+            "{exit:?}"
+        );
+    }
+}
+
+#[test]
+fn the_lists_hold_for_the_main_process_and_not_for_start_pre() {
+    let prevented = Service {
+        prevent: sample::codes(&[75]),
+        ..service(Kind::Oneshot, Restart::OnFailure)
+    };
+    let exit = Exit::Code(75);
+    assert_eq!(
+        next(&prevented, Phase::Start, exit),
+        Next::Stop(Why::Prevented)
+    );
+    assert_eq!(next(&prevented, Phase::StartPre, exit), Next::Restart);
+    let forced = Service {
+        force: sample::codes(&[75]),
+        ..service(Kind::Exec, Restart::No)
+    };
+    assert_eq!(next(&forced, Phase::Start, exit), Next::Restart);
+    assert_ne!(next(&forced, Phase::StartPre, exit), Next::Restart);
+}
+
+#[test]
+fn a_forking_service_has_no_main_process_yet_when_its_start_fails() {
+    let service = Service {
+        prevent: sample::codes(&[1]),
+        ..service(Kind::Forking, Restart::OnFailure)
+    };
+    assert!(restarts(&service, Exit::Code(1)));
+}
+
+#[test]
+fn preventing_comes_before_forcing_and_a_timeout_kills_with_sigterm() {
+    let mut service = Service {
+        force: sample::signals(&[15]),
+        ..service(Kind::Exec, Restart::No)
+    };
+    assert!(restarts(&service, Exit::Timeout));
+    service.prevent = sample::signals(&[15]);
+    assert_eq!(
+        next(&service, Phase::Start, Exit::Timeout),
+        Next::Stop(Why::Prevented)
+    );
+}
+
+#[test]
+fn a_notify_service_that_ends_before_it_is_ready_breaks_the_protocol() {
+    for kind in [Kind::Notify, Kind::NotifyReload] {
+        let service = service(kind, Restart::OnFailure);
+        assert_eq!(
+            result(&service, Phase::Start, Exit::Code(0)),
+            ServiceResult::Protocol
+        );
+        assert!(restarts(&service, Exit::Code(0)));
+    }
+}
+
+#[test]
+fn on_failure_is_started_at_each_attempt_since_254_unless_the_mode_is_direct() {
+    let mut service = service(Kind::Oneshot, Restart::OnFailure);
+    let fires = |service: &Service, version, next| {
+        starts_on_failure(service, Version(version), ServiceResult::ExitCode, next)
+    };
+    let stop = Next::Stop(Why::Setting(ServiceResult::ExitCode));
+    assert!(!fires(&service, 253, Next::Restart));
+    assert!(fires(&service, 253, stop));
+    assert!(fires(&service, 254, Next::Restart));
+    service.restart_mode = RestartMode::Debug;
+    assert!(fires(&service, 257, Next::Restart));
+    service.restart_mode = RestartMode::Direct;
+    assert!(!fires(&service, 254, Next::Restart));
+    assert!(fires(&service, 254, stop));
+}
+
+#[test]
+fn what_is_no_failure_starts_no_on_failure() {
+    let service = service(Kind::Simple, Restart::Always);
+    for result in [ServiceResult::Success, ServiceResult::ExecCondition] {
+        assert!(!starts_on_failure(&service, NEW, result, Next::Restart));
+        assert!(!starts_on_failure(
+            &service,
+            NEW,
+            result,
+            Next::Stop(Why::Skipped)
+        ));
+    }
+}

@@ -1,0 +1,247 @@
+//! What an upgrade by Nix reaches: its substituters, and the flake or the channels it is built from.
+
+use std::path::{Path, PathBuf};
+
+use super::command::Command;
+use super::need::{Candidate, Need};
+use super::nix_conf::Settings;
+use super::place::{Place, web};
+use super::world::World;
+use super::{Asked, Source, flake, locked, nix_store};
+
+/// What a program of Nix needs.
+pub(super) fn needs(program: Source, asked: &Asked<'_>) -> Vec<Need> {
+    let mut needs = substituters(asked);
+    needs.extend(configuration(&Defaults::of(program, asked), asked));
+    needs
+}
+
+/// One `any` of all substituters: Nix tries them one after the other. Those of nix.conf, if none in the command can be probed.
+fn substituters(asked: &Asked<'_>) -> Vec<Need> {
+    if !asked.settings.substitute {
+        let note = "substitute = false: no substituter is probed";
+        return vec![Need::Unknown(note.into())];
+    }
+    let (mut needs, mut places) = probed(asked.settings);
+    if places.is_empty() && asked.settings != asked.configured {
+        let (warnings, configured) = probed(asked.configured);
+        needs.extend(warnings);
+        places = configured;
+    }
+    if places.is_empty() {
+        needs.push(Need::Unknown("no substituter can be probed".into()));
+    }
+    needs.push(Need::Any(places));
+    needs
+}
+
+/// The substituters that can be probed, and warnings of the others.
+fn probed(settings: &Settings) -> (Vec<Need>, Vec<Candidate>) {
+    let mut warnings = Vec::new();
+    let mut places = Vec::new();
+    for item in &settings.substituters {
+        let candidate = Candidate::new(nix_store::place(&item.value), &item.value, &item.origin);
+        match &candidate.place {
+            Place::Unknown(why) => {
+                let Candidate {
+                    origin, written, ..
+                } = &candidate;
+                let warning = format!("{origin}: substituter {written}: {why}");
+                warnings.push(Need::Warning(warning));
+            }
+            _ => places.push(candidate),
+        }
+    }
+    (warnings, places)
+}
+
+/// What a program takes if its command names nothing else.
+struct Defaults {
+    /// The folder of a flake.
+    flake: Option<PathBuf>,
+    /// A file of channels.
+    channels: Option<PathBuf>,
+}
+
+impl Defaults {
+    fn of(program: Source, asked: &Asked<'_>) -> Self {
+        let home = |below: &str| asked.world.env.home.as_ref().map(|home| home.join(below));
+        let (flake, channels) = match program {
+            Source::Nixos => (
+                Some("/etc/nixos".into()),
+                Some("/root/.nix-channels".into()),
+            ),
+            Source::Home => (home(".config/home-manager"), home(".nix-channels")),
+            // A lock file that is looked up again is that of a flake here.
+            _ if asked.command.updates() => (here(asked.world), None),
+            _ => (None, None),
+        };
+        Self { flake, channels }
+    }
+}
+
+fn here(world: &World<'_>) -> Option<PathBuf> {
+    let folders = [".", "/etc/nixos"].map(PathBuf::from);
+    folders
+        .into_iter()
+        .find(|folder| world.exists(&folder.join("flake.nix")))
+}
+
+/// The flake's host, and those of the inputs that are looked up again; without a flake, the channels'.
+fn configuration(defaults: &Defaults, asked: &Asked<'_>) -> Vec<Need> {
+    let command = asked.command;
+    let flakes = match (asked.flake, command.flakes.as_slice()) {
+        (Some(flake), _) => vec![flake.to_owned()],
+        (None, []) => default_flake(defaults, asked).into_iter().collect(),
+        (None, flakes) => flakes.to_vec(),
+    };
+    let registries = Registries {
+        world: asked.world,
+        settings: asked.settings,
+    };
+    let mut needs = Vec::new();
+    for flake in flakes.iter().chain(&command.overrides) {
+        needs.extend(registries.fetched(flake, "the flake"));
+    }
+    for flake in &flakes {
+        for input in updated(flake, command, asked.world, &mut needs) {
+            needs.extend(registries.fetched(&input, "a flake input"));
+        }
+    }
+    if flakes.is_empty() {
+        needs.extend(channels(defaults, asked));
+    }
+    needs
+}
+
+/// nixos-rebuild takes /etc/nixos/flake.nix if it is there and nothing says otherwise.
+fn default_flake(defaults: &Defaults, asked: &Asked<'_>) -> Option<String> {
+    let implied = !asked.command.no_flake && asked.command.search_path.is_empty();
+    let folder = defaults.flake.as_ref().filter(|_| implied)?;
+    let exists = asked.world.exists(&folder.join("flake.nix"));
+    exists.then(|| folder.to_string_lossy().into_owned())
+}
+
+/// The references of the inputs that the command looks up again, from the lock file of a local flake.
+fn updated(
+    flake: &str,
+    command: &Command,
+    world: &World<'_>,
+    needs: &mut Vec<Need>,
+) -> Vec<String> {
+    let named = match (command.recreated_lock, command.updated_inputs.as_slice()) {
+        (true, _) => None,
+        (false, []) => return Vec::new(),
+        (false, inputs) => Some(inputs),
+    };
+    let Some(folder) = flake::folder(flake) else {
+        let flake = crate::text::secret::url(flake);
+        let note = format!("the inputs of {flake} are not probed: its lock file is not here");
+        needs.push(Need::Unknown(note));
+        return Vec::new();
+    };
+    let lock = folder.join("flake.lock");
+    let text = world
+        .read(&lock)
+        .ok_or_else(|| "it cannot be read".to_owned());
+    text.and_then(|text| locked::originals(&text, named))
+        .unwrap_or_else(|why| {
+            needs.push(Need::Warning(format!("{}: {why}", lock.display())));
+            Vec::new()
+        })
+}
+
+fn channels(defaults: &Defaults, asked: &Asked<'_>) -> Vec<Need> {
+    let need = |url: &str, origin: &str| {
+        let local = url.starts_with("file://");
+        let place = if local { Place::Local } else { web(url) };
+        Need::All(Candidate::new(place, url, origin))
+    };
+    let named = asked.command.search_path.iter();
+    let named: Vec<Need> = named.map(|url| need(url, "-I in the command")).collect();
+    let Some(file) = defaults.channels.as_ref().filter(|_| named.is_empty()) else {
+        return named;
+    };
+    let text = asked.world.read(file).unwrap_or_default();
+    let origin = file.display().to_string();
+    channel_urls(&text).map(|url| need(url, &origin)).collect()
+}
+
+/// `URL NAME` lines.
+fn channel_urls(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_whitespace().next())
+}
+
+struct Registries<'a> {
+    world: &'a World<'a>,
+    settings: &'a Settings,
+}
+
+impl Registries<'_> {
+    /// What fetching a flake reaches; an id that stands for another is followed.
+    fn fetched(&self, written: &str, what: &str) -> Vec<Need> {
+        let mut needs = Vec::new();
+        let mut reference = written.to_owned();
+        // Entries that stand for each other in a circle end here, as they end in Nix.
+        for _ in 0..16 {
+            let place = flake::place(&reference);
+            let Place::Registry {
+                id,
+                reference: branch,
+            } = &place
+            else {
+                needs.push(Need::All(Candidate::new(place, written, what)));
+                return needs;
+            };
+            let Some(next) = self.look_up(id, branch.as_deref(), &mut needs) else {
+                needs.push(self.global(written));
+                return needs;
+            };
+            reference = next;
+        }
+        needs.push(Need::Unknown(format!(
+            "{written} is not probed: the flake registries form a loop"
+        )));
+        needs
+    }
+
+    fn look_up(&self, id: &str, branch: Option<&str>, needs: &mut Vec<Need>) -> Option<String> {
+        self.files().find_map(|path| {
+            let text = self.world.read(&path)?;
+            let entries = locked::registry(&text).unwrap_or_else(|why| {
+                needs.push(Need::Warning(format!("{}: {why}", path.display())));
+                Vec::new()
+            });
+            let entry = entries
+                .into_iter()
+                .find(|entry| entry.stands_for(id, branch));
+            entry.map(|entry| entry.to)
+        })
+    }
+
+    /// The user's, the system's, and the global one if it is a file here.
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let user = self.world.nix_config_home();
+        let system = self.world.nix_conf_dir();
+        let dirs = user.into_iter().chain([system]);
+        let global = Some(PathBuf::from(&self.settings.flake_registry));
+        let global = global.filter(|path| path.is_absolute());
+        dirs.map(|dir| dir.join("registry.json")).chain(global)
+    }
+
+    /// An id that no file here knows: Nix fetches the global registry first.
+    fn global(&self, written: &str) -> Need {
+        let registry = &self.settings.flake_registry;
+        if registry.is_empty() || Path::new(registry).is_absolute() {
+            return Need::Unknown(format!(
+                "{written} is not probed: it is in no flake registry"
+            ));
+        }
+        let what = format!("the flake registry, for the host of {written}");
+        Need::All(Candidate::new(web(registry), registry, what))
+    }
+}
