@@ -81,7 +81,7 @@ async fn once() -> (Duration, Duration) {
     (spoke - began, spoke.saturating_duration_since(opened))
 }
 
-/// Waits for some failures, and then until bells may bring the next probe forward, which is a tenth of
+/// Waits for some failures, and then until hints may bring the next probe forward, which is a tenth of
 /// a second after the last one; of its own accord it is two seconds away at least.
 async fn quiet(server: &Server) {
     let (mut seen, mut since) = (0, Instant::now());

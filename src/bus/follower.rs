@@ -12,7 +12,7 @@ use crate::gate::time::Monotonic;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The least time between two readings, however often the service says that it changed.
-const BREATH: Duration = Duration::from_millis(50);
+const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A signal of a service.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,11 +99,13 @@ impl Follower {
         Step::Rest
     }
 
-    /// The service says that something changed. A flood of that is one reading every [`BREATH`].
-    pub(crate) fn rang(&mut self, now: Monotonic) {
-        let breath = self.asked.map_or(now, |asked| asked.after(BREATH).max(now));
+    /// The service says that something changed. A flood of that is one reading every [`MIN_INTERVAL`].
+    pub(crate) fn changed(&mut self, now: Monotonic) {
+        let earliest = self
+            .asked
+            .map_or(now, |asked| asked.after(MIN_INTERVAL).max(now));
         if self.owner.is_some() {
-            self.due = Some(self.due.map_or(breath, |due| due.min(breath)));
+            self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
         }
     }
 
@@ -241,7 +243,7 @@ mod tests {
     fn a_service_that_vanishes_is_absent_and_left_alone() {
         let mut follower = asked_at(0);
         assert_eq!(follower.is_owned_by(None, at(1)), Step::Say(Report::Absent));
-        follower.rang(at(2));
+        follower.changed(at(2));
         assert_eq!(follower.wakes_at(), None);
         assert_eq!(follower.answered(1, Ok(value("A")), at(3)), Step::Rest);
     }
@@ -311,13 +313,13 @@ mod tests {
         let mut follower = asked_at(0);
         follower.answered(1, Ok(value("A")), at(1));
         follower.answered(2, Ok(value("B")), at(1));
-        follower.rang(at(200));
+        follower.changed(at(200));
         assert_eq!(follower.step(at(200)), Step::Ask);
         follower.asked(&[3, 4], at(200));
         follower.answered(3, Ok(value("A")), at(201));
         follower.answered(4, Ok(value("B")), at(201));
         for millis in 202..249 {
-            follower.rang(at(millis));
+            follower.changed(at(millis));
             assert_eq!(follower.step(at(millis)), Step::Rest);
         }
         assert_eq!(follower.wakes_at(), Some(at(250)));
@@ -326,7 +328,7 @@ mod tests {
     #[test]
     fn a_signal_during_a_reading_is_followed_by_another() {
         let mut follower = asked_at(0);
-        follower.rang(at(1));
+        follower.changed(at(1));
         follower.answered(1, Ok(value("A")), at(2));
         follower.answered(2, Ok(value("B")), at(2));
         assert_eq!(follower.step(at(50)), Step::Ask);

@@ -14,7 +14,7 @@ use crate::sys::clock;
 use crate::sys::dirs::Dirs;
 
 /// How long `check` looks at most: one probe, and a bus that hangs beside it.
-const LOOK: Duration = Duration::from_secs(15);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Waits until the gate opens; with `--stay` until what it has opened on proves nothing any more.
 pub(super) async fn wait_online(args: &WaitOnline, setting: &Setting) -> Result<Exit, Refusal> {
@@ -63,7 +63,7 @@ pub(super) async fn check(question: &Question, setting: &Setting) -> Result<Exit
     let timeout = prepared
         .policy
         .timeout
-        .map_or(LOOK, |timeout| timeout.min(LOOK));
+        .map_or(CHECK_TIMEOUT, |timeout| timeout.min(CHECK_TIMEOUT));
     let policy = Policy {
         once: true,
         timeout: Some(timeout),

@@ -78,9 +78,9 @@ impl Gate {
 
     /// Without a target to ask, a route has to do; unknown is not one.
     fn guessed(&self) -> Option<Hold> {
-        match &self.world.way_out {
+        match &self.world.routes {
             None => None,
-            Some(way_out) if way_out.hops.values().any(Option::is_some) => None,
+            Some(routes) if routes.hops.values().any(Option::is_some) => None,
             Some(_) => explain(None, &self.world),
         }
     }
@@ -89,7 +89,7 @@ impl Gate {
         if self.probing.is_running() {
             return None;
         }
-        self.probing.next_at(self.world.has_way_out())
+        self.probing.next_at(self.world.has_route())
     }
 
     fn metered(&self) -> Option<Hold> {

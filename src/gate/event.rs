@@ -41,7 +41,7 @@ pub enum Connectivity {
     Full,
 }
 
-/// `org.freedesktop.NetworkManager`, for explanations and as a bell; it never opens the gate.
+/// `org.freedesktop.NetworkManager`, for explanations and as a hint; it never opens the gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NetworkManager {
     /// `State` (`NMState`): 10 asleep or disabled, 20 disconnected, 40 connecting, 50/60/70 connected.
@@ -72,7 +72,7 @@ pub struct Hop {
 
 /// What there is of a network at all, apart from the targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ground {
+pub enum LinkState {
     /// No interface but loopback is up with carrier.
     #[default]
     NoLink,
@@ -87,13 +87,13 @@ pub enum Ground {
 /// The addresses are those of the targets or of their proxies, once a probe has resolved them. Until
 /// then they are the name servers' and a stand-in for "anywhere" of each family, and `known` is false.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WayOut {
+pub struct Routes {
     /// Address → hop.
     pub hops: BTreeMap<IpAddr, Option<Hop>>,
     /// Whether `hops` is about the targets' own addresses.
     pub known: bool,
     /// What the machine has of a network.
-    pub ground: Ground,
+    pub link_state: LinkState,
 }
 
 /// The power supply.
@@ -107,7 +107,7 @@ pub struct Power {
 
 /// An event that only says "look again".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bell {
+pub enum Hint {
     /// resolv.conf was rewritten, or replaced.
     ResolvConf,
     /// The wall clock was set, or the machine resumed (`TFD_TIMER_CANCEL_ON_SET`).
@@ -157,7 +157,7 @@ pub enum Event {
     /// systemd-networkd was read.
     Networkd(Report<Networkd>),
     /// The kernel was asked for the route.
-    WayOut(WayOut),
+    Routes(Routes),
     /// UPower was read.
     UPower(Report<Power>),
     /// logind's `OnExternalPower` was read.
@@ -165,7 +165,7 @@ pub enum Event {
     /// `/sys/class/power_supply` was read.
     PowerSupply(Report<Power>),
     /// Look again.
-    Bell(Bell),
+    Hint(Hint),
     /// A probe ended.
     Probed(ProbeId, Outcome),
     /// A deadline passed.

@@ -1,6 +1,6 @@
 //! Why the targets cannot be reached, in the light of what the sources say. It changes no verdict (R3, R8).
 
-use super::event::{Connectivity, Failure, Ground, NetworkManager, Report};
+use super::event::{Connectivity, Failure, LinkState, NetworkManager, Report};
 use super::reason::Reason;
 use super::verdict::Hold;
 use super::world::World;
@@ -20,12 +20,12 @@ pub(super) fn explain(failure: Option<&Failure>, world: &World) -> Option<Hold> 
     let about_the_way =
         no_route || failure.is_none_or(|f| matches!(f.reason, Reason::Dns | Reason::Unreachable));
     let cause = connecting(world, manager).filter(|_| about_the_way);
-    if let Some(cause) = cause.filter(|_| failure.is_some() || !world.has_way_out()) {
+    if let Some(cause) = cause.filter(|_| failure.is_some() || !world.has_route()) {
         return Some(hold(Reason::Connecting, cause));
     }
     // The probe may see it before the kernel's notice of the addresses it found.
-    if no_route || (about_the_way && !world.has_way_out()) {
-        return Some(no_way_out(failure, world, manager));
+    if no_route || (about_the_way && !world.has_route()) {
+        return Some(without_route(failure, world, manager));
     }
     failure.map(|failure| failed(failure, manager))
 }
@@ -37,19 +37,23 @@ fn connecting(world: &World, manager: Option<&NetworkManager>) -> Option<String>
         return Some("NetworkManager is setting up a connection".into());
     }
     let state = &known(world.networkd.as_ref())?.operational_state;
-    let configures = CONFIGURING.contains(&state.as_str()) && !world.has_way_out();
+    let configures = CONFIGURING.contains(&state.as_str()) && !world.has_route();
     configures.then(|| {
         format!("systemd-networkd is configuring the network (OperationalState is \"{state}\")")
     })
 }
 
-fn no_way_out(failure: Option<&Failure>, world: &World, manager: Option<&NetworkManager>) -> Hold {
-    let ground = world.way_out.as_ref().map(|way_out| way_out.ground);
-    if ground == Some(Ground::Addressed) {
+fn without_route(
+    failure: Option<&Failure>,
+    world: &World,
+    manager: Option<&NetworkManager>,
+) -> Hold {
+    let link_state = world.routes.as_ref().map(|routes| routes.link_state);
+    if link_state == Some(LinkState::Addressed) {
         return hold(Reason::NoRoute, unrouted(failure));
     }
-    let what = match ground {
-        Some(Ground::NoAddress) => "a link is up, but has no address",
+    let what = match link_state {
+        Some(LinkState::NoAddress) => "a link is up, but has no address",
         _ => "no link is up",
     };
     let switched_off = manager.is_some_and(|nm| nm.state == DISABLED);

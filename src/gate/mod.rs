@@ -56,7 +56,7 @@ pub struct Gate {
     /// While someone waits: since when.
     waiting_since: Option<Monotonic>,
     said: Option<Verdict>,
-    bells: u64,
+    hints: u64,
 }
 
 impl Gate {
@@ -71,7 +71,7 @@ impl Gate {
             must_settle: false,
             waiting_since: None,
             said: None,
-            bells: 0,
+            hints: 0,
         };
         gate.begin(now);
         gate
@@ -98,9 +98,9 @@ impl Gate {
             self.good_since = None;
             self.probing.new_epoch(now);
         }
-        if news.bell {
-            self.bells += 1;
-            self.probing.bell(now);
+        if news.hint {
+            self.hints += 1;
+            self.probing.hint(now);
         }
         if let Some((id, outcome)) = news.probed {
             self.probing.ended(id, outcome, now);
@@ -111,11 +111,11 @@ impl Gate {
         actions
     }
 
-    /// When to step it with [`Event::Tick`] if nothing happens before; `None` if only a bell will do.
+    /// When to step it with [`Event::Tick`] if nothing happens before; `None` if only a hint will do.
     pub fn look_again(&self, now: Monotonic) -> Option<Monotonic> {
         let since = self.waiting_since?;
         let deadline = self.policy.timeout.map(|t| since.after(t));
-        // A settling that ended between the last step and this look is due at once: nobody else would ring.
+        // A settling that ended between the last step and this look is due at once: nothing else would wake it.
         let waits_for_probe = self.probing.is_proof_old(now);
         let settled = self.settled_at().filter(|at| *at > now || !waits_for_probe);
         [deadline, self.probe_at(now), settled]
@@ -145,13 +145,13 @@ impl Gate {
     }
 
     /// How often the route has changed or was lost since the gate was made.
-    pub fn detours(&self) -> u64 {
-        self.world.detours
+    pub fn route_changes(&self) -> u64 {
+        self.world.route_changes
     }
 
-    /// How often a bell has rung since the gate was made that changed nothing which is known here.
-    pub fn bells(&self) -> u64 {
-        self.bells
+    /// How often a hint has come since the gate was made that changed nothing which is known here.
+    pub fn hints(&self) -> u64 {
+        self.hints
     }
 
     /// Whether the machine goes to sleep, sleeps, or has not said that it is over.
@@ -176,7 +176,7 @@ impl Gate {
     /// Whether the targets have been reached in this epoch, whatever else holds the gate; a guess has to do
     /// where there is nothing to ask.
     pub fn is_proven(&self) -> bool {
-        let heard = self.world.way_out.is_some() && !self.world.is_going_down();
+        let heard = self.world.routes.is_some() && !self.world.is_going_down();
         heard && self.connectivity().is_none()
     }
 
@@ -272,7 +272,7 @@ impl Gate {
             return None;
         }
         if self.probing.proof().is_none() {
-            return self.probing.next_at(self.world.has_way_out());
+            return self.probing.next_at(self.world.has_route());
         }
         (self.is_settled(now) && self.probing.is_proof_old(now)).then_some(now)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::event::{Outcome, ProbeId};
 use super::time::Monotonic;
-use crate::gate::rate_limiter::Allowance;
+use crate::gate::rate_limiter::RateLimiter;
 
 /// How old a proof may be when the gate opens on it: a hold on `metered` can last for days, and the proof of
 /// last week is not one. Awake time.
@@ -16,8 +16,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(5 * 60);
 /// In the first ten minutes of an epoch Wi-Fi, DHCP and portals are still being dealt with.
 const EARLY: Duration = Duration::from_secs(10 * 60);
 const LONGEST_EARLY_DELAY: Duration = Duration::from_secs(30);
-/// Between probes that bells bring forward.
-const BELL_SPACING: Duration = Duration::from_millis(100);
+/// Between probes that hints bring forward.
+const HINT_SPACING: Duration = Duration::from_millis(100);
 
 /// The probes of one gate.
 #[derive(Debug)]
@@ -27,19 +27,19 @@ pub(super) struct Probing {
     since: Monotonic,
     /// When the next one is due by the clock.
     due_at: Monotonic,
-    /// It is due whether or not there is a route: the first of an epoch, or a bell rang.
+    /// It is due whether or not there is a route: the first of an epoch, or a hint came.
     unconditional: bool,
     running: Option<ProbeId>,
     started_at: Option<Monotonic>,
-    /// A bell rang while one was running: its failure is not the last word.
-    rang: bool,
+    /// A hint came while one was running: its failure is not the last word.
+    hinted: bool,
     last: Option<(Outcome, Monotonic)>,
-    /// A bell has rung since the last one ended.
+    /// A hint has come since the last one ended.
     doubted: bool,
     next_id: u64,
-    /// Way-outs that flap, and bells that never stop, must not make a storm of probes.
-    epochs: Allowance,
-    bells: Allowance,
+    /// Routes that flap, and hints that never stop, must not make a storm of probes.
+    epochs: RateLimiter,
+    hints: RateLimiter,
 }
 
 impl Probing {
@@ -51,12 +51,12 @@ impl Probing {
             unconditional: true,
             running: None,
             started_at: None,
-            rang: false,
+            hinted: false,
             last: None,
             doubted: false,
             next_id: 0,
-            epochs: Allowance::new(6, Duration::from_secs(2)),
-            bells: Allowance::new(10, Duration::from_secs(2)),
+            epochs: RateLimiter::new(6, Duration::from_secs(2)),
+            hints: RateLimiter::new(10, Duration::from_secs(2)),
         }
     }
 
@@ -73,7 +73,7 @@ impl Probing {
         }
     }
 
-    /// Whether that proof needs another look before the gate opens on it: a bell has rung since, or it is
+    /// Whether that proof needs another look before the gate opens on it: a hint has come since, or it is
     /// older than [`PROOF_LASTS`], counted from when its gathering began.
     pub(super) fn is_proof_old(&self, now: Monotonic) -> bool {
         let Some((Outcome::Reached(_), began)) = &self.last else {
@@ -82,7 +82,7 @@ impl Probing {
         self.doubted || now.since(*began) > PROOF_LASTS
     }
 
-    /// Whether a bell has rung since the last probe failed, so that the next one is about to begin.
+    /// Whether a hint has come since the last probe failed, so that the next one is about to begin.
     pub(super) fn is_failure_doubted(&self) -> bool {
         self.doubted && matches!(self.last, Some((Outcome::Failed(_), _)))
     }
@@ -94,7 +94,7 @@ impl Probing {
     /// Forgets all and probes at once.
     pub(super) fn start_over(&mut self, now: Monotonic) {
         self.last = None;
-        self.rang = false;
+        self.hinted = false;
         self.doubted = false;
         self.backoff.reset();
         self.since = now;
@@ -108,10 +108,10 @@ impl Probing {
         self.due_at = self.epochs.ask(now);
     }
 
-    /// A bell: look again now, but not more often than bells may ask.
-    pub(super) fn bell(&mut self, now: Monotonic) {
+    /// A hint: look again now, but not more often than hints may ask.
+    pub(super) fn hint(&mut self, now: Monotonic) {
         if self.running.is_some() {
-            self.rang = true;
+            self.hinted = true;
             return;
         }
         self.doubted = true;
@@ -127,7 +127,7 @@ impl Probing {
         self.doubted = false;
         if let Outcome::Failed(_) = outcome {
             self.due_at = now.after(self.delay(now));
-            if std::mem::take(&mut self.rang) {
+            if std::mem::take(&mut self.hinted) {
                 self.doubted = true;
                 self.bring_forward(now);
             }
@@ -141,8 +141,8 @@ impl Probing {
     }
 
     /// When the next probe begins if nothing happens; without a route only the first of an epoch does.
-    pub(super) fn next_at(&self, has_way_out: bool) -> Option<Monotonic> {
-        (has_way_out || self.unconditional).then_some(self.due_at)
+    pub(super) fn next_at(&self, has_route: bool) -> Option<Monotonic> {
+        (has_route || self.unconditional).then_some(self.due_at)
     }
 
     /// Begins a probe.
@@ -152,7 +152,7 @@ impl Probing {
         self.running = Some(id);
         self.started_at = Some(now);
         self.unconditional = false;
-        self.rang = false;
+        self.hinted = false;
         id
     }
 
@@ -167,10 +167,10 @@ impl Probing {
 
     fn bring_forward(&mut self, now: Monotonic) {
         self.unconditional = true;
-        let spaced = self.started_at.map_or(now, |t| t.after(BELL_SPACING));
-        // Bells before a probe that is already as early as it may be must not use up what later ones need.
+        let spaced = self.started_at.map_or(now, |t| t.after(HINT_SPACING));
+        // Hints before a probe that is already as early as it may be must not use up what later ones need.
         if self.due_at > spaced.max(now) {
-            self.due_at = self.due_at.min(self.bells.ask(now).max(spaced));
+            self.due_at = self.due_at.min(self.hints.ask(now).max(spaced));
         }
         self.due_at = self.due_at.max(now);
     }

@@ -6,14 +6,14 @@ use super::time::Monotonic;
 
 /// A burst that is given back one by one (the generic cell rate algorithm).
 #[derive(Debug)]
-pub(crate) struct Allowance {
+pub(crate) struct RateLimiter {
     burst: u32,
     each: Duration,
     /// When all of the burst is there again.
     full_at: Monotonic,
 }
 
-impl Allowance {
+impl RateLimiter {
     /// `burst` at once, and one more after each span `each`.
     pub(crate) fn new(burst: u32, each: Duration) -> Self {
         Self {
@@ -44,22 +44,22 @@ mod tests {
 
     #[test]
     fn a_burst_is_allowed_and_then_one_in_a_while() {
-        let mut allowance = Allowance::new(3, Duration::from_secs(10));
+        let mut limiter = RateLimiter::new(3, Duration::from_secs(10));
         for _ in 0..3 {
-            assert_eq!(allowance.ask(at(100)), at(100));
+            assert_eq!(limiter.ask(at(100)), at(100));
         }
-        assert_eq!(allowance.ask(at(100)), at(110));
-        assert_eq!(allowance.ask(at(105)), at(110), "asking costs nothing");
-        assert_eq!(allowance.ask(at(110)), at(110));
-        assert_eq!(allowance.ask(at(111)), at(120));
+        assert_eq!(limiter.ask(at(100)), at(110));
+        assert_eq!(limiter.ask(at(105)), at(110), "asking costs nothing");
+        assert_eq!(limiter.ask(at(110)), at(110));
+        assert_eq!(limiter.ask(at(111)), at(120));
     }
 
     #[test]
     fn after_a_quiet_time_the_whole_burst_is_there_again_and_no_more() {
-        let mut allowance = Allowance::new(2, Duration::from_secs(10));
+        let mut limiter = RateLimiter::new(2, Duration::from_secs(10));
         for now in [at(100), at(100), at(1000), at(1000)] {
-            assert_eq!(allowance.ask(now), now);
+            assert_eq!(limiter.ask(now), now);
         }
-        assert_eq!(allowance.ask(at(1000)), at(1010));
+        assert_eq!(limiter.ask(at(1000)), at(1010));
     }
 }

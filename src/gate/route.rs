@@ -1,8 +1,8 @@
 //! Whether two answers of the kernel are the same route.
 
-use super::event::{Ground, WayOut};
+use super::event::{LinkState, Routes};
 
-impl WayOut {
+impl Routes {
     /// Whether the way to an address that both know has changed.
     ///
     /// Where they know none in common (the name resolved to other addresses), nothing is said to have changed: each
@@ -18,6 +18,6 @@ impl WayOut {
     /// While the targets' addresses are not known, any address of ours may be on their network.
     pub(super) fn exists(&self) -> bool {
         let somewhere = self.hops.values().any(Option::is_some);
-        somewhere || (!self.known && self.ground == Ground::Addressed)
+        somewhere || (!self.known && self.link_state == LinkState::Addressed)
     }
 }

@@ -21,7 +21,7 @@ pub struct Hold {
     pub reason: Reason,
     /// The particulars, for people: `cache.nixos.org does not resolve`. Never ends in a full stop.
     pub detail: String,
-    /// When it is looked at again if no bell rings before; `None` if only a bell will do.
+    /// When it is looked at again if no hint comes before; `None` if only a hint will do.
     pub look_again: Option<Monotonic>,
 }
 
@@ -44,7 +44,7 @@ pub enum Loss {
     /// The machine has slept.
     Resume,
     /// The route is another, or is lost.
-    WayOut,
+    Routes,
 }
 
 impl fmt::Display for Loss {
@@ -53,7 +53,7 @@ impl fmt::Display for Loss {
         f.write_str(match self {
             Self::Sleep => "the machine is going to sleep",
             Self::Resume => "the machine has slept",
-            Self::WayOut => "the route changed or disappeared",
+            Self::Routes => "the route changed or disappeared",
         })
     }
 }

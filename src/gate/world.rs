@@ -1,7 +1,7 @@
 //! What the gate knows of the world, and what each event adds to it.
 
 use super::event::{
-    Event, Logind, NetworkManager, Networkd, Outcome, Power, ProbeId, Report, WayOut,
+    Event, Logind, NetworkManager, Networkd, Outcome, Power, ProbeId, Report, Routes,
 };
 use super::policy::{Policy, PowerPolicy};
 use super::power::PowerSources;
@@ -18,11 +18,11 @@ pub(super) struct World {
     /// What began the present epoch, if it is not the first.
     pub(super) epoch_began: Option<Loss>,
     pub(super) sleeps: u64,
-    pub(super) detours: u64,
+    pub(super) route_changes: u64,
     pub(super) logind: Option<Report<Logind>>,
     pub(super) network_manager: Option<Report<NetworkManager>>,
     pub(super) networkd: Option<Report<Networkd>>,
-    pub(super) way_out: Option<WayOut>,
+    pub(super) routes: Option<Routes>,
     power: PowerSources,
     going: Logind,
     suspends: Option<u64>,
@@ -37,7 +37,7 @@ pub(super) struct News {
     /// All must settle before the gate opens.
     pub(super) unsettling: bool,
     /// Look again.
-    pub(super) bell: bool,
+    pub(super) hint: bool,
     /// A probe ended.
     pub(super) probed: Option<(ProbeId, Outcome)>,
 }
@@ -46,7 +46,7 @@ impl News {
     const NONE: Self = Self {
         epoch: false,
         unsettling: false,
-        bell: false,
+        hint: false,
         probed: None,
     };
 
@@ -58,8 +58,8 @@ impl News {
         }
     }
 
-    fn bell_if(bell: bool) -> Self {
-        Self { bell, ..Self::NONE }
+    fn hint_if(hint: bool) -> Self {
+        Self { hint, ..Self::NONE }
     }
 }
 
@@ -69,11 +69,11 @@ impl World {
             epoch: 0,
             epoch_began: None,
             sleeps: 0,
-            detours: 0,
+            route_changes: 0,
             logind: None,
             network_manager: None,
             networkd: None,
-            way_out: None,
+            routes: None,
             power: PowerSources::default(),
             going: Logind::default(),
             suspends: None,
@@ -112,7 +112,7 @@ impl World {
             Event::SuspendCount(count) => self.learn_suspends(count),
             Event::NetworkManager(report) => self.learn_network_manager(report),
             Event::Networkd(report) => self.learn_networkd(report),
-            Event::WayOut(way_out) => self.learn_way_out(way_out),
+            Event::Routes(routes) => self.learn_route(routes),
             Event::UPower(report) => {
                 self.power.upower = Some(report);
                 News::NONE
@@ -125,7 +125,7 @@ impl World {
                 self.power.kernel = Some(report);
                 News::NONE
             }
-            Event::Bell(_) => News::bell_if(true),
+            Event::Hint(_) => News::hint_if(true),
             Event::Probed(id, outcome) => News {
                 probed: Some((id, outcome)),
                 ..News::NONE
@@ -189,29 +189,29 @@ impl World {
         let before = self.network_manager.as_ref().and_then(state);
         let changed = self.network_manager.is_some() && before != state(&report);
         self.network_manager = Some(report);
-        News::bell_if(changed)
+        News::hint_if(changed)
     }
 
     fn learn_networkd(&mut self, report: Report<Networkd>) -> News {
         let changed = self.networkd.as_ref().is_some_and(|seen| *seen != report);
         self.networkd = Some(report);
-        News::bell_if(changed)
+        News::hint_if(changed)
     }
 
-    fn learn_way_out(&mut self, way_out: WayOut) -> News {
-        let Some(before) = self.way_out.replace(way_out) else {
+    fn learn_route(&mut self, routes: Routes) -> News {
+        let Some(before) = self.routes.replace(routes) else {
             return News::NONE;
         };
-        let Some(now) = &self.way_out else {
+        let Some(now) = &self.routes else {
             return News::NONE;
         };
         if now.differs_from(&before) {
             self.epoch += 1;
-            self.epoch_began = Some(Loss::WayOut);
-            self.detours += 1;
+            self.epoch_began = Some(Loss::Routes);
+            self.route_changes += 1;
             return News::epoch();
         }
-        News::bell_if(now.ground > before.ground)
+        News::hint_if(now.link_state > before.link_state)
     }
 
     /// What is known of the power; `None` until those who speak for it have spoken.
@@ -233,20 +233,20 @@ impl World {
     }
 
     /// Unknown counts as yes: it must not forbid a probe.
-    pub(super) fn has_way_out(&self) -> bool {
-        self.way_out.as_ref().is_none_or(WayOut::exists)
+    pub(super) fn has_route(&self) -> bool {
+        self.routes.as_ref().is_none_or(Routes::exists)
     }
 
     /// Whether every source that this policy asks has spoken.
     pub(super) fn has_reported(&self, policy: &Policy) -> bool {
         let power = policy.power == PowerPolicy::Any || self.power().is_some();
         let metered = !policy.hold_metered || self.network_manager.is_some();
-        self.logind.is_some() && self.way_out.is_some() && power && metered
+        self.logind.is_some() && self.routes.is_some() && power && metered
     }
 
     /// What a guess rests on, for people.
     pub(super) fn guess(&self) -> String {
-        let hops = self.way_out.iter().flat_map(|w| w.hops.values().flatten());
+        let hops = self.routes.iter().flat_map(|w| w.hops.values().flatten());
         let mut ways: Vec<&str> = hops.map(|hop| hop.interface.as_str()).collect();
         ways.dedup();
         format!("a route through {}", ways.join(", "))

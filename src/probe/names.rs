@@ -22,7 +22,7 @@ pub(super) struct Names {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// It will be connected to.
-    WayOut,
+    Routes,
     /// A proxy will be told its address.
     ForTheProxy,
 }
@@ -44,7 +44,7 @@ impl Names {
         if addresses.is_empty() {
             return Err(Fault::new(Kind::Name, format!("{host} has no address")));
         }
-        if purpose == Purpose::WayOut {
+        if purpose == Purpose::Routes {
             let mut known = self.ways_out.borrow_mut();
             known.extend(addresses.iter().map(SocketAddr::ip));
         }

@@ -19,7 +19,7 @@ pub(super) async fn tcp(
     port: u16,
 ) -> Result<TcpStream, Fault> {
     progress.now(still_resolving(host));
-    let addresses = names.addresses(host, port, Purpose::WayOut).await?;
+    let addresses = names.addresses(host, port, Purpose::Routes).await?;
     let place = place(host, port, &addresses);
     progress.now(silent(&place));
     connect(&addresses).await.map_err(|error| {

@@ -85,14 +85,14 @@ impl Web<'_> {
         let (mut known, mut peer) = (HashMap::new(), Vec::new());
         let mut place_known = place(target.0, target.1, &[]);
         if let Some(proxy) = &proxy {
-            let way_out = (proxy.host(), proxy.port());
-            peer = self.resolve(way_out, Purpose::WayOut, progress).await?;
-            known.insert(way_out.0.to_owned(), peer.clone());
+            let routes = (proxy.host(), proxy.port());
+            peer = self.resolve(routes, Purpose::Routes, progress).await?;
+            known.insert(routes.0.to_owned(), peer.clone());
             place_known = format!("{place_known} through the proxy {}", proxy.shown());
         }
         if let Some(purpose) = purpose_of_the_target(proxy.as_ref()) {
             let found = self.resolve(target, purpose, progress).await?;
-            if purpose == Purpose::WayOut {
+            if purpose == Purpose::Routes {
                 place_known = place(target.0, target.1, &found);
                 peer.clone_from(&found);
             }
@@ -148,7 +148,7 @@ impl Web<'_> {
 /// Why the target's own name is resolved, if it is: a proxy is told the name, save by old SOCKS.
 fn purpose_of_the_target(proxy: Option<&Proxy>) -> Option<Purpose> {
     match proxy.map(Proxy::protocol) {
-        None => Some(Purpose::WayOut),
+        None => Some(Purpose::Routes),
         Some(Protocol::SocksResolvedHere) => Some(Purpose::ForTheProxy),
         Some(Protocol::Http | Protocol::SocksResolvedThere) => None,
     }

@@ -42,7 +42,7 @@ fn particulars(verdict: &Verdict) -> Vec<(Option<Reason>, &str)> {
 
 /// Where a person or program may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ears {
+pub struct Listeners {
     /// Where log lines go.
     pub log: Log,
     /// A terminal shows the live line.
@@ -75,9 +75,9 @@ pub struct Telling {
 ///
 /// Log lines are for changes of the reasons alone: a name that resolves to other addresses at each look
 /// would otherwise fill a week's journal. A live line takes their place while it can be seen.
-pub fn telling(change: Change, verdict: &Verdict, ears: Ears) -> Telling {
+pub fn telling(change: Change, verdict: &Verdict, listeners: Listeners) -> Telling {
     let held = verdict.hold().is_some();
-    let replaced = ears.log == Log::Stderr && (ears.json || ears.live && held);
+    let replaced = listeners.log == Log::Stderr && (listeners.json || listeners.live && held);
     let news = change > Change::Times;
     let line = match change {
         Change::Reasons => Some(Line::Plain),
@@ -86,8 +86,8 @@ pub fn telling(change: Change, verdict: &Verdict, ears: Ears) -> Telling {
     };
     Telling {
         line: line.filter(|_| !replaced),
-        json: news && ears.json,
-        live: ears.live && held,
+        json: news && listeners.json,
+        live: listeners.live && held,
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
         })
     }
 
-    const PIPE: Ears = Ears {
+    const PIPE: Listeners = Listeners {
         log: Log::Stderr,
         live: false,
         json: false,
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_the_live_line_instead_and_a_line_when_it_opens() {
-        let terminal = Ears { live: true, ..PIPE };
+        let terminal = Listeners { live: true, ..PIPE };
         let dns = telling(Change::Reasons, &held(Reason::Dns, "a", 1), terminal);
         assert!(dns.live && dns.line.is_none());
         assert!(telling(Change::Times, &held(Reason::Dns, "a", 1), terminal).live);
@@ -179,10 +179,10 @@ mod tests {
     #[test]
     fn json_takes_the_place_of_lines_on_stderr_but_not_in_the_journal() {
         let dns = held(Reason::Dns, "a", 1);
-        let on_stderr = Ears { json: true, ..PIPE };
+        let on_stderr = Listeners { json: true, ..PIPE };
         let told = telling(Change::Reasons, &dns, on_stderr);
         assert!(told.json && told.line.is_none());
-        let in_journal = Ears {
+        let in_journal = Listeners {
             log: Log::Journal,
             ..on_stderr
         };

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use self::change::{Change, Ears, Line, Telling};
+use self::change::{Change, Line, Listeners, Telling};
 use self::journal::Log;
 use self::json::{Event, usec};
 use self::live::Live;
@@ -178,7 +178,7 @@ impl Reporter {
             return self.notify.status(&lasting(verdict));
         }
         let change = change::change(self.verdict.as_ref(), verdict);
-        let telling = change::telling(change, verdict, self.ears());
+        let telling = change::telling(change, verdict, self.listeners());
         let looked_at = self.verdict.as_ref().map(look_again) != Some(look_again(verdict));
         self.verdict = Some(verdict.clone());
         // The status file first: whoever hears of the change finds it there.
@@ -290,8 +290,8 @@ impl Reporter {
         }
     }
 
-    fn ears(&self) -> Ears {
-        Ears {
+    fn listeners(&self) -> Listeners {
+        Listeners {
             log: self.setup.log,
             live: self.live.is_possible(),
             json: self.setup.json,

@@ -11,7 +11,7 @@ use super::output::NOTIFY;
 use crate::gate::time::Monotonic;
 
 /// "For ever": systemd ignores infinity here (`USEC_INFINITY`).
-const EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// So that the gate gives up, with its own exit code, before systemd does.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -101,7 +101,7 @@ fn send(assignment: &str) -> io::Result<()> {
 }
 
 fn extension_usec(wait: Option<Duration>) -> u128 {
-    wait.map_or(EVER, |wait| wait.saturating_add(MARGIN).min(EVER))
+    wait.map_or(A_YEAR, |wait| wait.saturating_add(MARGIN).min(A_YEAR))
         .as_micros()
 }
 
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn an_extension_outlasts_the_wait_and_stays_finite() {
         assert_eq!(extension_usec(Some(Duration::from_secs(600))), 660_000_000);
-        assert_eq!(extension_usec(Some(Duration::MAX)), EVER.as_micros());
+        assert_eq!(extension_usec(Some(Duration::MAX)), A_YEAR.as_micros());
     }
 
     #[test]

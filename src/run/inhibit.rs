@@ -12,7 +12,7 @@ use crate::bus::login1::InhibitMode;
 use crate::config::profile::Inhibit;
 
 /// How long logind may think about it: polkit can hang, and the upgrade is not to wait for it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOGIND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The words of `org.freedesktop.login1.Manager.Inhibit`, but for the mode, which depends on systemd's version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub async fn take<L, E: Display>(
     request: Request,
     inhibit: impl AsyncFnOnce(Request) -> Result<L, E>,
 ) -> Option<L> {
-    take_within(PATIENCE, request, inhibit).await
+    take_within(LOGIND_TIMEOUT, request, inhibit).await
 }
 
 /// Takes the lock over a connection of its own: the sources' is for listening only.

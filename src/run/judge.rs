@@ -24,7 +24,7 @@ pub struct Facts<'a> {
     /// The machine slept during the attempt.
     pub slept: bool,
     /// The route was lost or changed during the attempt.
-    pub way_out_lost: bool,
+    pub route_lost: bool,
     /// What the probe after the attempt found; `None` if there was none, or it found nothing out.
     pub reachable_after: Option<bool>,
     /// `attempt_timeout` passed, and so we ended the command.
@@ -56,7 +56,7 @@ pub enum Interruption {
     /// A suspend.
     Slept,
     /// The route was lost.
-    WayOutLost,
+    RouteLost,
     /// A target cannot be reached right after.
     Unreachable,
 }
@@ -66,7 +66,7 @@ impl fmt::Display for Interruption {
         f.write_str(match self {
             Self::TimedOut => "it took longer than attempt_timeout",
             Self::Slept => "the machine was suspended",
-            Self::WayOutLost => "the route was lost",
+            Self::RouteLost => "the route was lost",
             Self::Unreachable => "a target is unreachable right after it",
         })
     }
@@ -118,8 +118,8 @@ fn interruption(facts: &Facts<'_>) -> Option<Interruption> {
         } => Some(Interruption::TimedOut),
         Facts { slept: true, .. } => Some(Interruption::Slept),
         Facts {
-            way_out_lost: true, ..
-        } => Some(Interruption::WayOutLost),
+            route_lost: true, ..
+        } => Some(Interruption::RouteLost),
         Facts {
             reachable_after: Some(false),
             ..
@@ -139,7 +139,7 @@ mod tests {
         final_exit_status: &[4, 100],
         changed: false,
         slept: false,
-        way_out_lost: false,
+        route_lost: false,
         reachable_after: Some(true),
         timed_out: false,
         told_to_stop: None,
@@ -150,7 +150,7 @@ mod tests {
         let facts = Facts {
             ending: Exited(0),
             slept: true,
-            way_out_lost: true,
+            route_lost: true,
             reachable_after: None,
             ..CALM
         };
@@ -177,7 +177,7 @@ mod tests {
     fn a_switch_that_restarted_the_network_is_not_an_interruption() {
         let facts = Facts {
             changed: true,
-            way_out_lost: true,
+            route_lost: true,
             reachable_after: None,
             ..CALM
         };
@@ -197,10 +197,10 @@ mod tests {
             ),
             (
                 Facts {
-                    way_out_lost: true,
+                    route_lost: true,
                     ..CALM
                 },
-                Interruption::WayOutLost,
+                Interruption::RouteLost,
             ),
             (
                 Facts {
@@ -212,7 +212,7 @@ mod tests {
             (
                 Facts {
                     slept: true,
-                    way_out_lost: true,
+                    route_lost: true,
                     ..CALM
                 },
                 Interruption::Slept,
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_signal_is_a_failure_unless_the_machine_slept_or_lost_its_way_out() {
+    fn a_foreign_signal_is_a_failure_unless_the_machine_slept_or_lost_its_route() {
         let killed = Facts {
             ending: Killed(9),
             reachable_after: Some(false),
@@ -322,8 +322,8 @@ mod tests {
             reachable_after: Option<bool>,
             told_to_stop in prop::option::of(1..65),
         ) -> Facts<'static> {
-            let [changed, slept, way_out_lost, timed_out] = flags;
-            Facts { ending, final_exit_status: &[4, 100], changed, slept, way_out_lost, reachable_after, timed_out, told_to_stop }
+            let [changed, slept, route_lost, timed_out] = flags;
+            Facts { ending, final_exit_status: &[4, 100], changed, slept, route_lost, reachable_after, timed_out, told_to_stop }
         }
     }
 

@@ -22,7 +22,7 @@ use crate::sys::fd::Fd;
 use crate::sys::files::Directory;
 
 /// The file's closing, and its deletion or replacement by whoever tidies up.
-const BELLS: AddWatchFlags = AddWatchFlags::IN_CLOSE
+const RELEASES: AddWatchFlags = AddWatchFlags::IN_CLOSE
     .union(AddWatchFlags::IN_ATTRIB)
     .union(AddWatchFlags::IN_DELETE_SELF)
     .union(AddWatchFlags::IN_MOVE_SELF)
@@ -68,9 +68,9 @@ pub struct Busy {
     path: PathBuf,
     us: String,
     holder: String,
-    /// Kept open: closing it would ring the bell of everyone else who waits.
+    /// Kept open: closing it would wake everyone else who waits.
     file: File,
-    bell: Option<AsyncFd<Fd<OwnedFd>>>,
+    hint: Option<AsyncFd<Fd<OwnedFd>>>,
 }
 
 /// Tries to take `profile`'s lock below the runtime directory. Within tokio's runtime.
@@ -116,11 +116,11 @@ impl Busy {
     }
 
     async fn rung(&self) -> io::Result<()> {
-        let Some(bell) = &self.bell else {
+        let Some(hint) = &self.hint else {
             tokio::time::sleep(WITHOUT_BELL).await;
             return Ok(());
         };
-        let mut ready = bell.readable().await?;
+        let mut ready = hint.readable().await?;
         // What it says does not matter: any event means to look again.
         let mut events = [0; 4096];
         let read = ready.try_io(|fd| Ok(nix::unistd::read(&fd.get_ref().0, &mut events)?));
@@ -133,7 +133,7 @@ impl Busy {
             us,
             holder,
             file,
-            bell,
+            hint,
         } = self;
         match flock(file) {
             Ok(tried) if !is_at(opened(&tried), &path) => {
@@ -145,7 +145,7 @@ impl Busy {
                 us,
                 holder,
                 file,
-                bell,
+                hint,
             })),
             Err(source) => Err((path, source)),
         }
@@ -165,7 +165,7 @@ impl Lock {
 fn try_path(path: &Path, us: &str) -> io::Result<Tried> {
     loop {
         let file = open(path)?;
-        let (tried, bell) = lock_or_watch(file, || watch(path))?;
+        let (tried, hint) = lock_or_watch(file, || watch(path))?;
         if !is_at(opened(&tried), path) {
             continue;
         }
@@ -176,7 +176,7 @@ fn try_path(path: &Path, us: &str) -> io::Result<Tried> {
                 us: us.to_owned(),
                 holder: holder::read(&file),
                 file,
-                bell,
+                hint,
             }),
         });
     }
@@ -203,8 +203,8 @@ fn lock_or_watch<B>(
         Ok(lock) => Ok((Ok(lock), None)),
         Err(file) => {
             // The watch before the second try: a release between the two is then not missed.
-            let bell = watch();
-            Ok((flock(file)?, bell))
+            let hint = watch();
+            Ok((flock(file)?, hint))
         }
     }
 }
@@ -235,12 +235,12 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 fn watch(path: &Path) -> Option<AsyncFd<Fd<OwnedFd>>> {
-    let bell = || -> io::Result<_> {
+    let hint = || -> io::Result<_> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        inotify.add_watch(path, BELLS)?;
+        inotify.add_watch(path, RELEASES)?;
         fd::readable(OwnedFd::from(inotify))
     };
-    bell()
+    hint()
         .inspect_err(|error| {
             tracing::warn!(
                 "cannot watch {}, polling it every minute: {error}",

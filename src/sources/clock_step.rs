@@ -1,4 +1,4 @@
-//! A bell for steps of the wall clock; the kernel rings it on resume too (`timerfd_create(2)`).
+//! A hint for steps of the wall clock; on resume the kernel gives it too (`timerfd_create(2)`).
 
 use std::io;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
-use crate::gate::event::{Bell, Event};
+use crate::gate::event::{Event, Hint};
 use crate::sys::fd::{Fd, readable};
 
 /// The year 2514, as seconds since 1970: late enough never to come.
 const NEVER: Duration = Duration::from_secs(4 * (u32::MAX as u64));
 
-/// Sends [`Event::Bell`] of [`Bell::ClockStep`] at each step, until nobody listens to `events`.
+/// Sends [`Event::Hint`] of [`Hint::ClockStep`] at each step, until nobody listens to `events`.
 pub async fn watch(events: mpsc::Sender<Event>) {
     match ClockStep::armed(NEVER) {
         Ok(step) => follow(step, &events).await,
@@ -34,7 +34,7 @@ async fn follow(mut step: ClockStep, events: &mpsc::Sender<Event>) {
             rung = step.rung() => rung,
             () = events.closed() => return,
         }
-        if events.send(Event::Bell(Bell::ClockStep)).await.is_err() {
+        if events.send(Event::Hint(Hint::ClockStep)).await.is_err() {
             return;
         }
     }
@@ -112,6 +112,6 @@ mod tests {
             () = follow(step, &events) => None,
             heard = listener.recv() => heard,
         };
-        assert_eq!(heard, Some(Event::Bell(Bell::ClockStep)));
+        assert_eq!(heard, Some(Event::Hint(Hint::ClockStep)));
     }
 }

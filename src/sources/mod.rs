@@ -20,12 +20,12 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use self::uevent::PowerBell;
+use self::uevent::PowerHint;
 use crate::bus::BusAddress;
 use crate::gate::event::Event;
 
 /// How many events may wait to be heard. The sources say each thing once, so this is never short for long.
-const ROOM: usize = 64;
+const QUEUED_EVENTS: usize = 64;
 
 /// All sources at work; they end when this is dropped.
 #[derive(Debug)]
@@ -60,13 +60,13 @@ impl Sources {
 
 /// Starts all sources. `addresses` are those that the route is about. Within tokio's runtime.
 pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
-    let (tell, events) = mpsc::channel(ROOM);
+    let (tell, events) = mpsc::channel(QUEUED_EVENTS);
     let mut tasks = JoinSet::new();
-    let bell = Arc::new(Notify::new());
+    let hint = Arc::new(Notify::new());
     tasks.spawn(kernel::watch(addresses, tell.clone()));
     tasks.spawn(clock_step::watch(tell.clone()));
-    tasks.spawn(power(root.to_owned(), tell.clone(), Arc::clone(&bell)));
-    tasks.spawn(services::watch(BusAddress::system(), tell, bell));
+    tasks.spawn(power(root.to_owned(), tell.clone(), Arc::clone(&hint)));
+    tasks.spawn(services::watch(BusAddress::system(), tell, hint));
     Sources {
         events,
         _tasks: tasks,
@@ -75,7 +75,7 @@ pub fn start(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
 
 /// [`start`] for one look: no file is watched, as the kernel takes milliseconds to drop such a watch.
 pub fn look(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
-    let (tell, events) = mpsc::channel(ROOM);
+    let (tell, events) = mpsc::channel(QUEUED_EVENTS);
     let mut tasks = JoinSet::new();
     // There is room for one event.
     let _ = tell.try_send(Event::PowerSupply(power_supply::read(root)));
@@ -90,7 +90,7 @@ pub fn look(root: &Path, addresses: watch::Receiver<Vec<IpAddr>>) -> Sources {
 /// Tells what the kernel says of the power, and at each change of it has logind asked again, which does not tell of
 /// changes itself.
 async fn power(root: PathBuf, events: mpsc::Sender<Event>, changed: Arc<Notify>) {
-    let mut supplies = PowerBell::listen();
+    let mut supplies = PowerHint::listen();
     loop {
         let power = power_supply::read(&root);
         if events.send(Event::PowerSupply(power)).await.is_err() {

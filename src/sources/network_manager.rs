@@ -1,4 +1,4 @@
-//! NetworkManager, for explanations and as a bell (nm-dbus-interface.h); it never opens the gate.
+//! NetworkManager, for explanations and as a hint (nm-dbus-interface.h); it never opens the gate.
 
 use crate::bus::follower::{Service, Signal};
 use crate::bus::properties::{Properties, Question};

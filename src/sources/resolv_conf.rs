@@ -1,4 +1,4 @@
-//! resolv.conf: its name servers, and a bell for its changes; the resolver itself is the system's.
+//! resolv.conf: its name servers, and a hint for its changes; the resolver itself is the system's.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -65,7 +65,7 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// A bell for the content of a file that is written in place, replaced, or reached over links that move.
+/// A hint for the content of a file that is written in place, replaced, or reached over links that move.
 #[derive(Debug)]
 pub(super) struct ResolvConf {
     path: PathBuf,
@@ -255,19 +255,19 @@ mod tests {
         (folder, path)
     }
 
-    async fn rings(conf: &mut ResolvConf) {
+    async fn hints(conf: &mut ResolvConf) {
         let deadline = std::time::Duration::from_secs(30);
         tokio::time::timeout(deadline, conf.changed())
             .await
             .unwrap();
     }
 
-    // The content is compared with what was read last: where an unwanted bell had rung for `same`, the
-    // bell for "changed" would come with `same` as its content.
+    // The content is compared with what was read last: where an unwanted hint had come for `same`, the
+    // hint for "changed" would come with `same` as its content.
     async fn rings_only_for_another_content(conf: &mut ResolvConf, write: impl Fn(&str)) {
         write("same");
         write("changed");
-        rings(conf).await;
+        hints(conf).await;
         assert_eq!(conf.content.as_deref(), Some("changed".as_bytes()));
     }
 
@@ -317,7 +317,7 @@ mod tests {
         let mut conf = ResolvConf::watch(&path);
         fs::create_dir_all(folder.path().join("run/resolve")).unwrap();
         fs::write(folder.path().join("run/resolve/stub.conf"), "new").unwrap();
-        rings(&mut conf).await;
+        hints(&mut conf).await;
         assert_eq!(read(&path).as_deref(), Some("new".as_bytes()));
     }
 
@@ -332,9 +332,9 @@ mod tests {
         let mut conf = ResolvConf::watch(&path);
         fs::remove_file(&path).unwrap();
         symlink("new/conf", &path).unwrap();
-        rings(&mut conf).await;
+        hints(&mut conf).await;
         fs::write(folder.path().join("new/conf"), "newer").unwrap();
-        rings(&mut conf).await;
+        hints(&mut conf).await;
         assert_eq!(conf.content.as_deref(), Some("newer".as_bytes()));
     }
 
@@ -344,7 +344,7 @@ mod tests {
         fs::write(&path, "same").unwrap();
         let mut conf = ResolvConf::watch(&path);
         fs::remove_file(&path).unwrap();
-        rings(&mut conf).await;
+        hints(&mut conf).await;
         assert_eq!(conf.content, None);
     }
 

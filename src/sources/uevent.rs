@@ -1,4 +1,4 @@
-//! The kernel's uevents as a bell for the power supply.
+//! The kernel's uevents as a hint for the power supply.
 
 use netlink_sys::protocols::NETLINK_KOBJECT_UEVENT;
 
@@ -10,10 +10,10 @@ const KERNEL: u32 = 1;
 /// Rings when a power supply changes. In a container it may never ring: the kernel sends uevents to the
 /// network namespaces of the initial user namespace only.
 #[derive(Debug)]
-pub struct PowerBell(Option<Port>);
+pub struct PowerHint(Option<Port>);
 
-impl PowerBell {
-    /// Listens from now on; where that is forbidden the bell is silent, and says so once. Needs a tokio
+impl PowerHint {
+    /// Listens from now on; where that is forbidden the hint is silent, and says so once. Needs a tokio
     /// runtime with I/O.
     pub fn listen() -> Self {
         let opening = Opening {

@@ -10,7 +10,7 @@ use crate::systemd::start_limit::micros;
 
 /// What becomes of the unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Story {
+pub struct Timeline {
     /// How long the outage lasts.
     pub outage: Duration,
     /// How long an attempt takes, timeouts seen to; `infinity` if it hangs.
@@ -131,7 +131,7 @@ impl Run {
     }
 }
 
-impl Story {
+impl Timeline {
     /// How many starts there are.
     pub fn count(&self) -> u64 {
         let counts = self.starts.iter().map(|run| run.count);
@@ -144,7 +144,7 @@ impl Story {
     }
 }
 
-impl Story {
+impl Timeline {
     pub(super) const fn new(outage: Duration, attempt: Span) -> Self {
         Self {
             outage,

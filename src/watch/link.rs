@@ -76,10 +76,10 @@ impl Link {
     pub async fn connect() -> Result<Self, Error> {
         let connection = BusAddress::system().connect().await?;
         let (tell, told) = mpsc::unbounded_channel();
-        let ears = within(Ears::open(&connection)).await?;
+        let streams = within(SignalStreams::open(&connection)).await?;
         within(subscribe(&connection)).await?;
         let mut listener = JoinSet::new();
-        listener.spawn(ears.listen(tell));
+        listener.spawn(streams.listen(tell));
         Ok(Self {
             connection,
             told,
@@ -243,13 +243,13 @@ fn template(unit: &str) -> Option<String> {
 }
 
 /// The signals that are followed, apart from the calls: a queue of signals that nobody empties would stop the answers.
-struct Ears {
+struct SignalStreams {
     jobs: crate::bus::systemd1::JobRemovedStream,
     systemd: zbus::proxy::OwnerChangedStream<'static>,
     logind: zbus::proxy::OwnerChangedStream<'static>,
 }
 
-impl Ears {
+impl SignalStreams {
     async fn open(connection: &Connection) -> zbus::Result<Self> {
         let manager = uncached(Systemd1ManagerProxy::builder(connection)).await?;
         let logind = uncached(Login1ManagerProxy::builder(connection)).await?;

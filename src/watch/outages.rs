@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::gate::time::Monotonic;
 
 /// What a lost network makes fail fails at once, and is told of a moment later.
-const BREATH: Duration = Duration::from_secs(1);
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// More than anyone asks about: at each end of an outage all that failed in it is looked at.
 const KEPT: usize = 64;
@@ -39,7 +39,7 @@ impl Outages {
 
     /// They are not, or not any more. While that is known already, nothing changes.
     pub fn lost(&mut self, now: Monotonic) {
-        let began = Monotonic(now.0.saturating_sub(BREATH));
+        let began = Monotonic(now.0.saturating_sub(MARGIN));
         self.since.get_or_insert(began);
     }
 

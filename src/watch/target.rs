@@ -12,7 +12,7 @@ pub const TARGET: &str = "upgrade-gate-online.target";
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Do {
+pub enum TargetAction {
     /// Queue a start job, and say [`Target::queued`] or [`Target::refused`].
     Start,
     /// The same with a stop job.
@@ -66,7 +66,7 @@ impl Target {
     }
 
     /// The gate is open, or is not.
-    pub fn want(&mut self, active: bool) -> Option<Do> {
+    pub fn want(&mut self, active: bool) -> Option<TargetAction> {
         if self.wanted == Some(active) {
             return None;
         }
@@ -75,38 +75,42 @@ impl Target {
     }
 
     /// Nobody keeps the target in sync from now on: it is stopped, whoever started it.
-    pub fn leave(&mut self) -> Option<Do> {
+    pub fn leave(&mut self) -> Option<TargetAction> {
         self.wanted = Some(false);
         self.tell()
     }
 
     /// Systemd is there again: what it could not be told before.
-    pub fn tell_again(&mut self) -> Option<Do> {
+    pub fn tell_again(&mut self) -> Option<TargetAction> {
         if self.told { None } else { self.tell() }
     }
 
-    fn tell(&mut self) -> Option<Do> {
+    fn tell(&mut self) -> Option<TargetAction> {
         self.told = false;
         self.job = None;
         let active = self.wanted?;
-        Some(if active { Do::Start } else { Do::Stop })
+        Some(if active {
+            TargetAction::Start
+        } else {
+            TargetAction::Stop
+        })
     }
 
     /// Systemd has queued the job, or had nothing to do.
-    pub fn queued(&mut self, job: Option<String>) -> Option<Do> {
+    pub fn queued(&mut self, job: Option<String>) -> Option<TargetAction> {
         self.told = true;
         self.job = job;
         self.may_sleep()
     }
 
     /// Systemd would not, or could not be asked.
-    pub fn refused(&mut self) -> Option<Do> {
+    pub fn refused(&mut self) -> Option<TargetAction> {
         self.job = None;
         self.may_sleep()
     }
 
     /// A job of the target has ended.
-    pub fn ended(&mut self, job: &str) -> (Ended, Option<Do>) {
+    pub fn ended(&mut self, job: &str) -> (Ended, Option<TargetAction>) {
         if self.job.as_deref() != Some(job) {
             return (Ended::Others, None);
         }
@@ -115,13 +119,13 @@ impl Target {
     }
 
     /// The job has ended without a word: systemd was away.
-    pub fn forget_job(&mut self) -> Option<Do> {
+    pub fn forget_job(&mut self) -> Option<TargetAction> {
         self.job = None;
         self.may_sleep()
     }
 
     /// The machine is about to sleep; logind waits `patience` at most. [`Self::want`] is said before.
-    pub fn sleeps(&mut self, now: Monotonic, patience: Duration) -> Option<Do> {
+    pub fn sleeps(&mut self, now: Monotonic, patience: Duration) -> Option<TargetAction> {
         if self.sleep != Sleep::Awake {
             return None;
         }
@@ -130,12 +134,12 @@ impl Target {
     }
 
     /// The machine is awake.
-    pub fn wakes(&mut self) -> Option<Do> {
+    pub fn wakes(&mut self) -> Option<TargetAction> {
         if self.sleep == Sleep::Awake {
             return None;
         }
         self.sleep = Sleep::Awake;
-        Some(Do::TakeLock)
+        Some(TargetAction::TakeLock)
     }
 
     /// When [`Self::tick`] is due.
@@ -147,23 +151,23 @@ impl Target {
     }
 
     /// The deadline may have passed.
-    pub fn tick(&mut self, now: Monotonic) -> Option<Do> {
+    pub fn tick(&mut self, now: Monotonic) -> Option<TargetAction> {
         if self.deadline().is_some_and(|until| now >= until) {
             return Some(self.release());
         }
         None
     }
 
-    fn may_sleep(&mut self) -> Option<Do> {
+    fn may_sleep(&mut self) -> Option<TargetAction> {
         if self.job.is_none() && matches!(self.sleep, Sleep::Stopping(_)) {
             return Some(self.release());
         }
         None
     }
 
-    fn release(&mut self) -> Do {
+    fn release(&mut self) -> TargetAction {
         self.sleep = Sleep::Released;
-        Do::ReleaseLock
+        TargetAction::ReleaseLock
     }
 }
 
@@ -171,7 +175,7 @@ impl Target {
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(4);
+    const INHIBIT_DELAY: Duration = Duration::from_secs(4);
 
     fn at(seconds: u64) -> Monotonic {
         Monotonic(Duration::from_secs(seconds))
@@ -180,7 +184,7 @@ mod tests {
     /// A target that was started by a job that has ended.
     fn active() -> Target {
         let mut target = Target::default();
-        assert_eq!(target.want(true), Some(Do::Start));
+        assert_eq!(target.want(true), Some(TargetAction::Start));
         target.queued(Some("/job/1".to_owned()));
         assert_eq!(target.ended("/job/1"), (Ended::Ours, None));
         target
@@ -192,19 +196,25 @@ mod tests {
         assert_eq!(target.wanted(), None);
         let wishes = [false, false, true, true, false];
         let told: Vec<_> = wishes.iter().filter_map(|w| target.want(*w)).collect();
-        assert_eq!(told, [Do::Stop, Do::Start, Do::Stop]);
+        assert_eq!(
+            told,
+            [TargetAction::Stop, TargetAction::Start, TargetAction::Stop]
+        );
     }
 
     #[test]
     fn the_lock_is_kept_until_the_target_has_stopped() {
         let mut target = active();
-        assert_eq!(target.want(false), Some(Do::Stop));
+        assert_eq!(target.want(false), Some(TargetAction::Stop));
         target.queued(Some("/job/2".to_owned()));
-        assert_eq!(target.sleeps(at(1), PATIENCE), None);
+        assert_eq!(target.sleeps(at(1), INHIBIT_DELAY), None);
         assert_eq!(target.ended("/job/9"), (Ended::Others, None));
-        assert_eq!(target.ended("/job/2"), (Ended::Ours, Some(Do::ReleaseLock)));
+        assert_eq!(
+            target.ended("/job/2"),
+            (Ended::Ours, Some(TargetAction::ReleaseLock))
+        );
         assert_eq!(target.deadline(), None);
-        assert_eq!(target.wakes(), Some(Do::TakeLock));
+        assert_eq!(target.wakes(), Some(TargetAction::TakeLock));
         assert_eq!(target.wakes(), None);
     }
 
@@ -213,10 +223,10 @@ mod tests {
         let mut target = active();
         target.want(false);
         target.queued(Some("/job/2".to_owned()));
-        target.sleeps(at(1), PATIENCE);
+        target.sleeps(at(1), INHIBIT_DELAY);
         assert_eq!(target.deadline(), Some(at(5)));
         assert_eq!(target.tick(at(4)), None);
-        assert_eq!(target.tick(at(5)), Some(Do::ReleaseLock));
+        assert_eq!(target.tick(at(5)), Some(TargetAction::ReleaseLock));
         assert_eq!(target.ended("/job/2"), (Ended::Ours, None), "once");
     }
 
@@ -226,17 +236,23 @@ mod tests {
         target.want(false);
         target.queued(Some("/job/2".to_owned()));
         target.ended("/job/2");
-        assert_eq!(target.sleeps(at(9), PATIENCE), Some(Do::ReleaseLock));
-        assert_eq!(target.sleeps(at(9), PATIENCE), None);
+        assert_eq!(
+            target.sleeps(at(9), INHIBIT_DELAY),
+            Some(TargetAction::ReleaseLock)
+        );
+        assert_eq!(target.sleeps(at(9), INHIBIT_DELAY), None);
     }
 
     #[test]
     fn a_systemd_that_refuses_keeps_nobody_awake_and_is_told_again() {
         let mut target = active();
-        assert_eq!(target.want(false), Some(Do::Stop));
+        assert_eq!(target.want(false), Some(TargetAction::Stop));
         assert_eq!(target.refused(), None);
-        assert_eq!(target.sleeps(at(1), PATIENCE), Some(Do::ReleaseLock));
-        assert_eq!(target.tell_again(), Some(Do::Stop));
+        assert_eq!(
+            target.sleeps(at(1), INHIBIT_DELAY),
+            Some(TargetAction::ReleaseLock)
+        );
+        assert_eq!(target.tell_again(), Some(TargetAction::Stop));
         target.queued(None);
         assert_eq!(target.tell_again(), None);
     }
@@ -246,7 +262,7 @@ mod tests {
         let mut target = active();
         target.want(false);
         assert_eq!(target.want(false), None);
-        assert_eq!(target.leave(), Some(Do::Stop));
+        assert_eq!(target.leave(), Some(TargetAction::Stop));
     }
 
     #[test]
@@ -259,7 +275,7 @@ mod tests {
         let mut target = active();
         target.want(false);
         target.queued(Some("/job/2".to_owned()));
-        target.sleeps(at(1), PATIENCE);
-        assert_eq!(target.forget_job(), Some(Do::ReleaseLock));
+        target.sleeps(at(1), INHIBIT_DELAY);
+        assert_eq!(target.forget_job(), Some(TargetAction::ReleaseLock));
     }
 }

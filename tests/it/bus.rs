@@ -38,16 +38,16 @@ const ASLEEP: Preparing = Preparing {
 /// Takes the events in the gate's place.
 struct Gate {
     events: mpsc::Receiver<Event>,
-    bell: Arc<Notify>,
+    hint: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
 impl Gate {
     fn at(address: &str) -> Self {
         let (sender, events) = mpsc::channel(64);
-        let bell = Arc::new(Notify::new());
-        let task = tokio::spawn(watch(BusAddress::parse(address), sender, bell.clone()));
-        Self { events, bell, task }
+        let hint = Arc::new(Notify::new());
+        let task = tokio::spawn(watch(BusAddress::parse(address), sender, hint.clone()));
+        Self { events, hint, task }
     }
 
     async fn next(&mut self) -> Event {

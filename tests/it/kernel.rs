@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::namespace::{come_and_go, enter, ip};
 use tokio::sync::{mpsc, watch};
-use upgrade_gate::gate::event::{Bell, Event, Ground, Hop, WayOut};
-use upgrade_gate::sources::kernel::{ANYWHERE, Settings, watch_with, way_out};
+use upgrade_gate::gate::event::{Event, Hint, Hop, LinkState, Routes};
+use upgrade_gate::sources::kernel::{ANYWHERE, Settings, routes, watch_with};
 
 const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
 const TARGET6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 7, 0, 0, 0, 0, 7));
@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 #[tokio::test]
 async fn loopback_is_reached_over_lo() {
     let localhost = IpAddr::from([127, 0, 0, 1]);
-    let seen = way_out(&[localhost]).await;
+    let seen = routes(&[localhost]).await;
     assert!(seen.known);
     let hop = seen.hops[&localhost].clone();
     let lo = Hop {
@@ -36,12 +36,12 @@ async fn loopback_is_reached_over_lo() {
 #[tokio::test]
 async fn a_v4_address_in_v6_clothes_is_asked_for_as_v4() {
     let clothed: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
-    assert!(way_out(&[clothed]).await.hops[&clothed].is_some());
+    assert!(routes(&[clothed]).await.hops[&clothed].is_some());
 }
 
 #[tokio::test]
 async fn without_addresses_anywhere_stands_in() {
-    let seen = way_out(&[]).await;
+    let seen = routes(&[]).await;
     assert!(!seen.known);
     assert!(
         ANYWHERE
@@ -53,7 +53,7 @@ async fn without_addresses_anywhere_stands_in() {
 #[tokio::test]
 async fn other_addresses_are_looked_at_anew() {
     let mut world = World::watch(Settings::default(), &[IpAddr::from([127, 0, 0, 1])]);
-    assert_eq!(world.way_out().await.hops.len(), 1);
+    assert_eq!(world.routes().await.hops.len(), 1);
     world
         .addresses
         .send(vec![
@@ -61,7 +61,7 @@ async fn other_addresses_are_looked_at_anew() {
             "127.0.0.3".parse().unwrap(),
         ])
         .unwrap();
-    assert_eq!(world.way_out().await.hops.len(), 2);
+    assert_eq!(world.routes().await.hops.len(), 2);
 }
 
 #[tokio::test]
@@ -73,16 +73,16 @@ async fn a_new_name_server_rings_and_is_asked_for() {
     };
     let path = settings.resolv_conf.clone();
     let mut world = World::watch(settings, &[]);
-    assert_eq!(world.way_out().await.hops.len(), ANYWHERE.len());
+    assert_eq!(world.routes().await.hops.len(), ANYWHERE.len());
     // Written whole and then moved: a reader never meets it empty.
     let new = folder.path().join("new");
     std::fs::write(&new, "nameserver 198.51.100.53\n").unwrap();
     std::fs::rename(&new, &path).unwrap();
     let (first, second) = (world.event().await, world.event().await);
-    assert!(matches!(first, Event::Bell(Bell::ResolvConf)), "{first:?}");
+    assert!(matches!(first, Event::Hint(Hint::ResolvConf)), "{first:?}");
     let server: IpAddr = "198.51.100.53".parse().unwrap();
     assert!(
-        matches!(&second, Event::WayOut(seen) if seen.hops.contains_key(&server)),
+        matches!(&second, Event::Routes(seen) if seen.hops.contains_key(&server)),
         "{second:?}"
     );
 }
@@ -127,7 +127,7 @@ async fn second_cable() {
 async fn reached(address: &str) {
     let address = address.parse().unwrap();
     let mut world = World::watch(Settings::default(), &[address]);
-    while world.way_out().await.hops[&address].is_none() {}
+    while world.routes().await.hops[&address].is_none() {}
 }
 
 struct World {
@@ -154,9 +154,9 @@ impl World {
             .unwrap()
     }
 
-    async fn way_out(&mut self) -> WayOut {
+    async fn routes(&mut self) -> Routes {
         match self.event().await {
-            Event::WayOut(way_out) => way_out,
+            Event::Routes(routes) => routes,
             other => panic!("{other:?}"),
         }
     }
@@ -164,7 +164,7 @@ impl World {
     /// The hop to the target, of the first route in which it is another than `last`.
     async fn next_hop(&mut self, last: Option<&Hop>) -> Option<Hop> {
         loop {
-            let hop = self.way_out().await.hops[&TARGET].clone();
+            let hop = self.routes().await.hops[&TARGET].clone();
             if hop.as_ref() != last {
                 return hop;
             }
@@ -174,7 +174,7 @@ impl World {
     /// Nothing was said until now, for the very next thing is this change of the gateway.
     async fn nothing_but_a_new_gateway(&mut self) {
         ip("route replace default via 192.0.2.99");
-        let seen = self.way_out().await;
+        let seen = self.routes().await;
         assert_eq!(seen.hops[&TARGET], Some(hop("eth0", "192.0.2.99")));
     }
 }
@@ -196,15 +196,15 @@ fn settings(receive_buffer: u32) -> Settings {
 in_a_namespace! {
     async fn both_families_have_their_hop() {
         online().await;
-        let seen = way_out(&[TARGET, TARGET6]).await;
+        let seen = routes(&[TARGET, TARGET6]).await;
         assert_eq!(seen.hops[&TARGET], Some(hop("eth0", "192.0.2.1")));
         assert_eq!(seen.hops[&TARGET6], Some(hop("eth0", "fe80::1")));
-        assert_eq!(seen.ground, Ground::Addressed);
+        assert_eq!(seen.link_state, LinkState::Addressed);
     }
 
     async fn a_namespace_without_a_network_has_no_ground_and_no_way() {
-        let seen = way_out(&[TARGET, TARGET6]).await;
-        assert_eq!((seen.ground, seen.known), (Ground::NoLink, true));
+        let seen = routes(&[TARGET, TARGET6]).await;
+        assert_eq!((seen.link_state, seen.known), (LinkState::NoLink, true));
         assert!(seen.hops.values().all(Option::is_none));
     }
 
@@ -213,13 +213,13 @@ in_a_namespace! {
             link set far0 up
             link set eth0 up");
         let mut world = World::of_targets();
-        let ground = loop {
-            let ground = world.way_out().await.ground;
-            if ground != Ground::NoLink {
-                break ground;
+        let link_state = loop {
+            let link_state = world.routes().await.link_state;
+            if link_state != LinkState::NoLink {
+                break link_state;
             }
         };
-        assert_eq!(ground, Ground::NoAddress);
+        assert_eq!(link_state, LinkState::NoAddress);
     }
 
     async fn a_way_through_a_link_without_an_address_has_another_links_ground() {
@@ -229,9 +229,9 @@ in_a_namespace! {
             link set eth1 up
             route add 203.0.113.7/32 dev eth1");
         reached("203.0.113.7").await;
-        let seen = way_out(&[TARGET]).await;
+        let seen = routes(&[TARGET]).await;
         assert_eq!(seen.hops[&TARGET].as_ref().unwrap().interface, "eth1");
-        assert_eq!(seen.ground, Ground::Addressed);
+        assert_eq!(seen.link_state, LinkState::Addressed);
     }
 
     async fn routes_that_lead_nowhere_are_no_way() {
@@ -239,17 +239,17 @@ in_a_namespace! {
         for kind in ["unreachable", "prohibit", "blackhole", "throw"] {
             ip(&format!("route replace {kind} 203.0.113.7/32
                          route replace {kind} 2001:db8:7::7/128"));
-            let seen = way_out(&[TARGET]).await;
+            let seen = routes(&[TARGET]).await;
             // Past `throw` the search goes on, but the main table is where the default route is too.
             assert_eq!(seen.hops[&TARGET], None, "{kind}");
-            assert_eq!(way_out(&[TARGET6]).await.hops[&TARGET6], None, "{kind}");
+            assert_eq!(routes(&[TARGET6]).await.hops[&TARGET6], None, "{kind}");
         }
     }
 
     async fn a_gateway_of_the_other_family_is_named() {
         online().await;
         ip("route replace 203.0.113.0/24 via inet6 2001:db8:1::1 dev eth0");
-        let seen = way_out(&[TARGET]).await;
+        let seen = routes(&[TARGET]).await;
         assert_eq!(seen.hops[&TARGET], Some(hop("eth0", "2001:db8:1::1")));
     }
 
@@ -260,7 +260,7 @@ in_a_namespace! {
         let path = folder.path().join("resolv.conf");
         std::fs::write(&path, "nameserver fe80::53%eth1\n").unwrap();
         let conf = Settings { resolv_conf: path, ..Settings::default() };
-        let seen = World::watch(conf, &[]).way_out().await;
+        let seen = World::watch(conf, &[]).routes().await;
         let server: IpAddr = "fe80::53".parse().unwrap();
         assert_eq!(seen.hops[&server].as_ref().unwrap().interface, "eth1");
         assert_eq!(seen.hops[&ANYWHERE[0]], Some(hop("eth0", "192.0.2.1")));
@@ -271,7 +271,7 @@ in_a_namespace! {
         let path = folder.path().join("resolv.conf");
         std::fs::write(&path, "nameserver fe80::53%wlan0\n").unwrap();
         let conf = Settings { resolv_conf: path, ..Settings::default() };
-        let seen = World::watch(conf, &[]).way_out().await;
+        let seen = World::watch(conf, &[]).routes().await;
         assert_eq!(seen.hops[&"fe80::53".parse::<IpAddr>().unwrap()], None);
     }
 
@@ -289,9 +289,9 @@ in_a_namespace! {
     async fn a_cable_taken_out_leaves_no_ground() {
         online().await;
         let mut world = World::of_targets();
-        assert_eq!(world.way_out().await.ground, Ground::Addressed);
+        assert_eq!(world.routes().await.link_state, LinkState::Addressed);
         ip("link set far0 down");
-        assert_eq!(world.way_out().await.ground, Ground::NoLink);
+        assert_eq!(world.routes().await.link_state, LinkState::NoLink);
     }
 
     async fn a_default_route_removed_and_added_is_seen() {
@@ -299,8 +299,8 @@ in_a_namespace! {
         let mut world = World::of_targets();
         let first = world.next_hop(None).await;
         ip("route del default");
-        let without = world.way_out().await;
-        assert_eq!((without.hops[&TARGET].clone(), without.ground), (None, Ground::Addressed));
+        let without = world.routes().await;
+        assert_eq!((without.hops[&TARGET].clone(), without.link_state), (None, LinkState::Addressed));
         ip("route add default via 192.0.2.1");
         assert_eq!(world.next_hop(None).await, first);
     }
@@ -308,7 +308,7 @@ in_a_namespace! {
     async fn a_new_gateway_is_seen() {
         online().await;
         let mut world = World::of_targets();
-        world.way_out().await;
+        world.routes().await;
         world.nothing_but_a_new_gateway().await;
     }
 
@@ -336,17 +336,17 @@ in_a_namespace! {
         second_cable().await;
         ip("route add default via 198.51.100.1 metric 600");
         let mut world = World::watch(Settings::default(), &[TARGET]);
-        assert_eq!(world.way_out().await.hops[&TARGET], Some(hop("eth0", "192.0.2.1")));
+        assert_eq!(world.routes().await.hops[&TARGET], Some(hop("eth0", "192.0.2.1")));
         ip("link set eth0 down");
         // The kernel tells of the link before it drops the route, so there may be no way for a moment.
         let expected = Some(hop("eth1", "198.51.100.1"));
-        while world.way_out().await.hops[&TARGET] != expected {}
+        while world.routes().await.hops[&TARGET] != expected {}
     }
 
     async fn a_renewed_route_says_nothing() {
         online().await;
         let mut world = World::of_targets();
-        world.way_out().await;
+        world.routes().await;
         for lifetime in [1800, 1799, 1798] {
             ip(&format!("route replace ::/0 via fe80::1 dev eth0 metric 1024 expires {lifetime}
                          route replace default via 192.0.2.1
@@ -358,16 +358,16 @@ in_a_namespace! {
     async fn a_renamed_interface_is_another_hop() {
         online().await;
         let mut world = World::of_targets();
-        world.way_out().await;
+        world.routes().await;
         ip("link property add dev eth0 altname cable
             link set eth0 name eth7");
-        assert_eq!(world.way_out().await.hops[&TARGET].as_ref().unwrap().interface, "eth7");
+        assert_eq!(world.routes().await.hops[&TARGET].as_ref().unwrap().interface, "eth7");
     }
 
     async fn containers_that_come_and_go_say_nothing() {
         online().await;
         let mut world = World::of_targets();
-        world.way_out().await;
+        world.routes().await;
         tokio::task::spawn_blocking(come_and_go).await.unwrap();
         world.nothing_but_a_new_gateway().await;
     }
@@ -375,11 +375,11 @@ in_a_namespace! {
     async fn a_flood_that_overruns_the_socket_is_read_again() {
         online().await;
         let mut world = World::watch(settings(2048), &[TARGET, TARGET6]);
-        world.way_out().await;
+        world.routes().await;
         // Nobody reads meanwhile: one thread runs both, so the socket overruns for certain.
         come_and_go();
         ip("route replace default via 192.0.2.98");
-        let seen = world.way_out().await;
+        let seen = world.routes().await;
         assert_eq!(seen.hops[&TARGET], Some(hop("eth0", "192.0.2.98")));
         // And it still hears.
         world.nothing_but_a_new_gateway().await;
@@ -388,7 +388,7 @@ in_a_namespace! {
     async fn a_change_in_the_midst_of_a_flood_is_seen() {
         online().await;
         let mut world = World::of_targets();
-        world.way_out().await;
+        world.routes().await;
         let flood = tokio::task::spawn_blocking(come_and_go);
         world.nothing_but_a_new_gateway().await;
         flood.await.unwrap();

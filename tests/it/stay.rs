@@ -55,7 +55,7 @@ async fn it_ends_at_a_resume_of_which_only_the_kernel_has_told() {
     let (mut gate, mut told) = companion(&world, "");
     ready(&mut told).await;
     world.write("sys/power/suspend_stats/success", "8\n");
-    // Any bell: logind is restarted.
+    // Any hint: logind is restarted.
     logind.vanish().await;
     let end = gate.tells("summary").await;
     assert_eq!(end["detail"], "the machine has slept");
@@ -99,8 +99,8 @@ async fn a_gate_that_does_not_open_in_time_is_never_ready() {
 
 #[tokio::test]
 #[ignore = "needs root and iproute2"]
-async fn it_ends_when_the_way_out_is_lost() {
-    if !enter("stay::it_ends_when_the_way_out_is_lost") {
+async fn it_ends_when_the_route_is_lost() {
+    if !enter("stay::it_ends_when_the_route_is_lost") {
         return;
     }
     ip("link set lo up");

@@ -16,7 +16,7 @@ use super::printed;
 use crate::cli::DropIn;
 use crate::exit::Exit;
 use crate::systemd::drop_in;
-use crate::systemd::drop_in::{DropIns, Mode, Wish};
+use crate::systemd::drop_in::{DropInSpec, DropIns, Mode};
 use crate::systemd::exec_line::Specifiers;
 use crate::systemd::read::files::{Files, Read};
 use crate::systemd::read::scope::{Scope, UnitPaths};
@@ -181,7 +181,7 @@ fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIn
     };
     let service = read.unit.service.as_ref();
     let gated_script = service.and_then(|service| script::gated(files, service));
-    let wish = Wish {
+    let spec = DropInSpec {
         unit: &read.unit,
         surroundings: &read.surroundings,
         specifiers: Specifiers::Written,
@@ -192,8 +192,8 @@ fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIn
         gated_script: gated_script.as_deref(),
     };
     let made = match args.mode {
-        Some(_) => drop_in::in_mode(&wish),
-        None => drop_in::chosen(&wish),
+        Some(_) => drop_in::in_mode(&spec),
+        None => drop_in::chosen(&spec),
     };
     made.map_err(|why| unavailable(&why))
 }

@@ -29,7 +29,7 @@ use crate::sys::clock;
 use crate::sys::dirs::Dirs;
 
 /// How often a process that stays looks at the candidate.
-const LOOK: Duration = Duration::from_secs(5);
+const RECHECK: Duration = Duration::from_secs(5);
 /// How often a program that runs is looked at.
 const POLL: Duration = Duration::from_millis(500);
 /// How long after its deadline a drill must have been undone.
@@ -286,7 +286,7 @@ fn print(text: &str) -> Result<Exit, Refusal> {
 
 async fn pause(until: u64) {
     let left = until.saturating_sub(usec(clock::now().monotonic.0));
-    tokio::time::sleep(Duration::from_micros(left).min(LOOK)).await;
+    tokio::time::sleep(Duration::from_micros(left).min(RECHECK)).await;
 }
 
 /// In microseconds.

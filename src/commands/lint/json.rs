@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{Judged, Report};
 use crate::report::json::{VERSION, usec};
-use crate::systemd::lint::{Fate, Finding};
-use crate::systemd::simulate::{Ending, Story};
+use crate::systemd::lint::{Finding, Prediction};
+use crate::systemd::simulate::{Ending, Timeline};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -64,9 +64,9 @@ fn unit(judged: &Judged) -> UnitFields<'_> {
     let file = judged.unit.fragment.as_ref();
     let (fate, story) = match &judged.fate {
         None => ("not_startable", None),
-        Some(Fate::Held) => ("held", None),
-        Some(Fate::Skipped) => ("skipped", None),
-        Some(Fate::Tried(story)) => ("tried", Some(self::story(story))),
+        Some(Prediction::Held) => ("held", None),
+        Some(Prediction::Skipped) => ("skipped", None),
+        Some(Prediction::Tried(story)) => ("tried", Some(self::story(story))),
     };
     UnitFields {
         unit: &judged.unit.name,
@@ -87,7 +87,7 @@ fn finding(Finding { rule, said }: &Finding) -> FindingFields<'_> {
     }
 }
 
-fn story(story: &Story) -> StoryFields {
+fn story(story: &Timeline) -> StoryFields {
     StoryFields {
         starts: story.count(),
         refused: story.refused.len(),

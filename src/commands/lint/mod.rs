@@ -11,7 +11,7 @@ use super::printed;
 use crate::cli::Lint;
 use crate::exit::Exit;
 use crate::systemd::lint;
-use crate::systemd::lint::{Assumed, Fate, Finding};
+use crate::systemd::lint::{Assumed, Finding, Prediction};
 use crate::systemd::read::files::version_below;
 use crate::systemd::read::scope::Scope;
 use crate::systemd::read::{ReadError, Source, service_name, unit_in_file};
@@ -26,7 +26,7 @@ pub struct Judged {
     /// What is wrong with it.
     pub findings: Vec<Finding>,
     /// What becomes of it during the outage; none if it cannot be started.
-    pub fate: Option<Fate>,
+    pub fate: Option<Prediction>,
 }
 
 /// Everything that is to be said.

@@ -6,7 +6,7 @@ use terminal_size::{Width, terminal_size_of};
 
 use super::{Judged, Looked, Report};
 use crate::report::span::format_span;
-use crate::systemd::lint::{Fate, Finding, Said};
+use crate::systemd::lint::{Diagnosis, Finding, Prediction};
 use crate::systemd::timeline;
 use crate::text::line::one_line;
 
@@ -58,7 +58,7 @@ fn block(judged: &Judged, report: &Report, width: usize) -> String {
                 .fate
                 .as_ref()
                 .into_iter()
-                .flat_map(|fate| fate_lines(fate, report, width)),
+                .flat_map(|fate| prediction_lines(fate, report, width)),
         );
     }
     lines.join("\n") + "\n"
@@ -87,7 +87,7 @@ fn finding_lines(Finding { rule, said }: &Finding, width: usize) -> Vec<String> 
 }
 
 /// The command, the lines of a drop-in, or both.
-fn fix(said: &Said) -> Vec<String> {
+fn fix(said: &Diagnosis) -> Vec<String> {
     let command = said.command.iter().map(|command| one_line(command));
     let lines = said.lines.iter().map(|line| one_line(line));
     let mut fix = Vec::new();
@@ -103,16 +103,16 @@ fn fix(said: &Said) -> Vec<String> {
     fix
 }
 
-fn fate_lines(fate: &Fate, report: &Report, width: usize) -> Vec<String> {
+fn prediction_lines(fate: &Prediction, report: &Report, width: usize) -> Vec<String> {
     let outage = format_span(report.assumed.outage);
     match fate {
-        Fate::Held => vec![format!(
+        Prediction::Held => vec![format!(
             "  during {outage} without a network: its gate holds it, and no attempts are made"
         )],
-        Fate::Skipped => vec![format!(
+        Prediction::Skipped => vec![format!(
             "  during {outage} without a network: each start is skipped, without a failure"
         )],
-        Fate::Tried(story) => {
+        Prediction::Tried(story) => {
             let mut lines = vec![format!("  during {outage} without a network:")];
             let drawn = timeline::draw(story, width.saturating_sub(4));
             lines.extend(drawn.lines().map(str::to_owned).map(indented(4)));

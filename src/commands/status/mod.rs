@@ -57,7 +57,7 @@ fn follow(json: bool, root: &Path, own: &Dirs, out: &mut dyn Write) -> io::Resul
     }
 }
 
-/// How long after a bell is read: many changes become one, and the kernel tells that a dying gate's file is
+/// How long after a hint is read: many changes become one, and the kernel tells that a dying gate's file is
 /// closed just before it lets go of the lock.
 const GATHERING: Duration = Duration::from_millis(50);
 

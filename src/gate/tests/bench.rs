@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::gate::event::{
-    Connectivity, Event, Failure, Ground, Hop, Logind, NetworkManager, Networkd, Outcome, Power,
-    ProbeId, Report, WayOut,
+    Connectivity, Event, Failure, Hop, LinkState, Logind, NetworkManager, Networkd, Outcome, Power,
+    ProbeId, Report, Routes,
 };
 use crate::gate::policy::Policy;
 use crate::gate::reason::Reason;
@@ -156,19 +156,19 @@ pub(super) fn hop(interface: &str) -> Hop {
 
 /// The target is reached through that interface.
 pub(super) fn way(interface: &str) -> Event {
-    Event::WayOut(WayOut {
+    Event::Routes(Routes {
         hops: BTreeMap::from([(TARGET, Some(hop(interface)))]),
         known: true,
-        ground: Ground::Addressed,
+        link_state: LinkState::Addressed,
     })
 }
 
 /// The kernel has no route to the target.
-pub(super) fn no_way(ground: Ground) -> Event {
-    Event::WayOut(WayOut {
+pub(super) fn no_way(link_state: LinkState) -> Event {
+    Event::Routes(Routes {
         hops: BTreeMap::from([(TARGET, None)]),
         known: true,
-        ground,
+        link_state,
     })
 }
 

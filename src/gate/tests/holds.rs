@@ -1,7 +1,7 @@
 //! The conditions, and how a hold is explained.
 
 use super::bench::*;
-use crate::gate::event::{Connectivity, Event, Ground, Logind, Report};
+use crate::gate::event::{Connectivity, Event, LinkState, Logind, Report};
 use crate::gate::policy::{Policy, PowerPolicy};
 use crate::gate::reason::Reason;
 
@@ -65,25 +65,25 @@ fn the_hold_is_explained_by_what_the_sources_say() {
     let guessed_portal = manager(70, Connectivity::Portal, false);
     let table = [
         (
-            no_way(Ground::NoLink),
+            no_way(LinkState::NoLink),
             full(20),
             Reason::Unreachable,
             Reason::NoNetwork,
         ),
         (
-            no_way(Ground::NoAddress),
+            no_way(LinkState::NoAddress),
             full(20),
             Reason::Dns,
             Reason::NoNetwork,
         ),
         (
-            no_way(Ground::Addressed),
+            no_way(LinkState::Addressed),
             full(50),
             Reason::Unreachable,
             Reason::NoRoute,
         ),
         (
-            no_way(Ground::NoLink),
+            no_way(LinkState::NoLink),
             full(40),
             Reason::Dns,
             Reason::Connecting,
@@ -95,7 +95,7 @@ fn the_hold_is_explained_by_what_the_sources_say() {
             Reason::Connecting,
         ),
         (
-            no_way(Ground::NoLink),
+            no_way(LinkState::NoLink),
             full(20),
             Reason::NoRoute,
             Reason::NoNetwork,
@@ -114,43 +114,43 @@ fn the_hold_is_explained_by_what_the_sources_say() {
         (way("wlan0"), full(40), Reason::Tls, Reason::Tls),
         (way("wlan0"), full(70), Reason::Clock, Reason::Clock),
     ];
-    for (way_out, manager, failed, expected) in table {
+    for (routes, manager, failed, expected) in table {
         let mut bench = Bench::silent(Policy::default());
         bench.tell(awake());
-        bench.tell(way_out.clone());
+        bench.tell(routes.clone());
         bench.tell(manager.clone());
         bench.fail(failed);
         assert_eq!(
             bench.reason(),
             Some(expected),
-            "{way_out:?} {manager:?} {failed}"
+            "{routes:?} {manager:?} {failed}"
         );
     }
 }
 
 #[test]
 fn networkd_explains_a_missing_route_and_no_other_failure() {
-    for (way_out, state, failed, expected) in [
+    for (routes, state, failed, expected) in [
         (
-            no_way(Ground::NoAddress),
+            no_way(LinkState::NoAddress),
             "degraded",
             Reason::Dns,
             Reason::Connecting,
         ),
         (
-            no_way(Ground::NoLink),
+            no_way(LinkState::NoLink),
             "carrier",
             Reason::Unreachable,
             Reason::Connecting,
         ),
         (
-            no_way(Ground::NoLink),
+            no_way(LinkState::NoLink),
             "no-carrier",
             Reason::Dns,
             Reason::NoNetwork,
         ),
         (
-            no_way(Ground::Addressed),
+            no_way(LinkState::Addressed),
             "routable",
             Reason::Unreachable,
             Reason::NoRoute,
@@ -164,10 +164,10 @@ fn networkd_explains_a_missing_route_and_no_other_failure() {
     ] {
         let mut bench = Bench::silent(Policy::default());
         bench.tell(awake());
-        bench.tell(way_out.clone());
+        bench.tell(routes.clone());
         bench.tell(networkd(state));
         bench.fail(failed);
-        assert_eq!(bench.reason(), Some(expected), "{way_out:?} {state}");
+        assert_eq!(bench.reason(), Some(expected), "{routes:?} {state}");
     }
 }
 
@@ -175,11 +175,11 @@ fn networkd_explains_a_missing_route_and_no_other_failure() {
 fn a_change_that_networkd_tells_of_is_a_hint() {
     let mut bench = Bench::ready(Policy::default());
     bench.tell(networkd("degraded"));
-    let before = bench.gate.bells();
+    let before = bench.gate.hints();
     bench.tell(networkd("degraded"));
-    assert_eq!(bench.gate.bells(), before);
+    assert_eq!(bench.gate.hints(), before);
     bench.tell(networkd("routable"));
-    assert_eq!(bench.gate.bells(), before + 1);
+    assert_eq!(bench.gate.hints(), before + 1);
 }
 
 #[test]
@@ -199,12 +199,12 @@ fn the_resume_sequence_of_a_laptop_with_docker() {
     };
     bench.tell(Event::Logind(Report::Known(asleep)));
     bench.tell(manager(10, Connectivity::Unknown, false));
-    bench.tell(no_way(Ground::NoLink));
+    bench.tell(no_way(LinkState::NoLink));
     note(&bench, &mut seen);
     bench.tell(Event::PrepareForSleep(false));
     bench.fail(Reason::Unreachable);
     bench.tell(manager(50, Connectivity::Limited, false));
-    bench.tell(no_way(Ground::Addressed));
+    bench.tell(no_way(LinkState::Addressed));
     bench.pass(secs(1));
     bench.fail(Reason::Unreachable);
     note(&bench, &mut seen);

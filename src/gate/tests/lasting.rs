@@ -1,7 +1,7 @@
 //! What becomes of a proof after the gate has opened on it, for those who stay.
 
 use super::bench::*;
-use crate::gate::event::{Bell, Event, Ground};
+use crate::gate::event::{Event, Hint, LinkState};
 use crate::gate::policy::Policy;
 use crate::gate::reason::Reason;
 use crate::gate::verdict::{Evidence, Loss, Verdict};
@@ -18,18 +18,18 @@ fn opened() -> (Bench, Evidence) {
 }
 
 #[test]
-fn a_proof_lasts_while_only_bells_ring_and_these_are_counted() {
+fn a_proof_lasts_while_only_hints_ring_and_these_are_counted() {
     let (mut bench, evidence) = opened();
     bench.tell(way("wlan0"));
     bench.tell(power(true, Some(3)));
-    bench.tell(Event::Bell(Bell::ResolvConf));
+    bench.tell(Event::Hint(Hint::ResolvConf));
     assert_eq!(bench.gate.loss(&evidence), None);
-    assert_eq!(bench.gate.bells(), 1);
+    assert_eq!(bench.gate.hints(), 1);
     assert!(bench.gate.is_proven());
 }
 
 #[test]
-fn going_to_sleep_a_resume_and_another_way_out_each_end_a_proof() {
+fn going_to_sleep_a_resume_and_another_route_each_end_a_proof() {
     type Happens = fn(&mut Bench);
     let losses: [(Happens, Loss); 5] = [
         (|b| drop(b.tell(Event::PrepareForSleep(true))), Loss::Sleep),
@@ -44,8 +44,8 @@ fn going_to_sleep_a_resume_and_another_way_out_each_end_a_proof() {
             },
             Loss::Resume,
         ),
-        (|b| drop(b.tell(way("eth0"))), Loss::WayOut),
-        (|b| drop(b.tell(no_way(Ground::NoLink))), Loss::WayOut),
+        (|b| drop(b.tell(way("eth0"))), Loss::Routes),
+        (|b| drop(b.tell(no_way(LinkState::NoLink))), Loss::Routes),
     ];
     for (happens, loss) in losses {
         let (mut bench, evidence) = opened();
@@ -58,9 +58,9 @@ fn going_to_sleep_a_resume_and_another_way_out_each_end_a_proof() {
 #[test]
 fn a_cable_that_was_out_for_a_moment_is_a_loss_although_it_is_back() {
     let (mut bench, evidence) = opened();
-    bench.tell(no_way(Ground::NoLink));
+    bench.tell(no_way(LinkState::NoLink));
     bench.tell(way("wlan0"));
-    assert_eq!(bench.gate.loss(&evidence), Some(Loss::WayOut));
+    assert_eq!(bench.gate.loss(&evidence), Some(Loss::Routes));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! R7: when it is probed, and when not.
 
 use super::bench::*;
-use crate::gate::event::{Bell, Connectivity, Event, Ground};
+use crate::gate::event::{Connectivity, Event, Hint, LinkState};
 use crate::gate::policy::Policy;
 use crate::gate::reason::Reason;
 
@@ -13,9 +13,9 @@ fn the_probe_begins_before_any_source_has_spoken() {
 }
 
 #[test]
-fn r7_without_a_way_out_there_is_no_timer_and_a_returning_one_is_probed_at_once() {
+fn r7_without_a_route_there_is_no_timer_and_a_returning_one_is_probed_at_once() {
     let mut bench = Bench::ready(Policy::default());
-    bench.tell(no_way(Ground::NoLink));
+    bench.tell(no_way(LinkState::NoLink));
     bench.fail(Reason::Unreachable);
     assert_eq!(bench.reason(), Some(Reason::NoNetwork));
     assert_eq!(bench.gate.look_again(bench.now.monotonic), None);
@@ -26,7 +26,7 @@ fn r7_without_a_way_out_there_is_no_timer_and_a_returning_one_is_probed_at_once(
 }
 
 #[test]
-fn r7_a_way_out_that_is_unknown_does_not_stop_the_timer() {
+fn r7_a_route_that_is_unknown_does_not_stop_the_timer() {
     let mut bench = Bench::silent(Policy::default());
     bench.tell(Event::Tick);
     bench.fail(Reason::Dns);
@@ -34,7 +34,7 @@ fn r7_a_way_out_that_is_unknown_does_not_stop_the_timer() {
 }
 
 #[test]
-fn r7_a_bell_brings_the_next_probe_forward_but_a_thousand_bells_make_no_storm() {
+fn r7_a_hint_brings_the_next_probe_forward_but_a_thousand_hints_make_no_storm() {
     let mut bench = Bench::ready(Policy::default());
     for _ in 0..8 {
         bench.fail(Reason::Dns);
@@ -42,11 +42,11 @@ fn r7_a_bell_brings_the_next_probe_forward_but_a_thousand_bells_make_no_storm() 
     }
     bench.fail(Reason::Dns);
     bench.advance(secs(2));
-    bench.tell(Event::Bell(Bell::ResolvConf));
-    assert!(bench.running.is_some(), "a bell probes at once");
+    bench.tell(Event::Hint(Hint::ResolvConf));
+    assert!(bench.running.is_some(), "a hint probes at once");
     let before = bench.probes;
     for _ in 0..1000 {
-        bench.tell(Event::Bell(Bell::ResolvConf));
+        bench.tell(Event::Hint(Hint::ResolvConf));
         if bench.running.is_some() {
             bench.fail(Reason::Dns);
         }
@@ -60,7 +60,7 @@ fn r7_a_bell_brings_the_next_probe_forward_but_a_thousand_bells_make_no_storm() 
 }
 
 #[test]
-fn r7_bells_before_a_probe_that_is_due_do_not_use_up_the_probes_of_later_ones() {
+fn r7_hints_before_a_probe_that_is_due_do_not_use_up_the_probes_of_later_ones() {
     let mut bench = Bench::ready(Policy::default());
     for _ in 0..8 {
         bench.fail(Reason::Dns);
@@ -69,7 +69,7 @@ fn r7_bells_before_a_probe_that_is_due_do_not_use_up_the_probes_of_later_ones() 
     bench.fail(Reason::Dns);
     let before = bench.probes;
     for _ in 0..800 {
-        bench.tell(Event::Bell(Bell::ResolvConf));
+        bench.tell(Event::Hint(Hint::ResolvConf));
         if bench.running.is_some() {
             bench.fail(Reason::Dns);
         }
@@ -83,7 +83,7 @@ fn r7_bells_before_a_probe_that_is_due_do_not_use_up_the_probes_of_later_ones() 
 }
 
 #[test]
-fn r7_a_bell_while_all_settles_asks_for_another_look_before_the_gate_opens() {
+fn r7_a_hint_while_all_settles_asks_for_another_look_before_the_gate_opens() {
     let mut bench = Bench::ready(Policy::default());
     bench.tell(manager(70, Connectivity::Full, true));
     bench.tell(way("eth0"));
@@ -92,29 +92,29 @@ fn r7_a_bell_while_all_settles_asks_for_another_look_before_the_gate_opens() {
     bench.tell(manager(70, Connectivity::Portal, true));
     bench.pass(secs(1));
     assert!(!bench.opened && bench.running.is_some());
-    bench.tell(Event::Bell(Bell::ResolvConf));
+    bench.tell(Event::Hint(Hint::ResolvConf));
     bench.reach();
     assert!(
         bench.opened,
-        "a bell during the second look does not ask for a third"
+        "a hint during the second look does not ask for a third"
     );
 }
 
 #[test]
-fn r7_a_bell_during_a_probe_that_fails_is_not_lost() {
+fn r7_a_hint_during_a_probe_that_fails_is_not_lost() {
     let mut bench = Bench::ready(Policy::default());
     for _ in 0..8 {
         bench.fail(Reason::Dns);
         bench.pass(secs(60));
     }
-    bench.tell(Event::Bell(Bell::ResolvConf));
+    bench.tell(Event::Hint(Hint::ResolvConf));
     bench.advance(secs(3));
     bench.fail(Reason::Dns);
-    assert!(bench.running.is_some(), "the answer may predate the bell");
+    assert!(bench.running.is_some(), "the answer may predate the hint");
 }
 
 #[test]
-fn r7_a_flapping_way_out_is_probed_but_makes_no_storm() {
+fn r7_a_flapping_route_is_probed_but_makes_no_storm() {
     let mut bench = Bench::ready(Policy::default());
     for round in 0..1000 {
         bench.tell(way(if round % 2 == 0 { "eth0" } else { "wlan0" }));

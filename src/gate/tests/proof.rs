@@ -2,7 +2,7 @@
 
 use super::bench::*;
 use crate::gate::Action;
-use crate::gate::event::{Bell, Connectivity, Event, Ground, Report};
+use crate::gate::event::{Connectivity, Event, Hint, LinkState, Report};
 use crate::gate::policy::{Policy, PowerPolicy, Reach};
 use crate::gate::reason::Reason;
 use crate::gate::verdict::Verdict;
@@ -109,7 +109,7 @@ fn a_proof_that_is_renewed_changes_nothing_that_was_said() {
     bench.tell(way("wlan0"));
     bench.reach();
     assert_eq!(bench.reason(), Some(Reason::Settling));
-    bench.tell(Event::Bell(Bell::ResolvConf));
+    bench.tell(Event::Hint(Hint::ResolvConf));
     bench.advance(secs(2));
     let actions = bench.tell(Event::Tick);
     assert!(matches!(actions[..], [Action::Probe(_)]), "{actions:?}");
@@ -129,7 +129,7 @@ fn a_clock_step_probes_at_once_on_a_board_without_a_clock() {
     bench.fail(Reason::Clock);
     assert_eq!(bench.reason(), Some(Reason::Clock));
     bench.advance(secs(1));
-    bench.tell(Event::Bell(Bell::ClockStep));
+    bench.tell(Event::Hint(Hint::ClockStep));
     bench.reach();
     assert!(
         bench.opened,
@@ -138,7 +138,7 @@ fn a_clock_step_probes_at_once_on_a_board_without_a_clock() {
 }
 
 #[test]
-fn a_guess_opens_on_a_way_out_and_says_that_it_is_one() {
+fn a_guess_opens_on_a_route_and_says_that_it_is_one() {
     let mut bench = Bench::silent(Policy {
         reach: Reach::Anywhere,
         ..Policy::default()
@@ -146,7 +146,7 @@ fn a_guess_opens_on_a_way_out_and_says_that_it_is_one() {
     bench.tell(awake());
     bench.tell(Event::NetworkManager(Report::Absent));
     assert_eq!(bench.reason(), Some(Reason::Unknown));
-    bench.tell(no_way(Ground::NoLink));
+    bench.tell(no_way(LinkState::NoLink));
     assert_eq!(bench.reason(), Some(Reason::NoNetwork));
     bench.tell(way("eth0"));
     assert_eq!(bench.reason(), Some(Reason::Settling));
@@ -167,6 +167,6 @@ fn where_nothing_has_to_be_reached_no_network_is_needed() {
     bench.tell(awake());
     bench.tell(Event::NetworkManager(Report::Absent));
     assert!(!bench.opened, "the routes have not been heard");
-    bench.tell(no_way(Ground::NoLink));
+    bench.tell(no_way(LinkState::NoLink));
     assert!(bench.opened);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::bench::{awake, failure, manager, metered, no_way, power, way};
-use crate::gate::event::{Bell, Connectivity, Event, Ground, Logind, Outcome, ProbeId, Report};
+use crate::gate::event::{Connectivity, Event, Hint, LinkState, Logind, Outcome, ProbeId, Report};
 use crate::gate::policy::{Policy, PowerPolicy, Reach};
 use crate::gate::reason::Reason;
 use crate::gate::time::{Monotonic, Now};
@@ -48,8 +48,8 @@ fn events() -> impl Strategy<Value = Event> {
     ];
     let network = prop_oneof![
         prop_oneof!["wlan0", "eth0", "wg0"].prop_map(|name| way(&name)),
-        Just(no_way(Ground::NoLink)),
-        Just(no_way(Ground::Addressed)),
+        Just(no_way(LinkState::NoLink)),
+        Just(no_way(LinkState::Addressed)),
         (any::<u32>(), any::<bool>()).prop_map(|(s, c)| manager(s, Connectivity::Full, c)),
         Just(manager(40, Connectivity::Portal, true)),
     ];
@@ -59,8 +59,8 @@ fn events() -> impl Strategy<Value = Event> {
         any::<bool>().prop_map(Event::PrepareForSleep),
         any::<bool>().prop_map(Event::PrepareForShutdown),
         (0u64..4).prop_map(Event::SuspendCount),
-        Just(Event::Bell(Bell::ResolvConf)),
-        Just(Event::Bell(Bell::ClockStep)),
+        Just(Event::Hint(Hint::ResolvConf)),
+        Just(Event::Hint(Hint::ClockStep)),
         Just(Event::Tick),
     ]
 }

@@ -1,7 +1,7 @@
 //! R5: after a change that was seen, all must hold together for a while.
 
 use super::bench::*;
-use crate::gate::event::{Event, Ground, WayOut};
+use crate::gate::event::{Event, LinkState, Routes};
 use crate::gate::policy::{Policy, PowerPolicy};
 use crate::gate::reason::Reason;
 
@@ -17,7 +17,7 @@ fn r5_a_settling_that_ended_before_anyone_looked_when_is_due_and_not_slept_throu
 }
 
 #[test]
-fn r5_a_change_of_the_way_out_voids_the_proof_and_settles_anew() {
+fn r5_a_change_of_the_route_voids_the_proof_and_settles_anew() {
     let mut bench = Bench::ready(Policy {
         settle: secs(5),
         ..Policy::default()
@@ -35,7 +35,7 @@ fn r5_a_change_of_the_way_out_voids_the_proof_and_settles_anew() {
 }
 
 #[test]
-fn r5_the_same_way_out_told_again_changes_nothing() {
+fn r5_the_same_route_told_again_changes_nothing() {
     let mut bench = Bench::ready(Policy::default());
     for _ in 0..100 {
         assert_eq!(bench.tell(way("wlan0")), []);
@@ -48,10 +48,10 @@ fn r5_the_same_way_out_told_again_changes_nothing() {
 fn r5_other_addresses_of_the_same_name_are_no_change() {
     let mut bench = Bench::ready(Policy::default());
     let other = std::collections::BTreeMap::from([([198, 51, 100, 7].into(), Some(hop("wlan0")))]);
-    bench.tell(Event::WayOut(WayOut {
+    bench.tell(Event::Routes(Routes {
         hops: other,
         known: true,
-        ground: Ground::Addressed,
+        link_state: LinkState::Addressed,
     }));
     bench.reach();
     assert!(bench.opened);

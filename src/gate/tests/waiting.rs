@@ -2,7 +2,7 @@
 
 use super::bench::*;
 use crate::gate::Action;
-use crate::gate::event::{Event, Ground};
+use crate::gate::event::{Event, LinkState};
 use crate::gate::policy::Policy;
 use crate::gate::reason::Reason;
 
@@ -18,7 +18,7 @@ fn r9_the_deadline_counts_awake_time_only() {
         timeout: Some(secs(600)),
         ..Policy::default()
     });
-    bench.tell(no_way(Ground::NoLink));
+    bench.tell(no_way(LinkState::NoLink));
     bench.fail(Reason::Unreachable);
     bench.pass(secs(60));
     bench.tell(Event::PrepareForSleep(true));
@@ -67,7 +67,7 @@ fn after_opening_the_gate_rests_but_counts_what_happens() {
     bench.tell(Event::PrepareForSleep(true));
     bench.tell(Event::PrepareForSleep(false));
     bench.tell(way("eth0"));
-    assert_eq!((bench.gate.sleeps(), bench.gate.detours()), (2, 1));
+    assert_eq!((bench.gate.sleeps(), bench.gate.route_changes()), (2, 1));
     assert_eq!(bench.gate.look_again(bench.now.monotonic), None);
     bench.opened = false;
     bench.gate.begin(bench.now);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bench::{awake, failure, manager, no_way, way};
-use crate::gate::event::{Bell, Connectivity, Event, Ground, Outcome, ProbeId, Report};
+use crate::gate::event::{Connectivity, Event, Hint, LinkState, Outcome, ProbeId, Report};
 use crate::gate::policy::Policy;
 use crate::gate::reason::Reason;
 use crate::gate::time::{Monotonic, Now};
@@ -60,7 +60,7 @@ impl Laptop {
         for event in [
             awake(),
             manager(20, Connectivity::None, false),
-            no_way(Ground::NoLink),
+            no_way(LinkState::NoLink),
         ] {
             laptop.tell(event);
         }
@@ -99,7 +99,7 @@ impl Laptop {
         self.waiting = false;
     }
 
-    /// Awake time passes; probes end and deadlines ring in their order.
+    /// Awake time passes; probes end and deadlines pass in their order.
     fn pass(&mut self, span: Duration) {
         let end = self.now.monotonic.after(span);
         loop {
@@ -164,7 +164,7 @@ impl Laptop {
         match net {
             Net::Down => {
                 self.good_since = None;
-                self.tell(no_way(Ground::NoLink));
+                self.tell(no_way(LinkState::NoLink));
                 self.tell(manager(20, Connectivity::None, !lies));
             }
             Net::Portal | Net::DeadDns => {
@@ -180,9 +180,9 @@ impl Laptop {
             Net::Good => {
                 self.tell(way("wlan0"));
                 self.tell(manager(70, Connectivity::Full, !lies));
-                // What lets a portal go need be no local event: a bell or the back-off finds it.
+                // What lets a portal go need be no local event: a hint or the back-off finds it.
                 if !lies {
-                    self.tell(Event::Bell(Bell::ResolvConf));
+                    self.tell(Event::Hint(Hint::ResolvConf));
                 }
                 self.good_since = Some(self.now.monotonic);
             }
@@ -215,7 +215,7 @@ impl Laptop {
         self.becomes(Net::Down);
     }
 
-    /// One session with the lid open: the network comes by detours, stays for a while, and goes.
+    /// One session with the lid open: the network comes over changing routes, stays for a while, and goes.
     fn session(&mut self) {
         for _ in 0..self.draw(6) {
             let nets = [Net::Down, Net::Portal, Net::DeadDns, Net::Good];

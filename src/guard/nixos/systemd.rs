@@ -21,7 +21,7 @@ const STARTING: u32 = 25;
 /// How much later than meant a timer may elapse.
 const SLACK: u64 = 2_000_000;
 /// How many seconds systemd may be away.
-const PATIENCE: u32 = 20;
+const ATTEMPTS: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(200);
 
 /// A connection to systemd.
@@ -38,7 +38,7 @@ fn said(error: &zbus::Error) -> String {
 impl Systemd {
     /// Connects, and waits for a bus or a systemd that is being restarted by the switch.
     pub(super) async fn patiently() -> Result<Self, String> {
-        for _ in 1..PATIENCE {
+        for _ in 1..ATTEMPTS {
             if let Ok(systemd) = Self::connect().await
                 && systemd.manager.version().await.is_ok()
             {

@@ -32,7 +32,7 @@ pub static JOURNAL: Output = Output::new(|| Ok(Box::new(Datagram::journal()?)), 
 pub static NOTIFY: Output = Output::new(|| Ok(Box::new(Datagram::notify()?)), |_| Vec::new());
 
 /// How long a reader may read nothing before the process ends without it.
-const PATIENCE: Duration = Duration::from_millis(300);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(300);
 /// How long the end of the process takes at most, if readers read slowly.
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -215,7 +215,7 @@ fn flush_all(outputs: &[&Output]) {
         }
         let blocked = outputs.iter().filter_map(|output| output.lock().blocked());
         let blocked: Vec<_> = blocked.collect();
-        let left = end.since(clock::now().monotonic).min(PATIENCE);
+        let left = end.since(clock::now().monotonic).min(FLUSH_TIMEOUT);
         if blocked.is_empty() || left.is_zero() || !becomes_writable(&blocked, left) {
             return;
         }

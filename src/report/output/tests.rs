@@ -152,7 +152,7 @@ fn the_end_does_not_wait_for_those_who_never_read() {
     let began = clock::now().monotonic;
     flush_all(&[datagrams, pipe]);
     let took = clock::now().monotonic.since(began);
-    assert!(took >= PATIENCE, "{took:?}");
+    assert!(took >= FLUSH_TIMEOUT, "{took:?}");
     assert!(!pipe.lock().queue.is_empty());
 }
 

@@ -41,7 +41,7 @@ pub struct Gate {
     pub started_usec_realtime: u64,
     /// Since when it is open, or held for this reason.
     pub since_usec_realtime: u64,
-    /// When it is looked at again, if no bell rings before.
+    /// When it is looked at again, if no hint comes before.
     pub look_again_usec_monotonic: Option<u64>,
     /// `run`: the attempt under way or ended last; 0 before the first.
     pub attempt: u32,

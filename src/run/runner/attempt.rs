@@ -20,7 +20,7 @@ use crate::sys::clock;
 pub(super) struct Attempt {
     ended: Ended,
     slept: bool,
-    way_out_lost: bool,
+    route_lost: bool,
     /// Something in `final_if_changed` did.
     pub(super) changed: bool,
     took: Duration,
@@ -57,7 +57,10 @@ impl Runner {
             None => None,
         };
         let before = Fingerprints::read(&self.plan.profile.final_if_changed);
-        let (sleeps, detours) = (self.engine.gate().sleeps(), self.engine.gate().detours());
+        let (sleeps, route_changes) = (
+            self.engine.gate().sleeps(),
+            self.engine.gate().route_changes(),
+        );
         let began = clock::now().monotonic;
         self.reporter.attempt_started(self.attempts);
         let deadline = self.plan.profile.attempt_timeout;
@@ -66,7 +69,7 @@ impl Runner {
         self.engine.hear_all().await;
         Ok(Attempt {
             slept: self.engine.gate().sleeps() != sleeps,
-            way_out_lost: self.engine.gate().detours() != detours,
+            route_lost: self.engine.gate().route_changes() != route_changes,
             // Without the command it was someone else's doing.
             changed: !ended.before_command
                 && before != Fingerprints::read(&self.plan.profile.final_if_changed),
@@ -151,7 +154,7 @@ impl Runner {
             final_exit_status: &final_exit_status,
             changed: attempt.changed,
             slept: attempt.slept,
-            way_out_lost: attempt.way_out_lost,
+            route_lost: attempt.route_lost,
             reachable_after: None,
             timed_out: attempt.ended.timed_out,
             told_to_stop: attempt.ended.told_to_stop,

@@ -199,7 +199,7 @@ fn usable(flags: u32) -> bool {
 }
 
 /// Whether a notice says "look again". What cannot be read does.
-pub(super) fn rings(datagram: &[u8]) -> bool {
+pub(super) fn is_hint(datagram: &[u8]) -> bool {
     let mut messages = messages(datagram).peekable();
     messages.peek().is_none() || messages.any(|message| message_rings(&message))
 }
@@ -274,7 +274,7 @@ mod tests {
     }
 
     fn notice(kind: u16, body: &[u8]) -> bool {
-        rings(&request(kind, 0, 0, body))
+        is_hint(&request(kind, 0, 0, body))
     }
 
     #[test]
@@ -362,8 +362,8 @@ mod tests {
 
     #[test]
     fn a_notice_that_cannot_be_read_rings() {
-        assert!(rings(&[]));
-        assert!(rings(&[0xff; 40]));
+        assert!(is_hint(&[]));
+        assert!(is_hint(&[0xff; 40]));
     }
 
     #[test]
@@ -383,7 +383,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
-            let _ = (route(&bytes), link(&bytes), usable_address(&bytes), rings(&bytes));
+            let _ = (route(&bytes), link(&bytes), usable_address(&bytes), is_hint(&bytes));
             prop_assert!(messages(&bytes).count() <= bytes.len() / 16);
         }
 

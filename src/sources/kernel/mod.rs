@@ -1,4 +1,4 @@
-//! The kernel's word on the network: the route, at each change of it, and resolv.conf as a bell.
+//! The kernel's word on the network: the route, at each change of it, and resolv.conf as a hint.
 
 mod message;
 mod queries;
@@ -13,10 +13,10 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::gate::event::{Bell, Event, WayOut};
+use crate::gate::event::{Event, Hint, Routes};
 use crate::sources::netlink::{Opening, Port};
 use crate::sources::resolv_conf::ResolvConf;
-use message::rings;
+use message::is_hint;
 use queries::Queries;
 pub use routes::ANYWHERE;
 
@@ -53,8 +53,8 @@ impl Default for Settings {
 
 /// Asks once for the route to `addresses`; without any, to the name servers and [`ANYWHERE`].
 ///
-/// Where the kernel cannot be asked, the answer is [`WayOut`] with ground, no hops and `known` false.
-pub async fn way_out(addresses: &[IpAddr]) -> WayOut {
+/// Where the kernel cannot be asked, the answer is [`Routes`] with a link, no hops and `known` false.
+pub async fn routes(addresses: &[IpAddr]) -> Routes {
     let read = async {
         let mut queries = Queries::open()?;
         routes::read(&mut queries, &Settings::default().resolv_conf, addresses).await
@@ -65,7 +65,7 @@ pub async fn way_out(addresses: &[IpAddr]) -> WayOut {
     })
 }
 
-/// Sends [`Event::WayOut`] at the start and at each change of it, and [`Event::Bell`] when resolv.conf
+/// Sends [`Event::Routes`] at the start and at each change of it, and [`Event::Hint`] when resolv.conf
 /// changes, until nobody listens to `events`.
 ///
 /// `addresses` are those of the targets or of their proxies, empty while they are not known.
@@ -82,7 +82,7 @@ pub async fn watch_with(
     let rewritten = Notify::new();
     tokio::select! {
         () = follow(&settings, addresses, &rewritten, &events) => {}
-        () = ring(&settings.resolv_conf, &rewritten, &events) => {}
+        () = hint_at_rewrite(&settings.resolv_conf, &rewritten, &events) => {}
         () = events.closed() => {}
     }
 }
@@ -96,13 +96,13 @@ pub async fn look(addresses: watch::Receiver<Vec<IpAddr>>, events: mpsc::Sender<
     }
 }
 
-// resolv.conf is the gate's bell, and ours: while no address is known, its name servers are asked for.
-async fn ring(path: &Path, rewritten: &Notify, events: &mpsc::Sender<Event>) {
+// resolv.conf is the gate's hint, and ours: while no address is known, its name servers are asked for.
+async fn hint_at_rewrite(path: &Path, rewritten: &Notify, events: &mpsc::Sender<Event>) {
     let mut conf = ResolvConf::watch(path);
     loop {
         conf.changed().await;
         rewritten.notify_one();
-        if events.send(Event::Bell(Bell::ResolvConf)).await.is_err() {
+        if events.send(Event::Hint(Hint::ResolvConf)).await.is_err() {
             return;
         }
     }
@@ -147,7 +147,7 @@ impl<'a> Follower<'a> {
         })
     }
 
-    /// Looks at once when a bell rings after quiet, and again after each pause until one was quiet.
+    /// Looks at once when a hint comes after quiet, and again after each pause until one was quiet.
     ///
     /// The look after the pause is due even then: the kernel announces that a link goes down before it
     /// drops the IPv4 routes through it, and it drops those in silence.
@@ -155,10 +155,10 @@ impl<'a> Follower<'a> {
         loop {
             self.drain();
             self.look(said).await;
-            let mut rang = true;
-            while rang {
+            let mut hinted = true;
+            while hinted {
                 let asked = self.pause().await;
-                rang = self.drain() || asked;
+                hinted = self.drain() || asked;
                 self.look(said).await;
             }
             self.wait(rewritten).await;
@@ -177,29 +177,29 @@ impl<'a> Follower<'a> {
     async fn look(&mut self, said: &mut Said<'_>) {
         let addresses = self.addresses.borrow_and_update().clone();
         match routes::read(&mut self.queries, self.resolv_conf, &addresses).await {
-            Ok(way_out) => said.way_out(way_out).await,
+            Ok(routes) => said.routes(routes).await,
             Err(error) => said.unknown(&error).await,
         }
     }
 
     async fn wait(&mut self, rewritten: &Notify) {
         tokio::select! {
-            () = rung(&mut self.notices) => {}
+            () = notified(&mut self.notices) => {}
             () = rewritten.notified() => {}
             () = changed(&mut self.addresses) => {}
         }
     }
 
-    /// Reads what has piled up and says whether anything in it rings. It is read to its end, for after an
+    /// Reads what has piled up and says whether anything in it is a hint. It is read to its end, for after an
     /// overrun the kernel drops notices until then.
     fn drain(&mut self) -> bool {
-        let mut rang = false;
+        let mut hinted = false;
         loop {
             match self.notices.try_receive() {
-                Ok(true) => rang |= rings(self.notices.datagram()),
-                Ok(false) => return rang,
+                Ok(true) => hinted |= is_hint(self.notices.datagram()),
+                Ok(false) => return hinted,
                 // Something was lost, so it must be looked at.
-                Err(error) if error.raw_os_error() == Some(ENOBUFS) => rang = true,
+                Err(error) if error.raw_os_error() == Some(ENOBUFS) => hinted = true,
                 Err(_) => return true,
             }
         }
@@ -207,11 +207,11 @@ impl<'a> Follower<'a> {
 }
 
 // An error here is an overrun (ENOBUFS): something was lost, so it must be looked at.
-async fn rung(notices: &mut Port) {
+async fn notified(notices: &mut Port) {
     while notices
         .receive()
         .await
-        .is_ok_and(|datagram| !rings(datagram))
+        .is_ok_and(|datagram| !is_hint(datagram))
     {}
 }
 
@@ -225,7 +225,7 @@ async fn changed(addresses: &mut watch::Receiver<Vec<IpAddr>>) {
 /// What was said last, so that nothing is said twice.
 struct Said<'a> {
     events: &'a mpsc::Sender<Event>,
-    last: Option<WayOut>,
+    last: Option<Routes>,
     troubled: bool,
 }
 
@@ -238,9 +238,9 @@ impl<'a> Said<'a> {
         }
     }
 
-    async fn way_out(&mut self, way_out: WayOut) {
+    async fn routes(&mut self, routes: Routes) {
         self.troubled = false;
-        self.say(way_out).await;
+        self.say(routes).await;
     }
 
     async fn unknown(&mut self, error: &io::Error) {
@@ -250,13 +250,13 @@ impl<'a> Said<'a> {
         self.say(routes::unknown()).await;
     }
 
-    async fn say(&mut self, way_out: WayOut) {
-        if self.last.as_ref() == Some(&way_out) {
+    async fn say(&mut self, routes: Routes) {
+        if self.last.as_ref() == Some(&routes) {
             return;
         }
-        self.last = Some(way_out.clone());
+        self.last = Some(routes.clone());
         // Without a listener the whole task ends.
-        let _ = self.events.send(Event::WayOut(way_out)).await;
+        let _ = self.events.send(Event::Routes(routes)).await;
     }
 }
 
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_netlink_is_forbidden_the_way_out_is_unknown_and_said_once() {
+    async fn where_netlink_is_forbidden_the_route_is_unknown_and_said_once() {
         let (events, mut listener) = mpsc::channel(4);
         let mut said = Said::new(&events);
         let forbidden = io::Error::from(io::ErrorKind::PermissionDenied);
@@ -293,7 +293,7 @@ mod tests {
         said.unknown(&forbidden).await;
         assert_eq!(
             listener.recv().await,
-            Some(Event::WayOut(routes::unknown()))
+            Some(Event::Routes(routes::unknown()))
         );
         assert!(listener.try_recv().is_err());
     }

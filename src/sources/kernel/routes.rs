@@ -1,4 +1,4 @@
-//! Computes the route and the ground from the kernel's answers.
+//! Computes the route and the link state from the kernel's answers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Result;
@@ -13,7 +13,7 @@ use super::message::{
     Route, addresses_at, link, link_at, route, route_to, usable_address,
 };
 use super::queries::{Answer, Queries};
-use crate::gate::event::{Ground, Hop, WayOut};
+use crate::gate::event::{Hop, LinkState, Routes};
 use crate::sources::resolv_conf::{self, NameServer};
 
 /// Stand-ins for "anywhere", to which no packet is ever sent: the AS112 service (RFC 7534).
@@ -26,13 +26,13 @@ pub const ANYWHERE: [IpAddr; 2] = [
     IpAddr::V6(Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 1)),
 ];
 
-/// What is said where the kernel cannot be asked: unknown must not forbid a probe, so there is ground,
+/// What is said where the kernel cannot be asked: unknown must not forbid a probe, so there is a link,
 /// and no address without a hop.
-pub(super) fn unknown() -> WayOut {
-    WayOut {
+pub(super) fn unknown() -> Routes {
+    Routes {
         hops: BTreeMap::new(),
         known: false,
-        ground: Ground::Addressed,
+        link_state: LinkState::Addressed,
     }
 }
 
@@ -43,29 +43,29 @@ pub(super) async fn read(
     queries: &mut Queries,
     resolv_conf: &Path,
     addresses: &[IpAddr],
-) -> Result<WayOut> {
+) -> Result<Routes> {
     let mut routes = Vec::new();
     for (address, scope) in destinations(addresses, resolv_conf) {
         let found = ask(queries, address, scope.as_deref()).await?;
         routes.push((address, found));
     }
-    let (links, ground) = match on_the_way(queries, &routes).await? {
-        // One link with an address is ground enough: containers have links by the hundred.
-        (links, Ground::Addressed) => (links, Ground::Addressed),
+    let (links, link_state) = match on_the_way(queries, &routes).await? {
+        // One link with an address is enough: containers have links by the hundred.
+        (links, LinkState::Addressed) => (links, LinkState::Addressed),
         _ => everywhere(queries).await?,
     };
-    Ok(WayOut {
+    Ok(Routes {
         hops: hops(routes, &links),
         known: !addresses.is_empty(),
-        ground,
+        link_state,
     })
 }
 
-/// The links that the routes lead through, and the ground that they are.
+/// The links that the routes lead through, and what they amount to.
 async fn on_the_way(
     queries: &mut Queries,
     routes: &[(IpAddr, Option<Route>)],
-) -> Result<(Links, Ground)> {
+) -> Result<(Links, LinkState)> {
     let mut links = Links::new();
     let mut with_address = Vec::new();
     let ways = routes.iter().filter_map(|(_, route)| *route);
@@ -74,12 +74,12 @@ async fn on_the_way(
         links.extend(link_of(queries, index).await?);
         with_address.extend(usable_addresses(queries, index).await?);
     }
-    let ground = ground(&links, &with_address);
-    Ok((links, ground))
+    let link_state = ground(&links, &with_address);
+    Ok((links, link_state))
 }
 
-/// All links, and the ground that they are.
-async fn everywhere(queries: &mut Queries) -> Result<(Links, Ground)> {
+/// All links, and what they amount to.
+async fn everywhere(queries: &mut Queries) -> Result<(Links, LinkState)> {
     let links = queries
         .all(RTM_GETLINK, &link_at(0), |message| {
             link(message.payload).filter(|_| message.kind == RTM_NEWLINK)
@@ -87,8 +87,8 @@ async fn everywhere(queries: &mut Queries) -> Result<(Links, Ground)> {
         .await?;
     let links = links.into_iter().map(|link| (link.index, link)).collect();
     let with_address = usable_addresses(queries, 0).await?;
-    let ground = ground(&links, &with_address);
-    Ok((links, ground))
+    let link_state = ground(&links, &with_address);
+    Ok((links, link_state))
 }
 
 // Every destination with the interface its scope names.
@@ -186,15 +186,15 @@ fn hop_of(route: &Route, links: &Links) -> Option<Hop> {
     })
 }
 
-fn ground(links: &Links, addressed: &[u32]) -> Ground {
+fn ground(links: &Links, addressed: &[u32]) -> LinkState {
     let passes = |link: &&Link| link.passes && !link.loopback;
     let mut passing = links.values().filter(passes).peekable();
     if passing.peek().is_none() {
-        Ground::NoLink
+        LinkState::NoLink
     } else if passing.any(|link| addressed.contains(&link.index)) {
-        Ground::Addressed
+        LinkState::Addressed
     } else {
-        Ground::NoAddress
+        LinkState::NoAddress
     }
 }
 
@@ -221,15 +221,18 @@ mod tests {
 
     #[test]
     fn loopback_alone_is_no_ground() {
-        assert_eq!(ground(&Links::from([link(1, true)]), &[1]), Ground::NoLink);
+        assert_eq!(
+            ground(&Links::from([link(1, true)]), &[1]),
+            LinkState::NoLink
+        );
     }
 
     #[test]
     fn an_address_counts_on_a_link_that_lets_packets_pass() {
         let links = Links::from([link(2, true), link(3, false)]);
-        assert_eq!(ground(&links, &[]), Ground::NoAddress);
-        assert_eq!(ground(&links, &[3]), Ground::NoAddress);
-        assert_eq!(ground(&links, &[2]), Ground::Addressed);
+        assert_eq!(ground(&links, &[]), LinkState::NoAddress);
+        assert_eq!(ground(&links, &[3]), LinkState::NoAddress);
+        assert_eq!(ground(&links, &[2]), LinkState::Addressed);
     }
 
     #[test]
@@ -274,7 +277,7 @@ mod tests {
 
     #[test]
     fn unknown_forbids_no_probe() {
-        assert_eq!(unknown().ground, Ground::Addressed);
+        assert_eq!(unknown().link_state, LinkState::Addressed);
         assert!(unknown().hops.is_empty() && !unknown().known);
     }
 }

@@ -16,7 +16,7 @@ use crate::bus::{BusAddress, ConnectError, backoff};
 use crate::gate::backoff::Backoff;
 use crate::gate::event::{Event, Report};
 use crate::gate::time::Monotonic;
-use crate::sources::services::reports::{Outlet, Unheard};
+use crate::sources::services::reports::{EventSink, ReceiverGone};
 use crate::sys::clock;
 
 /// Tells `events` what the services on the bus say; ends when its receiver is gone.
@@ -27,28 +27,28 @@ use crate::sys::clock;
 ///
 /// `power_changed` is notified when the kernel says that the power supply has changed.
 pub async fn watch(address: BusAddress, events: mpsc::Sender<Event>, power_changed: Arc<Notify>) {
-    let mut outlet = Outlet::new(events);
-    let mut road = Road::to(address, power_changed);
-    while road.visit(&mut outlet).await.is_ok() && road.rest(&outlet).await.is_ok() {}
+    let mut sink = EventSink::new(events);
+    let mut reconnect = Reconnect::to(address, power_changed);
+    while reconnect.visit(&mut sink).await.is_ok() && reconnect.rest(&sink).await.is_ok() {}
 }
 
 /// [`watch`] for one look: a bus that is not there, or goes away, is not waited for.
 pub async fn look(address: BusAddress, events: mpsc::Sender<Event>) {
     // An error says that nobody listens any more.
-    let _ = Road::to(address, Arc::default())
-        .visit(&mut Outlet::new(events))
+    let _ = Reconnect::to(address, Arc::default())
+        .visit(&mut EventSink::new(events))
         .await;
 }
 
 /// The way to the bus.
-struct Road {
+struct Reconnect {
     address: BusAddress,
     backoff: Backoff,
     power_changed: Arc<Notify>,
     been_there: bool,
 }
 
-impl Road {
+impl Reconnect {
     const fn to(address: BusAddress, power_changed: Arc<Notify>) -> Self {
         Self {
             address,
@@ -59,11 +59,11 @@ impl Road {
     }
 
     /// Follows the services while the bus is there, and says what is to be said of them then.
-    async fn visit(&mut self, outlet: &mut Outlet) -> Result<(), Unheard> {
+    async fn visit(&mut self, sink: &mut EventSink) -> Result<(), ReceiverGone> {
         let report = match self.address.connect().await {
             Ok(connection) => {
                 self.been_there = true;
-                session::run(connection, outlet, &mut self.backoff, &self.power_changed).await?
+                session::run(connection, sink, &mut self.backoff, &self.power_changed).await?
             }
             Err(ConnectError::NoBus(_)) => Report::Absent,
             Err(error) => {
@@ -71,18 +71,18 @@ impl Road {
                 Report::Unknown(error.to_string())
             }
         };
-        outlet.report_all(&report).await
+        sink.report_all(&report).await
     }
 
     /// Returns when it is time to look for the bus again.
-    async fn rest(&mut self, outlet: &Outlet) -> Result<(), Unheard> {
+    async fn rest(&mut self, sink: &EventSink) -> Result<(), ReceiverGone> {
         let retry = clock::now().monotonic.after(self.backoff.next());
-        while self.wait(retry, outlet).await? {}
+        while self.wait(retry, sink).await? {}
         Ok(())
     }
 
     /// Waits for something to change; whether that was something else, so that it is to be called again.
-    async fn wait(&self, retry: Monotonic, outlet: &Outlet) -> Result<bool, Unheard> {
+    async fn wait(&self, retry: Monotonic, sink: &EventSink) -> Result<bool, ReceiverGone> {
         // The watch comes before the look at the socket, so that a bus coming in between is seen.
         let arrival = self
             .address
@@ -91,7 +91,7 @@ impl Road {
         tokio::select! {
             () = clock::sleep_until(retry), if self.may_be_there(arrival.is_some()) => Ok(false),
             () = arrived(arrival.as_ref()) => Ok(!self.may_be_there(true)),
-            () = outlet.unheard() => Err(Unheard),
+            () = sink.closed() => Err(ReceiverGone),
         }
     }
 

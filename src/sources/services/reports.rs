@@ -38,24 +38,24 @@ impl Kind {
 
 /// Nobody listens any more.
 #[derive(Debug)]
-pub(super) struct Unheard;
+pub(super) struct ReceiverGone;
 
 /// Where the events go.
-pub(super) struct Outlet {
+pub(super) struct EventSink {
     events: mpsc::Sender<Event>,
     /// The last report of each kind.
     said: Vec<Event>,
 }
 
-impl Outlet {
+impl EventSink {
     pub(super) fn new(events: mpsc::Sender<Event>) -> Self {
         let said = Vec::new();
         Self { events, said }
     }
 
     /// Says an event that happened, however often it does.
-    pub(super) async fn happened(&self, event: Event) -> Result<(), Unheard> {
-        self.events.send(event).await.map_err(|_| Unheard)
+    pub(super) async fn happened(&self, event: Event) -> Result<(), ReceiverGone> {
+        self.events.send(event).await.map_err(|_| ReceiverGone)
     }
 
     /// Says what became known of a service, if it is news.
@@ -63,7 +63,7 @@ impl Outlet {
         &mut self,
         kind: Kind,
         report: Report<Properties>,
-    ) -> Result<(), Unheard> {
+    ) -> Result<(), ReceiverGone> {
         match kind {
             Kind::Logind => {
                 let preparing = and_then(&report, logind::preparing);
@@ -87,7 +87,10 @@ impl Outlet {
     }
 
     /// Says the same of every service.
-    pub(super) async fn report_all(&mut self, report: &Report<Properties>) -> Result<(), Unheard> {
+    pub(super) async fn report_all(
+        &mut self,
+        report: &Report<Properties>,
+    ) -> Result<(), ReceiverGone> {
         for kind in Kind::ALL {
             self.report(kind, report.clone()).await?;
         }
@@ -95,11 +98,11 @@ impl Outlet {
     }
 
     /// Waits until nobody listens any more.
-    pub(super) async fn unheard(&self) {
+    pub(super) async fn closed(&self) {
         self.events.closed().await;
     }
 
-    async fn news(&mut self, event: Event) -> Result<(), Unheard> {
+    async fn news(&mut self, event: Event) -> Result<(), ReceiverGone> {
         let same_kind = |said: &Event| discriminant(said) == discriminant(&event);
         match self.said.iter_mut().find(|said| same_kind(said)) {
             Some(said) if *said == event => return Ok(()),

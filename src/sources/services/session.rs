@@ -18,22 +18,22 @@ use crate::gate::backoff::Backoff;
 use crate::gate::event::Report;
 use crate::gate::time::Monotonic;
 use crate::sources::logind;
-use crate::sources::services::reports::{Kind, Outlet, Unheard};
+use crate::sources::services::reports::{EventSink, Kind, ReceiverGone};
 use crate::sys::clock;
 
 /// How a session ends.
 enum End {
     /// Nobody listens any more.
-    Unheard,
+    ReceiverGone,
     /// The bus closed the connection.
     Closed,
     /// The bus is there, and no use; the text says why.
     Useless(String),
 }
 
-impl From<Unheard> for End {
-    fn from(Unheard: Unheard) -> Self {
-        Self::Unheard
+impl From<ReceiverGone> for End {
+    fn from(ReceiverGone: ReceiverGone) -> Self {
+        Self::ReceiverGone
     }
 }
 
@@ -48,7 +48,7 @@ struct Session<'a> {
     messages: MessageStream,
     followers: Vec<(Kind, Follower)>,
     setup: Setup,
-    outlet: &'a mut Outlet,
+    sink: &'a mut EventSink,
     backoff: &'a mut Backoff,
     power_changed: &'a Notify,
 }
@@ -56,10 +56,10 @@ struct Session<'a> {
 /// Follows all services until the connection ends; the report is what is to be said of them then.
 pub(super) async fn run(
     connection: Connection,
-    outlet: &mut Outlet,
+    sink: &mut EventSink,
     backoff: &mut Backoff,
     power_changed: &Notify,
-) -> Result<Report<Properties>, Unheard> {
+) -> Result<Report<Properties>, ReceiverGone> {
     let follower = |kind: Kind| (kind, Follower::new(kind.service()));
     let deadline = clock::now().monotonic.after(DEADLINE);
     let mut session = Session {
@@ -70,12 +70,12 @@ pub(super) async fn run(
             open: HashMap::new(),
             deadline,
         },
-        outlet,
+        sink,
         backoff,
         power_changed,
     };
     match session.follow().await {
-        Err(End::Unheard) => Err(Unheard),
+        Err(End::ReceiverGone) => Err(ReceiverGone),
         Err(End::Closed) => Ok(Report::Absent),
         Err(End::Useless(why)) => Ok(Report::Unknown(why)),
     }
@@ -91,7 +91,7 @@ impl Session<'_> {
                 message = self.messages.next() => self.take_all(message).await?,
                 () = until(wakes_at) => {}
                 () = self.power_changed.notified() => self.ask_logind(),
-                () = self.outlet.unheard() => return Err(End::Unheard),
+                () = self.sink.closed() => return Err(End::ReceiverGone),
             }
         }
     }
@@ -128,7 +128,7 @@ impl Session<'_> {
             let (kind, follower) = &mut self.followers[index];
             match follower.step(now) {
                 Step::Rest => {}
-                Step::Say(report) => self.outlet.report(*kind, report).await?,
+                Step::Say(report) => self.sink.report(*kind, report).await?,
                 Step::Ask => self.ask(index, now).await?,
             }
         }
@@ -203,7 +203,7 @@ impl Session<'_> {
             if let Some(question) = follower.question(serial) {
                 let answer = Properties::from_reply(question, reply);
                 let step = follower.answered(serial, answer, now);
-                return say(self.outlet, *kind, step).await;
+                return say(self.sink, *kind, step).await;
             }
         }
         Ok(())
@@ -253,9 +253,9 @@ impl Session<'_> {
             .ok()
             .and_then(|begins| logind::event(member, begins))
         {
-            Some(event) if *kind == Kind::Logind => Ok(self.outlet.happened(event).await?),
+            Some(event) if *kind == Kind::Logind => Ok(self.sink.happened(event).await?),
             _ => {
-                follower.rang(now);
+                follower.changed(now);
                 Ok(())
             }
         }
@@ -291,7 +291,7 @@ impl Session<'_> {
         let owner = owner.filter(|owner| !owner.is_empty());
         for (_, follower) in self.followers.iter_mut().filter(|(k, _)| *k == kind) {
             let step = follower.is_owned_by(owner.clone(), now);
-            say(self.outlet, kind, step).await?;
+            say(self.sink, kind, step).await?;
         }
         Ok(())
     }
@@ -301,13 +301,13 @@ impl Session<'_> {
         let now = clock::now().monotonic;
         let is_logind = |(kind, _): &&mut (Kind, Follower)| *kind == Kind::Logind;
         let logind = self.followers.iter_mut().filter(is_logind);
-        logind.for_each(|(_, follower)| follower.rang(now));
+        logind.for_each(|(_, follower)| follower.changed(now));
     }
 }
 
-async fn say(outlet: &mut Outlet, kind: Kind, step: Step) -> Result<(), End> {
+async fn say(sink: &mut EventSink, kind: Kind, step: Step) -> Result<(), End> {
     match step {
-        Step::Say(report) => Ok(outlet.report(kind, report).await?),
+        Step::Say(report) => Ok(sink.report(kind, report).await?),
         Step::Rest | Step::Ask => Ok(()),
     }
 }

@@ -4,61 +4,61 @@ use super::super::environment::OfGate;
 use super::super::exec_line::quote;
 use super::super::read::scope::Scope;
 use super::refusal::refuse;
-use super::{DropIns, Lines, Refusal, Specifiers, Wish, is_template, stem};
+use super::{DropInSpec, DropIns, Lines, Refusal, Specifiers, is_template, stem};
 use crate::text::span::Span as Written;
 
 /// The longest name of a unit, systemd.unit(5).
 const LONGEST: usize = 255;
 
 /// The drop-ins of the unit and of its companion; `why` it is not run, if that was not asked for.
-pub(super) fn drop_ins(wish: &Wish<'_>, why: Option<String>) -> Result<DropIns, Refusal> {
-    let companion = checked_name(wish)?;
-    let untold = untold(&wish.surroundings.environment.of_gate(), wish);
+pub(super) fn drop_ins(spec: &DropInSpec<'_>, why: Option<String>) -> Result<DropIns, Refusal> {
+    let companion = checked_name(spec)?;
+    let untold = untold(&spec.surroundings.environment.of_gate(), spec);
     let mut lines = Lines::new("Unit");
     if let Some(why) = &why {
         lines.note(format!("Not mode run: {why}."));
     }
-    set_companion(&mut lines, wish, &companion);
+    set_companion(&mut lines, spec, &companion);
     if let Some(note) = &untold {
         lines.note(note);
     }
     Ok(DropIns {
-        mode: wish.mode,
+        mode: spec.mode,
         why,
         untold,
-        own: lines.text(wish),
-        companion: environment(wish),
+        own: lines.text(spec),
+        companion: environment(spec),
     })
 }
 
 /// `Requires=` and `After=` of the companion.
-fn set_companion(lines: &mut Lines, wish: &Wish<'_>, companion: &str) {
+fn set_companion(lines: &mut Lines, spec: &DropInSpec<'_>, companion: &str) {
     lines.note(format!(
         "{companion} waits, and holds the profile's inhibitor locks until {} ends.",
-        stem(&wish.unit.name)
+        stem(&spec.unit.name)
     ));
-    if !wish.unit.wanted_by.is_empty() && wish.scope == Scope::System {
+    if !spec.unit.wanted_by.is_empty() && spec.scope == Scope::System {
         lines.note("Its start job waits too, and at boot keeps the machine in \"starting\". To start it later instead,");
         lines.note("let only upgrade-gate-online.target want it.");
     }
     lines.set("Requires", companion);
     lines.set("After", companion);
-    if wish.unit.job_timeout.is_some() {
+    if spec.unit.job_timeout.is_some() {
         lines.note("JobTimeoutSec= would cancel the start while the companion waits; JobRunningTimeoutSec= begins after that.");
-        let running = Written::from(wish.unit.job_running_timeout);
+        let running = Written::from(spec.unit.job_running_timeout);
         lines.set("JobTimeoutSec", "infinity");
         lines.set("JobRunningTimeoutSec", &running.to_string());
     }
 }
 
-fn name(wish: &Wish<'_>) -> String {
-    format!("upgrade-gate@{}.service", wish.profile)
+fn name(spec: &DropInSpec<'_>) -> String {
+    format!("upgrade-gate@{}.service", spec.profile)
 }
 
-fn checked_name(wish: &Wish<'_>) -> Result<String, Refusal> {
+fn checked_name(spec: &DropInSpec<'_>) -> Result<String, Refusal> {
     let instance = |c: char| c.is_ascii_alphanumeric() || ":_.-@\\%".contains(c);
-    let name = name(wish);
-    let why = if wish.profile.is_empty() || !wish.profile.chars().all(instance) {
+    let name = name(spec);
+    let why = if spec.profile.is_empty() || !spec.profile.chars().all(instance) {
         "has characters that a unit name cannot have"
     } else if name.len() > LONGEST {
         "is too long for a unit name"
@@ -67,42 +67,42 @@ fn checked_name(wish: &Wish<'_>) -> Result<String, Refusal> {
     };
     let why = format!(
         "the companion is named after the profile, and {:?} {why}; rename the profile",
-        wish.profile
+        spec.profile
     );
-    Err(refuse(wish, why, false))
+    Err(refuse(spec, why, false))
 }
 
 /// The companion's own drop-in, if the unit's environment says anything that it must know; its name, and the text.
-fn environment(wish: &Wish<'_>) -> Option<(String, String)> {
-    let found = wish.surroundings.environment.of_gate();
-    if found.settings.is_empty() || is_shared(wish) {
+fn environment(spec: &DropInSpec<'_>) -> Option<(String, String)> {
+    let found = spec.surroundings.environment.of_gate();
+    if found.settings.is_empty() || is_shared(spec) {
         return None;
     }
     let mut lines = Lines::new("Service");
     lines.note(format!(
         "The part of the environment of {} that its gate needs too.",
-        wish.unit.name
+        spec.unit.name
     ));
     for (key, value) in &found.settings {
-        let value = resolved(value, wish);
+        let value = resolved(value, spec);
         let value = match *key {
             "Environment" => quote(&value, Specifiers::Written),
             _ => value,
         };
         lines.set(key, &value);
     }
-    Some((name(wish), lines.text(wish)))
+    Some((name(spec), lines.text(spec)))
 }
 
 /// Whether the instances of a template share the companion.
-fn is_shared(wish: &Wish<'_>) -> bool {
-    wish.profile.contains('%') || is_template(&wish.unit.name)
+fn is_shared(spec: &DropInSpec<'_>) -> bool {
+    spec.profile.contains('%') || is_template(&spec.unit.name)
 }
 
 /// What the companion is not given, and what to do about it.
-fn untold(found: &OfGate, wish: &Wish<'_>) -> Option<String> {
-    let (unit, companion) = (&wish.unit.name, name(wish));
-    let shared: Vec<_> = found.settings.iter().filter(|_| is_shared(wish)).collect();
+fn untold(found: &OfGate, spec: &DropInSpec<'_>) -> Option<String> {
+    let (unit, companion) = (&spec.unit.name, name(spec));
+    let shared: Vec<_> = found.settings.iter().filter(|_| is_shared(spec)).collect();
     if !found.secret.is_empty() {
         return Some(format!(
             "{} contains a password, which is not copied into a world-readable file: move it to a file that only root can read, and set EnvironmentFile= to it in both {unit} and {companion} (systemctl edit)",
@@ -121,15 +121,15 @@ fn untold(found: &OfGate, wish: &Wish<'_>) -> Option<String> {
 }
 
 /// What the unit's name fills in, as it would be another in the companion. `%%` stays, and what does not depend on the name.
-fn resolved(value: &str, wish: &Wish<'_>) -> String {
-    let Some((stem, _)) = wish.unit.name.rsplit_once('.') else {
+fn resolved(value: &str, spec: &DropInSpec<'_>) -> String {
+    let Some((stem, _)) = spec.unit.name.rsplit_once('.') else {
         return value.to_owned();
     };
     let (prefix, instance) = stem.split_once('@').unwrap_or((stem, ""));
     let parts = value.split("%%").map(|part| {
         let filled = [
             ("%i", instance),
-            ("%n", &wish.unit.name),
+            ("%n", &spec.unit.name),
             ("%N", stem),
             ("%p", prefix),
         ];

@@ -49,7 +49,7 @@ impl Mode {
 
 /// What the drop-in is made from.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct DropInSpec<'a> {
     /// The unit, as it is without a drop-in of ours.
     pub unit: &'a Unit,
     /// What else of it matters.
@@ -90,26 +90,26 @@ pub const MARKER: &str = "# written by upgrade-gate drop-in";
 const FAMILIES: &[&str] = &["AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"];
 
 /// The drop-ins that gate it in this mode.
-pub fn in_mode(wish: &Wish<'_>) -> Result<DropIns, Refusal> {
-    let service = refusal::service(wish)?;
-    let lines = match wish.mode {
-        Mode::Run => run::lines(wish, service)?,
-        Mode::Pre => waiting::pre(wish, service)?,
-        Mode::Condition => waiting::condition(wish, service)?,
-        Mode::Companion => return companion::drop_ins(wish, None),
+pub fn in_mode(spec: &DropInSpec<'_>) -> Result<DropIns, Refusal> {
+    let service = refusal::service(spec)?;
+    let lines = match spec.mode {
+        Mode::Run => run::lines(spec, service)?,
+        Mode::Pre => waiting::pre(spec, service)?,
+        Mode::Condition => waiting::condition(spec, service)?,
+        Mode::Companion => return companion::drop_ins(spec, None),
     };
     Ok(DropIns {
-        mode: wish.mode,
+        mode: spec.mode,
         why: None,
         untold: None,
-        own: lines.text(wish),
+        own: lines.text(spec),
         companion: None,
     })
 }
 
 /// The drop-ins that gate it in mode run, or, where that does not fit, in mode companion, which says why.
-pub fn chosen(wish: &Wish<'_>) -> Result<DropIns, Refusal> {
-    let [run, companion] = [Mode::Run, Mode::Companion].map(|mode| Wish { mode, ..*wish });
+pub fn chosen(spec: &DropInSpec<'_>) -> Result<DropIns, Refusal> {
+    let [run, companion] = [Mode::Run, Mode::Companion].map(|mode| DropInSpec { mode, ..*spec });
     let service = refusal::service(&companion)?;
     let why = match run::long_lived(&run, service) {
         Some(why) => why,
@@ -151,8 +151,8 @@ impl Lines {
         self.notes.push(note.into());
     }
 
-    fn text(self, wish: &Wish<'_>) -> String {
-        let (name, mode, profile) = (&wish.unit.name, wish.mode.name(), wish.profile);
+    fn text(self, spec: &DropInSpec<'_>) -> String {
+        let (name, mode, profile) = (&spec.unit.name, spec.mode.name(), spec.profile);
         let mut text = format!(
             "{MARKER} {name} --mode {mode} --profile {}\n",
             one_line(profile)
@@ -169,8 +169,8 @@ impl Lines {
     }
 
     /// What the gate needs inside the unit, whichever of its commands it is.
-    fn make_room(&mut self, wish: &Wish<'_>, service: &Service) {
-        let around = wish.surroundings;
+    fn make_room(&mut self, spec: &DropInSpec<'_>, service: &Service) {
+        let around = spec.surroundings;
         let missing = FAMILIES
             .iter()
             .filter(|family| !around.families.allow(family));
@@ -179,21 +179,21 @@ impl Lines {
             self.note("The gate needs these sockets: netlink, D-Bus, and IP for the probes.");
             self.set("RestrictAddressFamilies", &missing.join(" "));
         }
-        if service.user.is_empty() || wish.scope != Scope::System {
+        if service.user.is_empty() || spec.scope != Scope::System {
             if around.read_only {
                 self.note(
                     "ProtectSystem=strict: upgrade-gate writes its status, locks and stamps here.",
                 );
-                self.set("ReadWritePaths", state_of(wish.scope));
+                self.set("ReadWritePaths", state_of(spec.scope));
             }
             return;
         }
-        let own = format!("upgrade-gate/{}", directory(&wish.unit.name));
+        let own = format!("upgrade-gate/{}", directory(&spec.unit.name));
         // What the commands of mode run find in $RUNTIME_DIRECTORY is still theirs; those of the others may expect one alone.
-        let runs = wish.mode == Mode::Run;
-        if wish.mode == Mode::Pre && around.runtime_directory {
+        let runs = spec.mode == Mode::Run;
+        if spec.mode == Mode::Pre && around.runtime_directory {
             self.note("RuntimeDirectory= stays its own, so \"upgrade-gate status\" does not show this gate; \"systemctl status\" does.");
-        } else if runs || wish.mode == Mode::Pre {
+        } else if runs || spec.mode == Mode::Pre {
             self.note("It does not run as root: its status and lock are in its own directory.");
             self.set("RuntimeDirectory", &own);
         }
@@ -227,9 +227,9 @@ fn is_template(name: &str) -> bool {
 
 /// A command of ours for the profile, with these prefixes, written for `Exec…=`. The profile's name may have specifiers, and
 /// nothing else has.
-fn command(wish: &Wish<'_>, prefixes: Prefixes, words: &[&str]) -> Exec {
-    let program = without_specifiers(wish.program, wish.specifiers);
-    let profile = match wish.profile {
+fn command(spec: &DropInSpec<'_>, prefixes: Prefixes, words: &[&str]) -> Exec {
+    let program = without_specifiers(spec.program, spec.specifiers);
+    let profile = match spec.profile {
         // Apart it would be taken for an option.
         hyphen if hyphen.starts_with('-') => vec![format!("--profile={hyphen}")],
         profile => vec!["--profile".to_owned(), without_variables(profile, prefixes)],
@@ -263,8 +263,8 @@ fn without_variables(word: &str, prefixes: Prefixes) -> String {
     }
 }
 
-fn print(exec: &Exec, wish: &Wish<'_>) -> String {
-    exec_line::print(exec, wish.specifiers)
+fn print(exec: &Exec, spec: &DropInSpec<'_>) -> String {
+    exec_line::print(exec, spec.specifiers)
 }
 
 /// The name without `.service`.

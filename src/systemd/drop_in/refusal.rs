@@ -2,7 +2,7 @@
 
 use super::super::gated::is_gated;
 use super::super::unit::{Exec, Load, Service};
-use super::{Mode, Wish};
+use super::{DropInSpec, Mode};
 
 /// Why there is no drop-in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,8 +54,8 @@ fn instead(companion: bool) -> &'static str {
 }
 
 /// The service part, if the unit can be gated at all.
-pub(super) fn service<'a>(wish: &Wish<'a>) -> Result<&'a Service, Refusal> {
-    let unit = wish.unit;
+pub(super) fn service<'a>(spec: &DropInSpec<'a>) -> Result<&'a Service, Refusal> {
+    let unit = spec.unit;
     let name = unit.name.clone();
     match &unit.load {
         Load::NotFound => return Err(Refusal::NotFound(name)),
@@ -68,17 +68,17 @@ pub(super) fn service<'a>(wish: &Wish<'a>) -> Result<&'a Service, Refusal> {
     let Some(service) = &unit.service else {
         return Err(Refusal::NoService(name));
     };
-    if let Some(gate) = gate(wish, service) {
+    if let Some(gate) = gate(spec, service) {
         return Err(Refusal::Gated(name, gate));
     }
-    if wish.mode != Mode::Companion {
-        surroundings(wish)?;
+    if spec.mode != Mode::Companion {
+        surroundings(spec)?;
     }
     Ok(service)
 }
 
 /// What gates it already.
-fn gate(wish: &Wish<'_>, service: &Service) -> Option<String> {
+fn gate(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
     let lists = [
         ("ExecStart", &service.exec_start),
         ("ExecStartPre", &service.exec_start_pre),
@@ -88,10 +88,10 @@ fn gate(wish: &Wish<'_>, service: &Service) -> Option<String> {
     if let Some((setting, _)) = lists.iter().find(gated) {
         return Some(format!("{setting}="));
     }
-    if let Some(script) = wish.gated_script {
+    if let Some(script) = spec.gated_script {
         return Some(script.to_owned());
     }
-    let (requires, wants) = (&wish.unit.requires, &wish.unit.wants);
+    let (requires, wants) = (&spec.unit.requires, &spec.unit.wants);
     let all = requires.iter().map(|name| ("Requires", name));
     let mut all = all.chain(wants.iter().map(|name| ("Wants", name)));
     let (setting, name) = all.find(|(_, name)| name.starts_with("upgrade-gate@"))?;
@@ -100,8 +100,8 @@ fn gate(wish: &Wish<'_>, service: &Service) -> Option<String> {
 }
 
 /// Inside the unit there must be a network to look at, and our program.
-fn surroundings(wish: &Wish<'_>) -> Result<(), Refusal> {
-    let around = wish.surroundings;
+fn surroundings(spec: &DropInSpec<'_>) -> Result<(), Refusal> {
+    let around = spec.surroundings;
     let why = if around.own_network {
         "it has its own network namespace (PrivateNetwork= or NetworkNamespacePath=), which says nothing about the machine's network"
     } else if around.addresses_denied {
@@ -111,19 +111,19 @@ fn surroundings(wish: &Wish<'_>) -> Result<(), Refusal> {
     } else {
         return Ok(());
     };
-    Err(use_companion(wish, why))
+    Err(use_companion(spec, why))
 }
 
 /// A refusal of this mode, for which another unit can wait.
-pub(super) fn use_companion(wish: &Wish<'_>, why: impl Into<String>) -> Refusal {
-    refuse(wish, why, true)
+pub(super) fn use_companion(spec: &DropInSpec<'_>, why: impl Into<String>) -> Refusal {
+    refuse(spec, why, true)
 }
 
 /// A refusal of this mode.
-pub(super) fn refuse(wish: &Wish<'_>, why: impl Into<String>, companion: bool) -> Refusal {
+pub(super) fn refuse(spec: &DropInSpec<'_>, why: impl Into<String>, companion: bool) -> Refusal {
     Refusal::Mode {
-        unit: wish.unit.name.clone(),
-        mode: wish.mode,
+        unit: spec.unit.name.clone(),
+        mode: spec.mode,
         why: why.into(),
         companion,
     }

@@ -4,21 +4,23 @@ use std::time::Duration;
 
 use super::super::unit::{Exec, Kind, NotifyAccess, Prefixes, Restart, Service};
 use super::refusal::use_companion;
-use super::{Lines, Refusal, Wish, command, exec_line, is_template, print, without_variables};
+use super::{
+    DropInSpec, Lines, Refusal, command, exec_line, is_template, print, without_variables,
+};
 
 /// "Not now", which is not a failure.
 const NOT_NOW: u8 = 75;
 /// Starts commands that end, too.
 const ONLINE_TARGET: &str = "upgrade-gate-online.target";
 
-pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal> {
-    if let Some(why) = obstacle(wish, service) {
-        return Err(use_companion(wish, why));
+pub(super) fn lines(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, Refusal> {
+    if let Some(why) = obstacle(spec, service) {
+        return Err(use_companion(spec, why));
     }
     let mut lines = Lines::new("Service");
-    note_that_it_must_end(&mut lines, wish, service);
+    note_that_it_must_end(&mut lines, spec, service);
     set_type(&mut lines, service);
-    set_commands(&mut lines, wish, service)?;
+    set_commands(&mut lines, spec, service)?;
     lines.set("SuccessExitStatus", "75");
     if service.notify_access == NotifyAccess::None {
         lines.set("NotifyAccess", "main");
@@ -30,16 +32,16 @@ pub(super) fn lines(wish: &Wish<'_>, service: &Service) -> Result<Lines, Refusal
         lines.set("RuntimeMaxSec", "infinity");
     }
     set_restart(&mut lines, service);
-    if is_template(&wish.unit.name) && !wish.profile.contains('%') {
+    if is_template(&spec.unit.name) && !spec.profile.contains('%') {
         lines.note("All instances share the profile, and so run one at a time; --profile %i, %N or %p-%i gives each its own.");
     }
-    lines.make_room(wish, service);
+    lines.make_room(spec, service);
     Ok(lines)
 }
 
 /// Why its command must not be wrapped, if so.
-fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
-    let around = wish.surroundings;
+fn obstacle(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
+    let around = spec.surroundings;
     let oneshot = service.kind == Kind::Oneshot;
     let via_shell = service
         .exec_start
@@ -59,7 +61,7 @@ fn obstacle(wish: &Wish<'_>, service: &Service) -> Option<String> {
             "its ExecCondition= would be checked before the gate is open",
         ),
         (
-            around.success_action || !wish.unit.on_success.is_empty(),
+            around.success_action || !spec.unit.on_success.is_empty(),
             "OnSuccess= or SuccessAction= would treat \"not now\" (75) as success",
         ),
         (
@@ -122,22 +124,22 @@ fn daemon(service: &Service) -> Option<&'static str> {
 }
 
 /// Why it looks like a daemon, if it does; only whoever wrote it knows.
-pub(super) fn long_lived(wish: &Wish<'_>, service: &Service) -> Option<String> {
-    if service.kind == Kind::Oneshot || !wish.unit.timers.is_empty() {
+pub(super) fn long_lived(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
+    if service.kind == Kind::Oneshot || !spec.unit.timers.is_empty() {
         return None;
     }
-    let mut targets = wish.unit.wanted_by.iter();
+    let mut targets = spec.unit.wanted_by.iter();
     let target = targets.find(|name| name.ends_with(".target") && *name != ONLINE_TARGET)?;
     Some(format!(
         "{target} starts it, no timer does, and it is not a oneshot"
     ))
 }
 
-fn note_that_it_must_end(lines: &mut Lines, wish: &Wish<'_>, service: &Service) {
-    if let Some(why) = long_lived(wish, service) {
+fn note_that_it_must_end(lines: &mut Lines, spec: &DropInSpec<'_>, service: &Service) {
+    if let Some(why) = long_lived(spec, service) {
         lines.note(format!("It looks like a daemon: {why}."));
     }
-    if service.kind != Kind::Oneshot && wish.unit.timers.is_empty() {
+    if service.kind != Kind::Oneshot && spec.unit.timers.is_empty() {
         lines.note("The command must end by itself: if it takes longer than attempt_timeout of the profile, it is terminated and run again.");
     }
 }
@@ -176,21 +178,25 @@ fn set_restart(lines: &mut Lines, service: &Service) {
     }
 }
 
-fn set_commands(lines: &mut Lines, wish: &Wish<'_>, service: &Service) -> Result<(), Refusal> {
-    let pre = moved(wish, service).map_err(|why| use_companion(wish, why))?;
+fn set_commands(
+    lines: &mut Lines,
+    spec: &DropInSpec<'_>,
+    service: &Service,
+) -> Result<(), Refusal> {
+    let pre = moved(spec, service).map_err(|why| use_companion(spec, why))?;
     if !pre.is_empty() {
         lines.note("ExecStartPre= is run behind the gate too, in each attempt.");
         lines.set("ExecStartPre", "");
     }
     lines.set("ExecStart", "");
     for exec in &service.exec_start {
-        lines.set("ExecStart", &print(&wrapped(exec, &pre, wish), wish));
+        lines.set("ExecStart", &print(&wrapped(exec, &pre, spec), spec));
     }
     Ok(())
 }
 
 /// The lines of `ExecStartPre=` as words of `run`, or why they cannot be.
-fn moved(wish: &Wish<'_>, service: &Service) -> Result<Vec<String>, &'static str> {
+fn moved(spec: &DropInSpec<'_>, service: &Service) -> Result<Vec<String>, &'static str> {
     let all = &service.exec_start_pre;
     let plain = Prefixes::default();
     let as_the_unit = |exec: &Exec| exec.prefixes == plain || exec.prefixes == no_env_expand();
@@ -213,7 +219,7 @@ fn moved(wish: &Wish<'_>, service: &Service) -> Result<Vec<String>, &'static str
             "ExecStartPre= has a variable ($), which would be split differently behind the gate",
         );
     }
-    if all.iter().any(|exec| has_odd_specifiers(exec, wish)) {
+    if all.iter().any(|exec| has_odd_specifiers(exec, spec)) {
         return Err(
             "ExecStartPre= has a specifier (%) that may stand for a backslash, which would be lost behind the gate",
         );
@@ -235,13 +241,13 @@ fn has_variables(exec: &Exec) -> bool {
 }
 
 /// Whether a part of the unit's name is filled in that has, or may have, escapes.
-fn has_odd_specifiers(exec: &Exec, wish: &Wish<'_>) -> bool {
-    let name = &wish.unit.name;
+fn has_odd_specifiers(exec: &Exec, spec: &DropInSpec<'_>) -> bool {
+    let name = &spec.unit.name;
     let odd_name = is_template(name) || name.contains('\\');
     let filled_in = |word: &String| word.replace("%%", "").contains('%');
     let words = std::iter::once(&exec.path).chain(&exec.argv);
     odd_name
-        && wish.specifiers == exec_line::Specifiers::Written
+        && spec.specifiers == exec_line::Specifiers::Written
         && words.into_iter().any(filled_in)
 }
 
@@ -260,8 +266,8 @@ fn pre_word(exec: &Exec) -> String {
 }
 
 /// The command behind the gate: its prefixes stay in front, and its `argv[0]` is handed on.
-fn wrapped(exec: &Exec, pre: &[String], wish: &Wish<'_>) -> Exec {
-    let mut gate = command(wish, exec.prefixes, &["run"]);
+fn wrapped(exec: &Exec, pre: &[String], spec: &DropInSpec<'_>) -> Exec {
+    let mut gate = command(spec, exec.prefixes, &["run"]);
     gate.argv.extend(pre.iter().cloned());
     let mut argv = exec.argv.iter();
     let argv0 = argv.next().filter(|argv0| **argv0 != exec.path);

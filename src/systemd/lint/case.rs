@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::words::{self, Call, Command};
-use super::{Assumed, Fate, Said, upgraders, waits};
+use super::{Assumed, Diagnosis, Prediction, upgraders, waits};
 use crate::report::span::format_span;
 use crate::systemd::restart::{Exit, Phase};
-use crate::systemd::simulate::{Attempt, Outage, Story, simulate};
+use crate::systemd::simulate::{Attempt, Outage, Timeline, simulate};
 use crate::systemd::unit::{Kind, Load, Service, Span, Timer, Unit};
 use crate::systemd::version::Version;
 use crate::text::span::Span as Written;
@@ -104,17 +104,17 @@ impl<'a> Case<'a> {
     }
 
     /// What becomes of it, if `ExecStart=` fails.
-    pub(super) fn story(&self) -> Story {
+    pub(super) fn story(&self) -> Timeline {
         self.story_of(self.assumed.outage, self.assumed.attempt)
     }
 
     /// The same, with another outage and attempt.
-    pub(super) fn story_of(&self, outage: Duration, attempt: Duration) -> Story {
+    pub(super) fn story_of(&self, outage: Duration, attempt: Duration) -> Timeline {
         simulate(self.unit, self.version, &Outage::new(outage, attempt))
     }
 
     /// What becomes of it, if this command of a start gives up after so long.
-    pub(super) fn story_of_call(&self, call: Call, code: u8) -> Story {
+    pub(super) fn story_of_call(&self, call: Call, code: u8) -> Timeline {
         let mut outage = Outage::new(self.assumed.outage, self.assumed.attempt);
         outage.attempt = Attempt {
             length: Some(call.timeout.unwrap_or(self.assumed.attempt)),
@@ -124,30 +124,32 @@ impl<'a> Case<'a> {
         simulate(self.unit, self.version, &outage)
     }
 
-    pub(super) fn fate(&self) -> Fate {
+    pub(super) fn fate(&self) -> Prediction {
         let waiting = self.calls.iter().any(|call| call.waits());
         let gives_up = self
             .calls
             .iter()
             .find(|call| !call.waits() && call.phase != Phase::Start);
         match gives_up {
-            Some(call) if call.phase == Phase::Condition && call.exec_condition => Fate::Skipped,
-            Some(call) => Fate::Tried(self.story_of_call(*call, 75)),
+            Some(call) if call.phase == Phase::Condition && call.exec_condition => {
+                Prediction::Skipped
+            }
+            Some(call) => Prediction::Tried(self.story_of_call(*call, 75)),
             None if waiting || self.companion().is_some() || self.waits_for_our_target() => {
-                Fate::Held
+                Prediction::Held
             }
             None => match self.calls.first() {
                 Some(call) if call.command == Command::Run => {
-                    Fate::Tried(self.story_of_call(*call, 75))
+                    Prediction::Tried(self.story_of_call(*call, 75))
                 }
-                _ => Fate::Tried(self.story()),
+                _ => Prediction::Tried(self.story()),
             },
         }
     }
 
     /// What is to be said, if putting the gate before the unit's commands fixes it.
-    pub(super) fn wants_gate(&self, what: String) -> Said {
-        Said {
+    pub(super) fn wants_gate(&self, what: String) -> Diagnosis {
+        Diagnosis {
             what,
             command: Some(format!("upgrade-gate drop-in {} --write", self.unit.name)),
             lines: Vec::new(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::case::{Case, shown};
 use super::local::is_local;
 use super::words::{self, Call, Command};
-use super::{Said, waits};
+use super::{Diagnosis, waits};
 use crate::systemd::exec_line;
 use crate::systemd::exec_line::Specifiers;
 use crate::systemd::restart::{Exit, Next, Phase, next};
@@ -15,7 +15,7 @@ use crate::systemd::unit::{Exec, Kind, is_of_boot};
 const NOT_NOW: u8 = 75;
 
 /// UG010: it is held against the main process alone.
-pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Said> {
+pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Diagnosis> {
     let call = call_in(case, Phase::StartPre)?;
     let prevented = &case.service.prevent.codes;
     let code = *call.codes().iter().find(|code| prevented.contains(code))?;
@@ -33,7 +33,7 @@ pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG011: at the deadline it exits with 75, a failure.
-pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Said> {
+pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Diagnosis> {
     let call = call_in(case, Phase::StartPre).filter(|call| !call.waits() && !call.ignored)?;
     if goes_on(case, call, NOT_NOW) {
         return None;
@@ -51,7 +51,7 @@ pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG012: `SuccessExitStatus=` and `-` hold for all commands of a start.
-pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
+pub(super) fn ungated(case: &Case<'_>) -> Option<Diagnosis> {
     let before = [Phase::Condition, Phase::StartPre];
     let calls = before.iter().filter_map(|phase| call_in(case, *phase));
     // With "-" a wait with or without an end is a delay that is meant; a check has no effect at all.
@@ -74,9 +74,9 @@ pub(super) fn ungated(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG013: 64 and 78 skip the unit as well as 75.
-pub(super) fn condition_without_option(case: &Case<'_>) -> Option<Said> {
+pub(super) fn condition_without_option(case: &Case<'_>) -> Option<Diagnosis> {
     let call = call_in(case, Phase::Condition).filter(|call| !call.exec_condition)?;
-    Some(Said {
+    Some(Diagnosis {
         what: format!(
             "ExecCondition= skips the unit, without a failure, for every exit code from 1 to 254. A wrong option (64) or a \
              wrong configuration (78) of {} then skips it indefinitely and silently.",
@@ -101,7 +101,7 @@ fn with_option(case: &Case<'_>) -> Vec<String> {
 }
 
 /// UG014: systemd is "starting" until the job is done.
-pub(super) fn waiting_at_boot(case: &Case<'_>) -> Option<Said> {
+pub(super) fn waiting_at_boot(case: &Case<'_>) -> Option<Diagnosis> {
     let (starter, waits) = waiting_call(case).or_else(|| waiting_companion(case))?;
     Some(case.wants_gate(format!(
         "{starter} starts it at boot, and {waits}: without a network the start job goes on that long, \"systemctl \
@@ -149,7 +149,7 @@ fn started_at_boot<'a>(case: &Case<'a>, phase: Phase) -> Option<&'a str> {
 }
 
 /// UG018: a success that has done nothing.
-pub(super) fn not_now_is_done(case: &Case<'_>) -> Option<Said> {
+pub(super) fn not_now_is_done(case: &Case<'_>) -> Option<Diagnosis> {
     let call = call_in(case, Phase::Start)?;
     let may_give_up = call.command == Command::Run || !call.waits();
     if !may_give_up || !goes_on(case, call, NOT_NOW) {
@@ -168,7 +168,7 @@ pub(super) fn not_now_is_done(case: &Case<'_>) -> Option<Said> {
         return None;
     };
     let name = &case.unit.name;
-    Some(Said {
+    Some(Diagnosis {
         what: format!(
             "{} exits with {NOT_NOW} for \"not now\": held at the deadline, or interrupted too often. Here that is a success, \
              and {follows}.",
@@ -182,7 +182,7 @@ pub(super) fn not_now_is_done(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG019: the gate holds back only what comes after it.
-pub(super) fn before_the_gate(case: &Case<'_>) -> Vec<Said> {
+pub(super) fn before_the_gate(case: &Case<'_>) -> Vec<Diagnosis> {
     let mut ungated: Vec<_> = words::lines(case.service).collect();
     let gate = ungated.iter().position(|(_, exec)| words::is_gate(exec));
     ungated.truncate(gate.unwrap_or(0));

@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use super::Said;
+use super::Diagnosis;
 use super::case::{Case, exact, quoted, shown};
 use crate::systemd::delay::Delays;
 use crate::systemd::restart::{Exit, Next, Phase, next};
-use crate::systemd::simulate::{Ending, Story};
+use crate::systemd::simulate::{Ending, Timeline};
 use crate::systemd::start_limit;
 use crate::systemd::unit::StartLimit;
 
 /// What does not bite within a year never does.
-const EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// UG001: 100 s, 5 times and `RestartSec=20`.
 ///
 /// The default limit is nobody's decision. Of what is not a network job it is not known how long an attempt takes: only what
 /// could not bite if it took no time at all is reported.
-pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
+pub(super) fn never_bites(case: &Case<'_>) -> Option<Diagnosis> {
     let limit = case.unit.start_limit;
     let is_meant = limit != StartLimit::DEFAULT && start_limit::is_on(limit);
     let attempt = if case.is_network_job() {
@@ -25,7 +25,7 @@ pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
     } else {
         Duration::ZERO
     };
-    if !is_meant || !is_restarted(case) || limit_hit(&case.story_of(EVER, attempt)).is_some() {
+    if !is_meant || !is_restarted(case) || limit_hit(&case.story_of(A_YEAR, attempt)).is_some() {
         return None;
     }
     let delay = Delays::of(case.service, case.version).before(u32::MAX)?;
@@ -43,12 +43,12 @@ pub(super) fn never_bites(case: &Case<'_>) -> Option<Said> {
         burst = limit.burst,
     );
     Some(if case.is_network_job() && !case.is_gated() {
-        Said {
+        Diagnosis {
             lines: for_ever(),
             ..case.wants_gate(what)
         }
     } else {
-        Said {
+        Diagnosis {
             what,
             command: None,
             lines: vec![
@@ -86,7 +86,7 @@ fn for_ever() -> Vec<String> {
 }
 
 /// UG002: five quick attempts, and no more until someone looks.
-pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Said> {
+pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Diagnosis> {
     if !case.is_network_job() || case.is_gated() || !is_restarted(case) {
         return None;
     }
@@ -102,7 +102,7 @@ pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Said> {
         [] => "it is started manually".to_owned(),
         names => format!("{} elapses again", names.join(" or ")),
     };
-    Some(Said {
+    Some(Diagnosis {
         lines: vec![
             "[Unit]".to_owned(),
             "StartLimitIntervalSec=0".to_owned(),
@@ -128,7 +128,7 @@ pub(super) fn is_restarted(case: &Case<'_>) -> bool {
     next(case.service, Phase::Start, Exit::Code(1)) == Next::Restart
 }
 
-fn limit_hit(story: &Story) -> Option<(Duration, u64)> {
+fn limit_hit(story: &Timeline) -> Option<(Duration, u64)> {
     match story.ending {
         Ending::LimitHit { at, starts } => Some((at, starts)),
         _ => None,

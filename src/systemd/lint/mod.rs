@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use self::case::Case;
 use super::unit::{Load, Unit};
 use super::version::Version;
-use crate::systemd::simulate::Story;
+use crate::systemd::simulate::Timeline;
 
 /// What is assumed when a unit is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +55,13 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug)]
 enum Check {
     /// At most one finding in a unit.
-    Once(fn(&Case<'_>) -> Option<Said>),
+    Once(fn(&Case<'_>) -> Option<Diagnosis>),
     /// One for each of what is wrong.
-    Each(fn(&Case<'_>) -> Vec<Said>),
+    Each(fn(&Case<'_>) -> Vec<Diagnosis>),
 }
 
 impl Rule {
-    fn check(&self, case: &Case<'_>) -> Vec<Said> {
+    fn check(&self, case: &Case<'_>) -> Vec<Diagnosis> {
         match self.check {
             Check::Once(check) => check(case).into_iter().collect(),
             Check::Each(check) => check(case),
@@ -71,7 +71,7 @@ impl Rule {
 
 /// What a rule has to say of a unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct Diagnosis {
     /// What happens, when, in numbers.
     pub what: String,
     /// The command that fixes it, if there is one.
@@ -86,18 +86,18 @@ pub struct Finding {
     /// The rule.
     pub rule: &'static Rule,
     /// What it has to say.
-    pub said: Said,
+    pub said: Diagnosis,
 }
 
 /// What becomes of a unit during the outage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Prediction {
     /// Its gate holds it until there is a network.
     Held,
     /// Its gate says no, and it is skipped.
     Skipped,
     /// It is started and fails, as systemd has it.
-    Tried(Story),
+    Tried(Timeline),
 }
 
 /// All rules, in the order of their numbers.
@@ -199,7 +199,11 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-const fn rule(id: &'static str, title: &'static str, check: fn(&Case<'_>) -> Option<Said>) -> Rule {
+const fn rule(
+    id: &'static str,
+    title: &'static str,
+    check: fn(&Case<'_>) -> Option<Diagnosis>,
+) -> Rule {
     Rule {
         id,
         title,
@@ -220,7 +224,7 @@ pub fn findings(unit: &Unit, version: Version, assumed: Assumed) -> Vec<Finding>
 }
 
 /// What becomes of the unit during the outage; none if it is not a service that can be started, or one that systemd refuses.
-pub fn fate(unit: &Unit, version: Version, assumed: Assumed) -> Option<Fate> {
+pub fn fate(unit: &Unit, version: Version, assumed: Assumed) -> Option<Prediction> {
     let case = Case::of(unit, version, assumed)?;
     let refused = unit.load != Load::Loaded || settings::refused_restart(&case).is_some();
     (!refused).then(|| case.fate())

@@ -1,11 +1,11 @@
 //! Rules about what starts on resume, and what is believed to hold it back.
 
-use super::Said;
+use super::Diagnosis;
 use super::case::{Case, asks_startup, exact};
 use crate::systemd::unit::Timer;
 
 /// UG003: the reason why there is upgrade-gate.
-pub(super) fn before_the_network(case: &Case<'_>) -> Option<Said> {
+pub(super) fn before_the_network(case: &Case<'_>) -> Option<Diagnosis> {
     let timer = timer_of_the_resume(case)?;
     let believed = match (case.relies_on_online_target(), case.assumed.of_user) {
         (false, _) => "",
@@ -33,7 +33,7 @@ pub(super) fn before_the_network(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG004: it asks for something else than the network.
-pub(super) fn nm_online(case: &Case<'_>) -> Option<Said> {
+pub(super) fn nm_online(case: &Case<'_>) -> Option<Diagnosis> {
     let options = case.nm_online().filter(|_| !case.is_gated())?;
     let what = if asks_startup(&options) {
         "nm-online -s asks whether NetworkManager has finished starting up, once, at boot: from then on it exits with 0 immediately, whatever the state of the network (nm-online(1)). On resume it waits for 0s."
@@ -44,9 +44,9 @@ pub(super) fn nm_online(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG005: it is about a machine that was off.
-pub(super) fn persistent(case: &Case<'_>) -> Option<Said> {
+pub(super) fn persistent(case: &Case<'_>) -> Option<Diagnosis> {
     let timer = timer_of_the_resume(case).filter(|timer| !timer.persistent)?;
-    Some(Said {
+    Some(Diagnosis {
         lines: vec![
             format!("# {}", timer.name),
             "[Timer]".to_owned(),
@@ -60,7 +60,7 @@ pub(super) fn persistent(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG006: it is added to the time that has passed during the sleep.
-pub(super) fn randomized_delay(case: &Case<'_>) -> Option<Said> {
+pub(super) fn randomized_delay(case: &Case<'_>) -> Option<Diagnosis> {
     let timer = timer_of_the_resume(case)?;
     let delay = timer.randomized_delay.filter(|delay| !delay.is_zero())?;
     Some(case.wants_gate(format!(

@@ -1,6 +1,6 @@
 //! Rules about settings that do not do what they say.
 
-use super::Said;
+use super::Diagnosis;
 use super::case::{Case, exact, quoted, shown};
 use super::limits::is_restarted;
 use super::upgraders::says;
@@ -8,7 +8,7 @@ use super::words;
 use crate::systemd::unit::{ExitStatuses, Kind, Load, Restart, RestartMode};
 
 /// UG007: such a unit is not loaded at all.
-pub(super) fn refused_restart(case: &Case<'_>) -> Option<Said> {
+pub(super) fn refused_restart(case: &Case<'_>) -> Option<Diagnosis> {
     let service = case.service;
     if service.kind != Kind::Oneshot {
         return None;
@@ -22,7 +22,7 @@ pub(super) fn refused_restart(case: &Case<'_>) -> Option<Said> {
         Load::Refused(why) => format!(" It says: {why}"),
         _ => String::new(),
     };
-    Some(Said {
+    Some(Diagnosis {
         what: format!(
             "{} does not load a unit of Type=oneshot with {setting}: it is never started, neither by a timer nor manually.{said}",
             case.version
@@ -38,7 +38,7 @@ fn forced(case: &Case<'_>) -> Option<&'static str> {
 }
 
 /// UG008: one alone is ignored.
-pub(super) fn lonely_steps(case: &Case<'_>) -> Option<Said> {
+pub(super) fn lonely_steps(case: &Case<'_>) -> Option<Diagnosis> {
     let service = case.service;
     let delay = service.restart_delay?;
     let (has, lacks, line) = match (service.restart_steps, service.restart_max_delay) {
@@ -57,7 +57,7 @@ pub(super) fn lonely_steps(case: &Case<'_>) -> Option<Said> {
     if service.restart == Restart::No {
         return None;
     }
-    Some(Said {
+    Some(Diagnosis {
         what: format!(
             "{has} is ignored without {lacks}: each restart comes after {}, with no increase.",
             quoted("RestartSec", Some(delay), 100)
@@ -68,7 +68,7 @@ pub(super) fn lonely_steps(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG009: a mail for each attempt.
-pub(super) fn on_failure(case: &Case<'_>) -> Option<Said> {
+pub(super) fn on_failure(case: &Case<'_>) -> Option<Diagnosis> {
     let known = case.version.has_restart_steps();
     let openly = case.service.restart_mode != RestartMode::Direct;
     let units = &case.unit.on_failure;
@@ -76,7 +76,7 @@ pub(super) fn on_failure(case: &Case<'_>) -> Option<Said> {
         return None;
     }
     let story = case.story();
-    Some(Said {
+    Some(Diagnosis {
         what: format!(
             "Since systemd 254 a unit passes through \"failed\" before each automatic restart, and each time {} is started: {} \
              times in {} of failing attempts of {}.",
@@ -92,12 +92,12 @@ pub(super) fn on_failure(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG016: nixos-rebuild switch stops what it runs in.
-pub(super) fn switches_itself(case: &Case<'_>) -> Option<Said> {
+pub(super) fn switches_itself(case: &Case<'_>) -> Option<Diagnosis> {
     let unit = case.unit;
     if unit.transient || !unit.nixos.restart_if_changed || !switches(case) {
         return None;
     }
-    Some(Said {
+    Some(Diagnosis {
         what: format!(
             "It switches the system, and switch-to-configuration restarts each unit that the new system has changed, with SIGTERM, in the middle of the switch. {} changes with every change of its own packages or script.",
             unit.name
@@ -116,13 +116,13 @@ pub(super) fn switches_itself(case: &Case<'_>) -> Option<Said> {
 }
 
 /// UG017: a setting that is not there, and looks as if it were.
-pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Said> {
+pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Diagnosis> {
     let timers = case.unit.timers.iter().flat_map(|timer| &timer.ignored);
     let lines = case.unit.ignored.iter().chain(timers);
     let ignored = lines.filter(|ignored| ignored.by(case.version));
-    let said = ignored.map(|ignored| Said {
+    let said = ignored.map(|ignored| Diagnosis {
         what: format!("{ignored}."),
-        ..Said::default()
+        ..Diagnosis::default()
     });
     said.collect()
 }

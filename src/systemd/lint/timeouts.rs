@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::Said;
+use super::Diagnosis;
 use super::case::{Case, exact, quoted, shown};
 use super::words::Call;
 use crate::systemd::restart::Phase;
 use crate::systemd::unit::{Kind, NotifyAccess};
 
 /// UG015: no wait is longer than these allow.
-pub(super) fn ends_the_wait(case: &Case<'_>) -> Vec<Said> {
+pub(super) fn ends_the_wait(case: &Case<'_>) -> Vec<Diagnosis> {
     let killed = case.calls.iter().find_map(|call| killed(case, *call));
     killed.into_iter().chain(job_cancelled(case)).collect()
 }
 
 /// By `TimeoutStartSec=`, unless the gate can ask for more time.
-fn killed(case: &Case<'_>, call: Call) -> Option<Said> {
+fn killed(case: &Case<'_>, call: Call) -> Option<Diagnosis> {
     let timeout = case.service.timeout_start?;
     let has = case.service.notify_access;
     let needs = needs(call);
@@ -35,7 +35,7 @@ fn killed(case: &Case<'_>, call: Call) -> Option<Said> {
             has.name()
         ),
     };
-    Some(Said {
+    Some(Diagnosis {
         what: format!(
             "{} in {} waits {}, but {} ends it with SIGTERM before that: the unit fails (Result=timeout). {why}",
             call.name(),
@@ -67,7 +67,7 @@ fn is_part_of_start(case: &Case<'_>, call: Call) -> bool {
 }
 
 /// By `JobTimeoutSec=` and `JobRunningTimeoutSec=`, which nobody can ask to be longer.
-fn job_cancelled(case: &Case<'_>) -> Option<Said> {
+fn job_cancelled(case: &Case<'_>) -> Option<Diagnosis> {
     let unit = case.unit;
     let queued = unit.job_timeout.map(|timeout| ("JobTimeoutSec", timeout));
     let running = unit.job_running_timeout;
@@ -100,8 +100,8 @@ fn job_cancelled(case: &Case<'_>) -> Option<Said> {
 const NOT_STARTED: &str = "it is not started when the gate opens";
 const WAITS_ON: &str = "what requires it fails (Result=dependency), although the gate waits on";
 
-fn cancelled(key: &str, timeout: Duration, waits: &str, then: &str) -> Said {
-    Said {
+fn cancelled(key: &str, timeout: Duration, waits: &str, then: &str) -> Diagnosis {
+    Diagnosis {
         what: format!(
             "{waits}, but {key}={} cancels the start job before that, whatever NotifyAccess= says: {then}, and JobTimeoutAction= is \
              taken.",

@@ -12,7 +12,7 @@ use super::delay::Delays;
 use super::restart;
 use super::unit::{Kind, Load, Service, Span, Unit};
 use super::version::Version;
-pub use crate::systemd::outage::{Ending, Run, Story};
+pub use crate::systemd::outage::{Ending, Run, Timeline};
 use crate::systemd::restart::{Exit, Next, Phase, Why};
 use crate::systemd::start_limit::{RateLimit, micros};
 
@@ -57,12 +57,12 @@ impl Outage {
 }
 
 /// What becomes of `unit` in such an outage.
-pub fn simulate(unit: &Unit, version: Version, outage: &Outage) -> Story {
+pub fn simulate(unit: &Unit, version: Version, outage: &Outage) -> Timeline {
     match &unit.service {
         Some(service) if unit.load == Load::Loaded => {
             Simulation::new(unit, service, version, outage).run()
         }
-        _ => Story::new(outage.length, outage.attempt.length).ending(Ending::GivesUp {
+        _ => Timeline::new(outage.length, outage.attempt.length).ending(Ending::GivesUp {
             at: Duration::ZERO,
             why: Why::NotStartable,
         }),
@@ -79,7 +79,7 @@ struct Simulation<'a> {
     next: Next,
     /// Whether an attempt starts the `OnFailure=` units.
     fails_openly: bool,
-    story: Story,
+    story: Timeline,
     /// When the next start is, and how many automatic restarts there were in a row.
     now: Duration,
     restarts: u32,
@@ -106,13 +106,13 @@ impl<'a> Simulation<'a> {
             attempt,
             next,
             fails_openly: restart::starts_on_failure(service, version, result, next),
-            story: Story::new(outage.length, attempt),
+            story: Timeline::new(outage.length, attempt),
             now: Duration::ZERO,
             restarts: 0,
         }
     }
 
-    fn run(mut self) -> Story {
+    fn run(mut self) -> Timeline {
         for _ in 0..MOST_STEPS {
             match self.step() {
                 Step::Again => self.skip_ahead(),

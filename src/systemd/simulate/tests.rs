@@ -12,7 +12,7 @@ fn service(unit: &mut Unit) -> &mut Service {
 }
 
 /// When it is started, in seconds.
-fn seconds(story: &Story) -> Vec<f64> {
+fn seconds(story: &Timeline) -> Vec<f64> {
     story.times().map(|at| at.as_secs_f64()).collect()
 }
 

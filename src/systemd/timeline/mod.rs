@@ -4,7 +4,7 @@
 use std::iter;
 use std::time::Duration;
 
-use crate::systemd::simulate::{Ending, Run, Story};
+use crate::systemd::simulate::{Ending, Run, Timeline};
 use crate::text::span::Span;
 
 /// The columns in front of the bar.
@@ -20,7 +20,7 @@ const SUCCEEDS: char = 'o';
 const HANGS: char = '>';
 
 /// Draws the story, `width` columns wide but for long words. The lines are separated by newlines.
-pub fn draw(story: &Story, width: usize) -> String {
+pub fn draw(story: &Timeline, width: usize) -> String {
     let bar = Bar::new(story, width.clamp(40, 160) - MARGIN);
     let lines = condensed(lines(story));
     let widest = lines.iter().map(|line| line.time().len()).max();
@@ -56,7 +56,7 @@ struct Bar {
 }
 
 impl Bar {
-    fn new(story: &Story, columns: usize) -> Self {
+    fn new(story: &Timeline, columns: usize) -> Self {
         let last = story.ending.at().max(story.outage);
         let end = last.saturating_add(last / 16);
         Self {
@@ -80,7 +80,7 @@ impl Bar {
         "#".repeat(out) + &"-".repeat(self.columns - out)
     }
 
-    fn marks(&self, story: &Story) -> String {
+    fn marks(&self, story: &Timeline) -> String {
         let mut marks = vec![' '; self.columns];
         for run in &story.starts {
             self.mark_run(&mut marks, *run);
@@ -161,7 +161,7 @@ impl Line {
 }
 
 /// All there is to tell, in order.
-fn lines(story: &Story) -> Vec<Line> {
+fn lines(story: &Timeline) -> Vec<Line> {
     let mut runs = story.starts.clone();
     let mut refused = story.refused.clone();
     // What the ending tells of is not told twice.
@@ -210,7 +210,7 @@ fn condensed(lines: Vec<Line>) -> Vec<Line> {
 }
 
 /// The last line.
-fn ending(story: &Story) -> Line {
+fn ending(story: &Timeline) -> Line {
     let (mark, text) = match story.ending {
         Ending::Survives { .. } => {
             let number = story.count();

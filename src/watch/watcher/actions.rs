@@ -8,26 +8,26 @@ use crate::report::status_file;
 use crate::sys::clock;
 use crate::watch::link::{Error, Link};
 use crate::watch::rearm::Failed;
-use crate::watch::target::{Do, Ended, TARGET};
+use crate::watch::target::{Ended, TARGET, TargetAction};
 
 impl Watcher {
     /// Does one thing; what then is to be done, if anything.
-    pub(super) async fn do_one(&mut self, deed: Do) -> Option<Do> {
-        match deed {
-            Do::Start => self.change_target("start").await,
-            Do::Stop => self.change_target("stop").await,
-            Do::TakeLock => {
+    pub(super) async fn do_one(&mut self, action: TargetAction) -> Option<TargetAction> {
+        match action {
+            TargetAction::Start => self.change_target("start").await,
+            TargetAction::Stop => self.change_target("stop").await,
+            TargetAction::TakeLock => {
                 self.take_lock().await;
                 None
             }
-            Do::ReleaseLock => {
+            TargetAction::ReleaseLock => {
                 self.lock = None;
                 None
             }
         }
     }
 
-    async fn change_target(&mut self, verb: &str) -> Option<Do> {
+    async fn change_target(&mut self, verb: &str) -> Option<TargetAction> {
         let Some(link) = &self.link else {
             return self.target.refused();
         };
@@ -66,13 +66,13 @@ impl Watcher {
 
     /// A job of the target has ended. What a person or a package does with it is said, and stays.
     pub(super) async fn target_job_ended(&mut self, job: &str, result: &str) {
-        let (whose, deed) = self.target.ended(job);
+        let (whose, action) = self.target.ended(job);
         match whose {
             Ended::Ours if result == "done" => {}
             Ended::Ours => tracing::warn!("job of {TARGET} finished: {result}"),
             Ended::Others => self.compare().await,
         }
-        self.perform(deed).await;
+        self.perform(action).await;
     }
 
     async fn compare(&self) {
@@ -210,15 +210,15 @@ impl Watcher {
             Ok(busy) => {
                 self.rearm.keep(&busy);
                 if !busy.contains(TARGET) {
-                    let deed = self.target.forget_job();
-                    self.perform(deed).await;
+                    let action = self.target.forget_job();
+                    self.perform(action).await;
                 }
             }
             Err(error) => tracing::warn!("cannot list systemd's jobs: {error}"),
         }
-        let deed = self.target.tell_again();
-        self.perform(deed).await;
-        if self.course.is_open() {
+        let action = self.target.tell_again();
+        self.perform(action).await;
+        if self.tracker.is_open() {
             self.consider().await;
         }
     }

@@ -13,7 +13,7 @@ use super::link::{Link, Told};
 use super::memory::Memory;
 use super::outages::Outages;
 use super::rearm::{Manner, Rearm};
-use super::target::{Do, TARGET, Target};
+use super::target::{TARGET, Target, TargetAction};
 use crate::bus;
 use crate::config::watch::Watch;
 use crate::engine::{Engine, News};
@@ -23,10 +23,10 @@ use crate::gate::verdict::Verdict;
 use crate::report::Reporter;
 use crate::run::signals::Signals;
 use crate::sys::clock;
-use crate::watch::tracker::{Course, Look, Turn};
+use crate::watch::tracker::{Snapshot, Tracker, Transition};
 
 /// How long the target may take to stop when we end; systemd itself waits longer for us.
-const LAST_PATIENCE: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What comes of the configuration, and again at each reload.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub struct Watcher {
     /// logind's delay lock on sleep, and how long it is worth keeping.
     lock: Option<OwnedFd>,
     patience: Duration,
-    course: Course,
+    tracker: Tracker,
     target: Target,
     outages: Outages,
     memory: Memory,
@@ -87,7 +87,7 @@ impl Watcher {
             retry_at: None,
             lock: None,
             patience: Duration::ZERO,
-            course: Course::new(),
+            tracker: Tracker::new(),
             target: Target::default(),
             outages: Outages::new(memory.unproven_since(clock::now().monotonic)),
             memory,
@@ -98,7 +98,7 @@ impl Watcher {
     /// Follows the gate until SIGTERM or its like, and leaves the target stopped. SIGHUP reads the configuration again by
     /// `load`; one that is wrong is named, and the one in effect stays.
     pub async fn run<E: Display>(mut self, mut load: impl FnMut() -> Result<Fresh, E>) {
-        self.perform(Some(Do::TakeLock)).await;
+        self.perform(Some(TargetAction::TakeLock)).await;
         self.name_strangers().await;
         self.reporter.ready();
         loop {
@@ -124,7 +124,7 @@ impl Watcher {
             self.retry_at,
             self.target.deadline(),
             self.rearm.next_at(),
-            self.course.look_again(),
+            self.tracker.look_again(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -132,73 +132,73 @@ impl Watcher {
     /// What the gate says.
     async fn news(&mut self, news: Option<News>) {
         let now = clock::now();
-        let turn = match news {
+        let transition = match news {
             Some(News::Open(evidence)) => {
                 let verdict = Verdict::Open(evidence.clone());
                 self.reporter.verdict(&verdict, now);
-                let bells = self.engine.gate().bells();
-                self.course.opened(evidence, bells)
+                let hints = self.engine.gate().hints();
+                self.tracker.opened(evidence, hints)
             }
             Some(News::Say(verdict)) => {
-                let turn = self.course.held(self.sight());
-                if !self.course.is_doubted() {
+                let transition = self.tracker.held(self.snapshot());
+                if !self.tracker.is_doubted() {
                     self.reporter.verdict(&verdict, now);
                 }
-                turn
+                transition
             }
             _ => None,
         };
-        self.turned(turn).await;
+        self.follow_up(transition).await;
     }
 
-    fn sight(&self) -> Look {
+    fn snapshot(&self) -> Snapshot {
         let gate = self.engine.gate();
-        Look {
-            loss: self.course.evidence().and_then(|on| gate.loss(on)),
+        Snapshot {
+            loss: self.tracker.evidence().and_then(|on| gate.loss(on)),
             proven: gate.is_proven(),
-            bells: gate.bells(),
+            hints: gate.hints(),
         }
     }
 
     /// Looks at the world after anything has happened, and does what is due.
     async fn look(&mut self) {
         let now = clock::now().monotonic;
-        let turn = self.course.look(self.sight(), now);
-        self.turned(turn).await;
-        if self.course.is_held() && self.engine.gate().is_proven() {
+        let transition = self.tracker.look(self.snapshot(), now);
+        self.follow_up(transition).await;
+        if self.tracker.is_held() && self.engine.gate().is_proven() {
             self.outages.proven(now);
-        } else if self.course.is_held() {
+        } else if self.tracker.is_held() {
             self.outages.lost(now);
         }
-        let deed = if self.engine.gate().is_asleep() {
+        let action = if self.engine.gate().is_asleep() {
             self.target.sleeps(now, self.patience)
         } else {
             self.target.wakes()
         };
-        self.perform(deed).await;
-        let deed = self.target.tick(now);
-        self.perform(deed).await;
+        self.perform(action).await;
+        let action = self.target.tick(now);
+        self.perform(action).await;
         self.start_again(now).await;
         if self.retry_at.is_some_and(|at| now >= at) {
             self.connect().await;
         }
     }
 
-    async fn turned(&mut self, turn: Option<Turn>) {
+    async fn follow_up(&mut self, transition: Option<Transition>) {
         let now = clock::now();
-        let deed = match turn {
+        let action = match transition {
             None => return,
-            Some(Turn::Doubted) => {
+            Some(Transition::Doubted) => {
                 self.engine.begin();
                 None
             }
-            Some(Turn::Opened) => {
+            Some(Transition::Opened) => {
                 self.memory.proven();
                 self.outages.proven(now.monotonic);
                 self.target.want(true)
             }
-            Some(Turn::Held) => self.target.want(false),
-            Some(Turn::Lost(at, loss)) => {
+            Some(Transition::Held) => self.target.want(false),
+            Some(Transition::Lost(at, loss)) => {
                 self.outages.lost(at);
                 self.rearm.abort();
                 if let Some(loss) = loss {
@@ -209,8 +209,8 @@ impl Watcher {
                 self.target.want(false)
             }
         };
-        self.perform(deed).await;
-        if turn == Some(Turn::Opened) {
+        self.perform(action).await;
+        if transition == Some(Transition::Opened) {
             self.consider().await;
         }
     }
@@ -224,14 +224,14 @@ impl Watcher {
             Told::JobEnded { job, unit, result } => {
                 if self.rearm.ended(&job).is_some() {
                     tracing::info!("start job of {unit} finished: {result}");
-                } else if result == "failed" && self.course.is_open() {
+                } else if result == "failed" && self.tracker.is_open() {
                     // What began in an outage may fail after it.
                     self.consider().await;
                 }
             }
             Told::Systemd => self.meet_again().await,
             Told::Logind if self.engine.gate().is_asleep() => {}
-            Told::Logind => self.perform(Some(Do::TakeLock)).await,
+            Told::Logind => self.perform(Some(TargetAction::TakeLock)).await,
             Told::Closed => {
                 tracing::warn!("lost the connection to the system bus, reconnecting");
                 self.link = None;
@@ -248,7 +248,7 @@ impl Watcher {
                 self.rearm.change(manner);
                 self.patterns = fresh.watch.rearm;
                 // The target stays as it is until the new gate's first word.
-                self.course = Course::new();
+                self.tracker = Tracker::new();
                 self.engine = fresh.engine;
                 self.reporter = fresh.reporter;
                 self.name_strangers().await;
@@ -264,8 +264,8 @@ impl Watcher {
     /// Leaves no target behind that nobody keeps in sync.
     async fn end(mut self) {
         self.reporter.stopping();
-        let deed = self.target.leave();
-        self.perform(deed).await;
+        let action = self.target.leave();
+        self.perform(action).await;
         let stopped = async {
             while self.target.is_changing() {
                 match told(self.link.as_mut()).await {
@@ -275,19 +275,19 @@ impl Watcher {
                 }
             }
         };
-        if tokio::time::timeout(LAST_PATIENCE, stopped).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, stopped).await.is_err() {
             tracing::warn!(
                 "{TARGET} takes more than {} s to stop",
-                LAST_PATIENCE.as_secs()
+                STOP_TIMEOUT.as_secs()
             );
         }
     }
 
     /// Does what is wanted, and what comes of it.
-    async fn perform(&mut self, deed: Option<Do>) {
-        let mut deeds = VecDeque::from_iter(deed);
-        while let Some(deed) = deeds.pop_front() {
-            deeds.extend(self.do_one(deed).await);
+    async fn perform(&mut self, action: Option<TargetAction>) {
+        let mut actions = VecDeque::from_iter(action);
+        while let Some(action) = actions.pop_front() {
+            actions.extend(self.do_one(action).await);
         }
     }
 }

@@ -174,7 +174,7 @@ async fn logind_is_asked_for_the_external_power_when_the_kernel_tells_of_a_chang
     let mut gate = Gate::at(&bus.address());
     assert_eq!(gate.external_power().await, Report::Known(true));
     logind.put("OnExternalPower", false);
-    gate.bell.notify_one();
+    gate.hint.notify_one();
     assert_eq!(gate.external_power().await, Report::Known(false));
 }
 

@@ -52,14 +52,14 @@ impl Machine {
     }
 
     /// The units of the files below the folder.
-    pub(super) async fn lint_files(&self, words: &str) -> Said {
+    pub(super) async fn lint_files(&self, words: &str) -> Diagnosis {
         let root = self.folder.path().display();
         self.lint(&format!("{words} --root {root}")).await
     }
 
-    pub(super) async fn lint(&self, words: &str) -> Said {
+    pub(super) async fn lint(&self, words: &str) -> Diagnosis {
         let ended = timeout(GENEROUS, self.command(&format!("lint {words}")).output()).await;
-        Said::new(ended.expect("it ends").unwrap())
+        Diagnosis::new(ended.expect("it ends").unwrap())
     }
 
     pub(super) fn command(&self, words: &str) -> Command {
@@ -79,13 +79,13 @@ impl Machine {
 }
 
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct Diagnosis {
     pub(super) code: Option<i32>,
     pub(super) out: String,
     pub(super) err: String,
 }
 
-impl Said {
+impl Diagnosis {
     fn new(output: Output) -> Self {
         Self {
             code: output.status.code(),

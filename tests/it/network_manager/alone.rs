@@ -29,7 +29,7 @@ in_a_world! {
         watch.tell("cable in to open, without NetworkManager");
     }
 
-    fn nothing_is_done_while_there_is_no_way_out() {
+    fn nothing_is_done_while_there_is_no_route() {
         let world = World::new();
         world.cache();
         static_addresses();

@@ -92,7 +92,7 @@ in_a_world! {
         run.gate.exits_with(3);
     }
 
-    fn a_failure_while_the_way_out_is_gone_is_repeated() {
+    fn a_failure_while_the_route_is_gone_is_repeated() {
         let world = World::with_dhcp();
         world.cache();
         let mut manager = Manager::online(Check::Off);

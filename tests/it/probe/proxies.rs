@@ -5,7 +5,7 @@ use crate::support::http::{Heads, closed, listener};
 use crate::support::proxy;
 
 #[test]
-fn through_an_http_proxy_the_name_goes_unresolved_and_the_way_out_is_the_proxys() {
+fn through_an_http_proxy_the_name_goes_unresolved_and_the_route_is_the_proxys() {
     let cache_server = answering(Reply::ok(CACHE));
     let forwarding = proxy::http(cache_server.address());
     let probe = Probe::of(cache("http://cache.invalid"));

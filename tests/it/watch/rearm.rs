@@ -184,7 +184,11 @@ async fn whoever_waits_for_a_turn_when_the_gate_is_held_waits_for_the_next_openi
     machine.logind.sleep(true).await;
     machine.logind.sleep(false).await;
     machine.systemd.until(START, 2).await;
-    assert_eq!(machine.systemd.count(AGAIN), 0, "its turn has not come");
+    assert_eq!(
+        machine.systemd.count(AGAIN),
+        0,
+        "its transition has not come"
+    );
     // The same machine, in less of a hurry to spread.
     machine.configure("rearm = ['a.service']");
     watch.gate.signal(nix::sys::signal::Signal::SIGHUP);

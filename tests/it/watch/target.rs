@@ -92,7 +92,7 @@ async fn a_resume_that_only_the_kernel_has_counted_takes_it_away_too() {
     machine
         .world
         .write("sys/power/suspend_stats/success", "2\n");
-    // Any bell.
+    // Any hint.
     machine.logind.vanish().await;
     machine.systemd.until_state(TARGET, "inactive").await;
 }
@@ -174,7 +174,7 @@ async fn a_logind_that_refuses_the_lock_is_a_line_and_the_target_is_stopped_all_
 }
 
 #[tokio::test]
-async fn a_portal_that_networkmanager_tells_of_takes_it_away_though_the_way_out_is_the_same() {
+async fn a_portal_that_networkmanager_tells_of_takes_it_away_though_the_route_is_the_same() {
     let machine = Machine::new(Says::Good).await;
     let manager = crate::support::fakes::NetworkManager::start(&machine.world.address()).await;
     let _watch = machine.watch().await;
@@ -191,8 +191,8 @@ async fn a_portal_that_networkmanager_tells_of_takes_it_away_though_the_way_out_
 
 #[tokio::test]
 #[ignore = "needs root and iproute2"]
-async fn it_goes_when_the_way_out_is_lost_and_returns_with_it() {
-    if !enter("watch::target::it_goes_when_the_way_out_is_lost_and_returns_with_it") {
+async fn it_goes_when_the_route_is_lost_and_returns_with_it() {
+    if !enter("watch::target::it_goes_when_the_route_is_lost_and_returns_with_it") {
         return;
     }
     ip("link set lo up");

@@ -154,11 +154,11 @@ fn a_daemon_cannot_be_run_and_is_told_of_the_companion() {
 #[test]
 fn a_gate_in_a_script_is_not_doubled() {
     let case = Case::new(Mode::Run);
-    let wish = Wish {
+    let spec = DropInSpec {
         gated_script: Some("/usr/local/bin/up"),
-        ..case.wish()
+        ..case.spec()
     };
-    let refused = chosen(&wish).unwrap_err().to_string();
+    let refused = chosen(&spec).unwrap_err().to_string();
     assert!(
         refused.contains("already gated, by /usr/local/bin/up"),
         "{refused}"

@@ -28,7 +28,7 @@ fn companion_with(name: &str, environment: &[(&str, &str)]) -> DropIns {
     for (key, value) in environment {
         case.surroundings.environment.assign(key, value);
     }
-    in_mode(&case.wish()).unwrap()
+    in_mode(&case.spec()).unwrap()
 }
 
 #[test]

@@ -43,8 +43,8 @@ impl Case {
         self
     }
 
-    fn wish(&self) -> Wish<'_> {
-        Wish {
+    fn spec(&self) -> DropInSpec<'_> {
+        DropInSpec {
             unit: &self.unit,
             surroundings: &self.surroundings,
             specifiers: Specifiers::Written,
@@ -65,12 +65,12 @@ impl Case {
     }
 
     fn result(&self) -> Result<String, Refusal> {
-        in_mode(&self.wish()).map(|made| made.own)
+        in_mode(&self.spec()).map(|made| made.own)
     }
 
     /// What is chosen if no mode is asked for.
     fn chosen(&self) -> DropIns {
-        chosen(&self.wish()).unwrap()
+        chosen(&self.spec()).unwrap()
     }
 
     /// The settings, without the section and what is said above.
@@ -188,11 +188,11 @@ fn directories_of_templates_and_odd_names_are_named_by_systemd() {
 fn a_user_s_unit_has_the_user_s_directories() {
     let mut case = Case::new(Mode::Run);
     case.surroundings.read_only = true;
-    let wish = Wish {
+    let spec = DropInSpec {
         scope: Scope::User,
-        ..case.wish()
+        ..case.spec()
     };
-    let made = in_mode(&wish).unwrap().own;
+    let made = in_mode(&spec).unwrap().own;
     assert!(made.contains("\nReadWritePaths=-%t/upgrade-gate -%h/.local/state/upgrade-gate\n"));
     assert!(!made.contains("/var/lib"), "{made}");
 }

@@ -201,11 +201,17 @@ fn what_upgrade_gate_recommends_has_no_findings() {
 #[test]
 fn a_gated_unit_is_held_or_skipped_and_any_other_is_tried() {
     let fate = |unit: &Unit| fate(unit, V257, Assumed::default()).unwrap();
-    assert_eq!(fate(&runs(job(), "upgrade-gate run -- a")), Fate::Held);
-    assert_eq!(fate(&before(job(), "upgrade-gate wait-online")), Fate::Held);
+    assert_eq!(
+        fate(&runs(job(), "upgrade-gate run -- a")),
+        Prediction::Held
+    );
+    assert_eq!(
+        fate(&before(job(), "upgrade-gate wait-online")),
+        Prediction::Held
+    );
     let skipped = condition(job(), "upgrade-gate check --exec-condition");
-    assert_eq!(fate(&skipped), Fate::Skipped);
-    let Fate::Tried(story) = fate(&restarting(job(), 20, 100, 5)) else {
+    assert_eq!(fate(&skipped), Prediction::Skipped);
+    let Prediction::Tried(story) = fate(&restarting(job(), 20, 100, 5)) else {
         panic!("it is not gated");
     };
     assert_eq!(story.count(), 73);
@@ -213,7 +219,7 @@ fn a_gated_unit_is_held_or_skipped_and_any_other_is_tried() {
         restarting(job(), 20, 0, 5),
         "upgrade-gate wait-online --timeout 1min",
     );
-    let Fate::Tried(story) = fate(&gives_up) else {
+    let Prediction::Tried(story) = fate(&gives_up) else {
         panic!("it gives up");
     };
     assert_eq!(story.attempt, secs(60));
