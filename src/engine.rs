@@ -9,10 +9,11 @@ use tokio::sync::watch;
 
 use crate::gate::event::Event;
 use crate::gate::policy::Policy;
-use crate::gate::verdict::{Evidence, Loss};
+use crate::gate::verdict::{Evidence, Hold, Loss, Verdict};
 use crate::gate::{Action, Gate};
 use crate::probe::protocol::Request;
 use crate::probe::{Finished, Prober};
+use crate::report::Reporter;
 use crate::sources::{self, Sources};
 use crate::sys::clock;
 
@@ -27,11 +28,19 @@ pub struct Engine {
     suspends: Option<u64>,
     /// A probe that has ended, and is not told to the gate before all else that has happened by now.
     ended: Option<Finished>,
-    actions: VecDeque<Action>,
+    news: VecDeque<News>,
 }
 
 /// What an [`Engine`] leaves to its caller: the gate's actions, probes aside.
-pub type News = Action;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The verdict is another than it was.
+    Say(Verdict),
+    /// It may run now. The gate rests until [`Engine::begin`].
+    Open(Evidence),
+    /// The deadline has passed, or one look was asked for. The gate rests until [`Engine::begin`].
+    GiveUp(Vec<Hold>),
+}
 
 impl Engine {
     /// Starts the first probe, then the sources: on a machine that is online the probe's round trip is all
@@ -53,7 +62,7 @@ impl Engine {
             suspends: None,
             ended: None,
             root,
-            actions: VecDeque::new(),
+            news: VecDeque::new(),
         };
         engine.step(Event::Tick);
         let start = if once { sources::look } else { sources::start };
@@ -77,8 +86,27 @@ impl Engine {
     /// Safe to cancel: nothing that was heard is lost.
     pub async fn next(&mut self) -> News {
         loop {
-            if let Some(action) = self.turn().await {
-                return action;
+            if let Some(news) = self.turn().await {
+                return news;
+            }
+        }
+    }
+
+    /// Waits until the gate has opened or has given up, and reports what it says until then. Safe to cancel.
+    pub async fn decided(&mut self, reporter: &mut Reporter) -> Verdict {
+        loop {
+            let news = tokio::select! {
+                biased;
+                news = self.next() => news,
+                () = reporter.ticked() => {
+                    reporter.redraw(clock::now());
+                    continue;
+                }
+            };
+            match news {
+                News::Open(evidence) => return Verdict::Open(evidence),
+                News::GiveUp(holds) => return Verdict::Held(holds),
+                News::Say(verdict) => reporter.verdict(&verdict, clock::now()),
             }
         }
     }
@@ -86,10 +114,10 @@ impl Engine {
     /// The next thing the gate wants said or done; `None` when something was heard that it does not speak of. For
     /// those who look at the gate themselves while it rests. Safe to cancel.
     pub async fn turn(&mut self) -> Option<News> {
-        if self.actions.is_empty() {
+        if self.news.is_empty() {
             self.listen().await;
         }
-        self.actions.pop_front()
+        self.news.pop_front()
     }
 
     /// Does something else while the world is listened to. Only while the gate rests: its words are not heard.
@@ -181,7 +209,9 @@ impl Engine {
             match action {
                 Action::Probe(id) => self.prober.start(id),
                 Action::Abandon(id) => self.prober.abandon(id),
-                action => self.actions.push_back(action),
+                Action::Say(verdict) => self.news.push_back(News::Say(verdict)),
+                Action::Open(evidence) => self.news.push_back(News::Open(evidence)),
+                Action::GiveUp(holds) => self.news.push_back(News::GiveUp(holds)),
             }
         }
     }

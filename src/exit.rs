@@ -1,5 +1,7 @@
 //! The exit codes: an interface, because units decide by them.
 
+use crate::gate::verdict::Verdict;
+
 /// What the program ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -119,6 +121,15 @@ impl Exit {
             Self::Ok => 0,
             Self::NotNow => 1,
             _ => 255,
+        }
+    }
+}
+
+impl From<&Verdict> for Exit {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Open(_) => Self::Ok,
+            Verdict::Held(_) => Self::NotNow,
         }
     }
 }

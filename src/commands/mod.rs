@@ -1,14 +1,14 @@
 //! The commands: what each one does with its arguments.
 
+mod check;
 pub mod config;
 mod drop_in;
 mod guard;
 pub mod lint;
 mod prepare;
-mod question;
 mod run;
 pub mod status;
-mod stay;
+mod wait_online;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
@@ -87,8 +87,8 @@ fn call(cli: Cli) -> Exit {
         quiet: cli.quiet,
     };
     match cli.command {
-        Command::WaitOnline(args) => wait(Box::pin(question::wait_online(&args, &setting))),
-        Command::Check(question) => wait(Box::pin(question::check(&question, &setting))),
+        Command::WaitOnline(args) => wait(Box::pin(wait_online::wait_online(&args, &setting))),
+        Command::Check(question) => wait(Box::pin(check::check(&question, &setting))),
         Command::Run(command) => wait(Box::pin(run::run(command, &setting))),
         Command::Lint(args) => wait(Box::pin(lint::lint(&args, asked_root.as_deref()))),
         Command::Guard(args) => wait(Box::pin(guard::guard(args, &setting))),

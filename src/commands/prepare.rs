@@ -12,7 +12,9 @@ use crate::exit::Exit;
 use crate::gate::policy::{Policy, Reach};
 use crate::probe::protocol::Request;
 use crate::report::journal::Log;
+use crate::report::{Kind, Reporter, Setup};
 use crate::sys::clock;
+use crate::sys::dirs::Dirs;
 use crate::sys::dirs::Unusable;
 use crate::targets::auto;
 use crate::targets::auto::Derived;
@@ -255,4 +257,26 @@ pub(super) fn made(dir: Result<&Path, Unusable>) -> Option<PathBuf> {
     })
     .ok()
     .map(Path::to_owned)
+}
+
+/// The reporter of a gate.
+pub(super) fn reporter(kind: Kind, prepared: &Prepared, json: bool, setting: &Setting) -> Reporter {
+    let gates_dir = match kind {
+        // Its verdict is gone before anybody could look for it.
+        Kind::Check => None,
+        Kind::WaitOnline | Kind::Run | Kind::Watch => {
+            made(Dirs::of_process(&setting.root).usable_runtime()).map(|dir| dir.join("gates"))
+        }
+    };
+    Reporter::new(Setup {
+        kind,
+        profile: prepared.profile.name.clone(),
+        targets: prepared.targets(),
+        timeout: prepared.policy.timeout,
+        json,
+        quiet: setting.quiet,
+        log: setting.log,
+        started: clock::now(),
+        gates_dir,
+    })
 }

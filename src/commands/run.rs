@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::prepare::{Refusal, Setting, made, prepare};
-use super::question::reporter;
+use super::prepare::{Refusal, Setting, made, prepare, reporter};
 use crate::cli::Run;
 use crate::engine::Engine;
 use crate::exit::Exit;

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::prepare::{Refusal, Setting, prepare_watch};
-use super::question::reporter;
+use super::prepare::{Refusal, Setting, prepare_watch, reporter};
 use crate::cli::Watch;
 use crate::engine::Engine;
 use crate::exit::Exit;

@@ -7,11 +7,11 @@ use tracing::{error, info, warn};
 use super::journal::{ATTEMPT_FINISHED, GAVE_UP, HELD, INTERRUPTED, OPEN};
 use super::json::{label, usec};
 use super::sentence::sentence;
-use super::span::format_span;
 use super::{AttemptEnd, Judged, Kind, Setup, Summary};
 use crate::exit::Exit;
 use crate::gate::time::Monotonic;
 use crate::gate::verdict::Verdict;
+use crate::text::span::format_span;
 
 /// Logs a verdict that has another reason than the one before.
 pub(super) fn verdict(setup: &Setup, verdict: &Verdict, waited: Duration, now: Monotonic) {

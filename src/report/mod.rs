@@ -7,7 +7,6 @@ pub mod live;
 pub mod notify;
 pub mod output;
 pub mod sentence;
-pub mod span;
 pub mod status_file;
 
 mod json_lines;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::span::format_span;
 use crate::gate::reason::Reason;
 use crate::gate::time::Monotonic;
 use crate::gate::verdict::{Evidence, Hold, Verdict};
 use crate::text::line::one_line;
+use crate::text::span::format_span;
 
 /// What holds whatever the time is: `held: connecting: NetworkManager is connecting; also metered`.
 ///

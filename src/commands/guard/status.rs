@@ -10,8 +10,8 @@ use crate::guard::nixos::Nixos;
 use crate::guard::state::{Cause, Denial, Ended, Mode, Phase, State, Transaction};
 use crate::guard::store::Store;
 use crate::guard::store::files::Directory;
-use crate::report::span::format_span;
 use crate::sys::clock;
+use crate::text::span::format_span;
 
 /// Raised when a reader would misread what is printed.
 const VERSION: u32 = 1;

@@ -5,10 +5,10 @@ use std::io;
 use terminal_size::{Width, terminal_size_of};
 
 use super::{Judged, Looked, Report};
-use crate::report::span::format_span;
 use crate::systemd::lint::{Diagnosis, Finding, Prediction};
 use crate::systemd::timeline;
 use crate::text::line::one_line;
+use crate::text::span::format_span;
 
 /// A paragraph that is wider is hard to read.
 const WIDEST: usize = 96;

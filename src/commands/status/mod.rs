@@ -15,11 +15,11 @@ use nix::sys::inotify::{InitFlags, Inotify};
 use crate::cli::Status;
 use crate::gate::time::{Monotonic, Wall};
 use crate::report::json::StatusLine;
-use crate::report::span::format_span;
 use crate::report::status_file::{Found, Gate, Living, read_all};
 use crate::sys::clock;
 use crate::sys::dirs::Dirs;
 use crate::text::line::one_line;
+use crate::text::span::format_span;
 
 /// Prints the machine's gates; with `--follow` again at every change, until `out` is closed.
 ///

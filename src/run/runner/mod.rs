@@ -18,16 +18,17 @@ use super::pre::Pre;
 use super::signals::Signals;
 use super::stamp;
 use crate::config::profile::Profile;
-use crate::engine::{Engine, News};
+use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::gate::backoff::Backoff;
 use crate::gate::reason::Reason;
 use crate::gate::verdict::{Hold, Verdict};
 use crate::probe::protocol::Request;
-use crate::report::span::format_span;
+use crate::report::sentence::lasting;
 use crate::report::{Reporter, Summary};
 use crate::sys::clock;
 use crate::sys::limits;
+use crate::text::span::format_span;
 
 /// What is to be run, and under which conditions.
 #[derive(Debug)]
@@ -198,31 +199,16 @@ impl Runner {
     }
 
     async fn wait_for_gate(&mut self) -> Result<(), End> {
-        loop {
-            let news = tokio::select! {
-                biased;
-                signal = self.signals.next() => return Err(End::of_signal(signal)),
-                news = self.engine.next() => news,
-                () = self.reporter.ticked() => {
-                    self.reporter.redraw(clock::now());
-                    continue;
-                }
-            };
-            let verdict = match news {
-                News::Open(evidence) => Verdict::Open(evidence),
-                News::GiveUp(holds) => {
-                    return Err(not_now(crate::report::sentence::lasting(&Verdict::Held(
-                        holds,
-                    ))));
-                }
-                News::Say(verdict) => verdict,
-                News::Probe(_) | News::Abandon(_) => continue,
-            };
-            self.reporter.verdict(&verdict, clock::now());
-            if matches!(verdict, Verdict::Open(_)) {
-                return Ok(());
-            }
+        let verdict = tokio::select! {
+            biased;
+            signal = self.signals.next() => return Err(End::of_signal(signal)),
+            verdict = self.engine.decided(&mut self.reporter) => verdict,
+        };
+        if let Verdict::Held(_) = verdict {
+            return Err(not_now(lasting(&verdict)));
         }
+        self.reporter.verdict(&verdict, clock::now());
+        Ok(())
     }
 
     fn try_lock(&self) -> Result<Option<Tried>, End> {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::words::{self, Call, Command};
 use super::{Assumed, Diagnosis, Prediction, upgraders, waits};
-use crate::report::span::format_span;
 use crate::systemd::restart::{Exit, Phase};
 use crate::systemd::simulate::{Attempt, Outage, Timeline, simulate};
 use crate::systemd::unit::{Kind, Load, Service, Span, Timer, Unit};
 use crate::systemd::version::Version;
 use crate::text::span::Span as Written;
+use crate::text::span::format_span;
 
 /// What the rules look at.
 #[derive(Debug)]
