@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::gate::policy::{Policy, PowerPolicy};
 use crate::targets::Entry;
+use crate::targets::auto::{APT_DAILY, APT_DAILY_UPGRADE, FWUPD_REFRESH, NIXOS_UPGRADE};
 use crate::text::secret;
 
 /// What an upgrade asks for before it runs, and how it is run. Every default is usable without any file.
@@ -40,15 +41,6 @@ pub struct Profile {
 
 /// The profile that is meant when none is named.
 pub const DEFAULT: &str = "default";
-
-/// For `auto`, which means substituters and the flake's host.
-pub const NIXOS_UPGRADE: &str = "nixos-upgrade";
-/// For `auto`, which means the enabled remotes.
-pub const FWUPD_REFRESH: &str = "fwupd-refresh";
-/// For `auto`, which means apt's mirrors, whatever else the machine has.
-pub const APT_DAILY: &str = "apt-daily";
-/// As [`APT_DAILY`].
-pub const APT_DAILY_UPGRADE: &str = "apt-daily-upgrade";
 
 /// The profiles that need no file to be known.
 pub const BUILT_IN: &[&str] = &[

@@ -15,7 +15,6 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{execvp, getppid};
 
-use super::command::Sigpipe;
 use crate::report::{journal, output};
 
 /// The hidden subcommand.
@@ -25,6 +24,53 @@ pub const SUBCOMMAND: &str = "__exec";
 const NOT_EXECUTABLE: u8 = 126;
 /// sh(1): a command that was not found.
 const NOT_FOUND: u8 = 127;
+
+/// What the command is to find of SIGPIPE.
+///
+/// Rust's runtime ignores SIGPIPE before `main`, and what stood there before is lost. A shell leaves it at the
+/// default; systemd ignores it (`IgnoreSIGPIPE=yes`, the default), and so do, in turn, the scripts it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sigpipe {
+    /// It kills.
+    Default,
+    /// It is ignored.
+    Ignored,
+}
+
+impl Sigpipe {
+    /// What a process found at its start: ignored if it, or the script that started it, is the process that
+    /// systemd executed (`$SYSTEMD_EXEC_PID`, systemd ≥ 248). `IgnoreSIGPIPE=no` cannot be seen.
+    pub fn found_at_start(exec_pid: Option<&OsStr>, process: u32, parent: u32) -> Self {
+        let executed: Option<u32> = exec_pid.and_then(|pid| pid.to_str()?.parse().ok());
+        match executed {
+            Some(pid) if pid == process || pid == parent => Self::Ignored,
+            _ => Self::Default,
+        }
+    }
+
+    /// What this very process found.
+    pub fn of_process() -> Self {
+        let exec_pid = std::env::var_os("SYSTEMD_EXEC_PID");
+        Self::found_at_start(
+            exec_pid.as_deref(),
+            std::process::id(),
+            std::os::unix::process::parent_id(),
+        )
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Default, Self::Ignored]
+            .into_iter()
+            .find(|it| it.word() == word)
+    }
+
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Ignored => "ignored",
+        }
+    }
+}
 
 /// Becomes the command; returns only if that fails, with a shell's exit codes and a message like a shell's. None for
 /// invalid arguments.
@@ -145,5 +191,19 @@ mod tests {
         ] {
             assert!(parsed(args).is_none(), "{args:?}");
         }
+    }
+
+    #[test]
+    fn sigpipe_is_ignored_below_systemd_and_at_its_default_below_a_shell() {
+        let found = |exec_pid: &str| Sigpipe::found_at_start(Some(OsStr::new(exec_pid)), 20, 10);
+        assert_eq!(found("20"), Sigpipe::Ignored, "the unit's process");
+        assert_eq!(
+            found("10"),
+            Sigpipe::Ignored,
+            "started by the unit's script"
+        );
+        assert_eq!(found("5"), Sigpipe::Default, "a terminal below a unit");
+        assert_eq!(found("x"), Sigpipe::Default);
+        assert_eq!(Sigpipe::found_at_start(None, 20, 10), Sigpipe::Default);
     }
 }

@@ -1,6 +1,6 @@
 //! The running command: started as if directly, waited for, and ended if it must be.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use super::child;
+use super::child::{self, Sigpipe};
 use super::directories;
 use super::judge::Ending;
 use super::signals;
@@ -21,53 +21,6 @@ use crate::sys::ourselves;
 
 /// How long the command may take to end after [`Running::terminate`]: systemd's `DefaultTimeoutStopSec=`.
 const KILL_AFTER: Duration = Duration::from_secs(90);
-
-/// What the command is to find of SIGPIPE.
-///
-/// Rust's runtime ignores SIGPIPE before `main`, and what stood there before is lost. A shell leaves it at the
-/// default; systemd ignores it (`IgnoreSIGPIPE=yes`, the default), and so do, in turn, the scripts it starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sigpipe {
-    /// It kills.
-    Default,
-    /// It is ignored.
-    Ignored,
-}
-
-impl Sigpipe {
-    /// What a process found at its start: ignored if it, or the script that started it, is the process that
-    /// systemd executed (`$SYSTEMD_EXEC_PID`, systemd ≥ 248). `IgnoreSIGPIPE=no` cannot be seen.
-    pub fn found_at_start(exec_pid: Option<&OsStr>, process: u32, parent: u32) -> Self {
-        let executed: Option<u32> = exec_pid.and_then(|pid| pid.to_str()?.parse().ok());
-        match executed {
-            Some(pid) if pid == process || pid == parent => Self::Ignored,
-            _ => Self::Default,
-        }
-    }
-
-    /// What this very process found.
-    pub fn of_process() -> Self {
-        let exec_pid = std::env::var_os("SYSTEMD_EXEC_PID");
-        Self::found_at_start(
-            exec_pid.as_deref(),
-            std::process::id(),
-            std::os::unix::process::parent_id(),
-        )
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        [Self::Default, Self::Ignored]
-            .into_iter()
-            .find(|it| it.word() == word)
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Ignored => "ignored",
-        }
-    }
-}
 
 /// How commands are started.
 #[derive(Clone, Debug)]
@@ -224,20 +177,6 @@ fn ending_of(status: ExitStatus) -> Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sigpipe_is_ignored_below_systemd_and_at_its_default_below_a_shell() {
-        let found = |exec_pid: &str| Sigpipe::found_at_start(Some(OsStr::new(exec_pid)), 20, 10);
-        assert_eq!(found("20"), Sigpipe::Ignored, "the unit's process");
-        assert_eq!(
-            found("10"),
-            Sigpipe::Ignored,
-            "started by the unit's script"
-        );
-        assert_eq!(found("5"), Sigpipe::Default, "a terminal below a unit");
-        assert_eq!(found("x"), Sigpipe::Default);
-        assert_eq!(Sigpipe::found_at_start(None, 20, 10), Sigpipe::Default);
-    }
 
     #[test]
     fn a_status_is_a_code_or_a_signal() {

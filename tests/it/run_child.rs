@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use upgrade_gate::run::command::{Launcher, Running, Sigpipe};
+use upgrade_gate::run::child::Sigpipe;
+use upgrade_gate::run::command::{Launcher, Running};
 use upgrade_gate::run::judge::Ending;
 use upgrade_gate::run::lock::{self, Tried};
 

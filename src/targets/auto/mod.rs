@@ -13,7 +13,6 @@ use self::nix_conf::Settings;
 use self::place::{Place, tcp_of};
 pub use self::world::{Env, World};
 use super::{Target, Via};
-use crate::config::profile::{APT_DAILY, APT_DAILY_UPGRADE, FWUPD_REFRESH, NIXOS_UPGRADE};
 use crate::text::command_line;
 use crate::text::secret;
 
@@ -39,6 +38,15 @@ mod programs;
 mod script_file;
 pub mod ssh;
 mod world;
+
+/// The profile for which `auto` means substituters and the flake's host.
+pub const NIXOS_UPGRADE: &str = "nixos-upgrade";
+/// The profile for which `auto` means the enabled remotes.
+pub const FWUPD_REFRESH: &str = "fwupd-refresh";
+/// The profile for which `auto` means apt's mirrors, whatever else the machine has.
+pub const APT_DAILY: &str = "apt-daily";
+/// As [`APT_DAILY`].
+pub const APT_DAILY_UPGRADE: &str = "apt-daily-upgrade";
 
 /// What was derived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
