@@ -2,6 +2,19 @@
 //!
 //! Nothing here reads a clock, a bus or a file, so every rule (R1–R10 of the design) can be shown by a
 //! table of events, and whole years of suspends can be simulated in a second.
+//!
+//! | state      | while                                             | then                                                      |
+//! |------------|---------------------------------------------------|-----------------------------------------------------------|
+//! | asleep     | logind says sleep or shutdown (R1)                | no probe runs; unproven at the resume, a new epoch (R2)   |
+//! | unproven   | no probe of this epoch has reached all targets    | probing: at once, then by back-off or hint (R7)           |
+//! | probing    | a probe runs                                      | proven if all was reached, else unproven                  |
+//! | proven     | another condition is not met: metered, power, …   | settling when all are met                                 |
+//! | settling   | all are met, and a change was seen (R5)           | open after `settle`; a condition lost: back to its state  |
+//! | open       | all are met and settled, on a proof of ≤ 30 s     | resting; an older proof is first renewed                  |
+//! | given up   | the deadline has passed (R9), or one look is over | resting                                                   |
+//! | resting    | nobody waits: the world is heard, nothing probed  | unproven at [`Gate::begin`]                               |
+//!
+//! A new epoch (a resume, a changed or lost route) leads from every state but resting to unproven.
 
 pub(crate) mod backoff;
 mod conditions;
