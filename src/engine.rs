@@ -11,7 +11,7 @@ use crate::gate::event::Event;
 use crate::gate::policy::Policy;
 use crate::gate::verdict::{Evidence, Hold, Loss, Verdict};
 use crate::gate::{Action, Gate};
-use crate::probe::protocol::Request;
+use crate::probe::protocol::ProbeRequest;
 use crate::probe::{Finished, Prober};
 use crate::report::Reporter;
 use crate::sources::{self, Sources};
@@ -47,7 +47,7 @@ impl Engine {
     /// there is to wait for.
     ///
     /// To be called within a tokio runtime of one thread. `root` is `/`, or another root in tests.
-    pub fn start(policy: Policy, request: Request, root: PathBuf) -> Self {
+    pub fn start(policy: Policy, request: ProbeRequest, root: PathBuf) -> Self {
         let (addresses, known) = watch::channel(Vec::new());
         let once = policy.once;
         let mut engine = Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::backoff;
-use super::properties::{Properties, Question};
+use super::properties::{Properties, PropertyQuery};
 use crate::gate::backoff::Backoff;
 use crate::gate::event::Report;
 use crate::gate::time::Monotonic;
@@ -29,7 +29,7 @@ pub(crate) struct Signal {
 
 /// What is to be known of one service.
 #[derive(Debug)]
-pub(crate) struct Service {
+pub(crate) struct BusService {
     /// What people call it.
     pub(crate) label: &'static str,
     /// Its well-known name.
@@ -37,12 +37,12 @@ pub(crate) struct Service {
     /// The signals after which it is read again.
     pub(crate) signals: &'static [Signal],
     /// What is read.
-    pub(crate) questions: &'static [Question],
+    pub(crate) questions: &'static [PropertyQuery],
 }
 
 /// What is to be done now.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Step {
+pub(crate) enum FollowerStep {
     /// Nothing.
     Rest,
     /// Ask the service's questions, then say so with [`Follower::asked`].
@@ -54,7 +54,7 @@ pub(crate) enum Step {
 /// Follows one service.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    pub(crate) service: &'static Service,
+    pub(crate) service: &'static BusService,
     owner: Option<String>,
     due: Option<Monotonic>,
     asked: Option<Monotonic>,
@@ -65,14 +65,14 @@ pub(crate) struct Follower {
 /// The questions under way.
 #[derive(Debug)]
 struct Round {
-    open: Vec<(u32, &'static Question)>,
+    open: Vec<(u32, &'static PropertyQuery)>,
     found: Properties,
     error: Option<String>,
     deadline: Monotonic,
 }
 
 impl Follower {
-    pub(crate) fn new(service: &'static Service) -> Self {
+    pub(crate) fn new(service: &'static BusService) -> Self {
         Self {
             service,
             owner: None,
@@ -89,14 +89,14 @@ impl Follower {
     }
 
     /// The name has this owner now. Whatever the last one was asked is void.
-    pub(crate) fn is_owned_by(&mut self, owner: Option<String>, now: Monotonic) -> Step {
+    pub(crate) fn is_owned_by(&mut self, owner: Option<String>, now: Monotonic) -> FollowerStep {
         *self = Self::new(self.service);
         self.owner = owner;
         if self.owner.is_none() {
-            return Step::Say(Report::Absent);
+            return FollowerStep::Say(Report::Absent);
         }
         self.due = Some(now);
-        Step::Rest
+        FollowerStep::Rest
     }
 
     /// The service says that something changed. A flood of that is one reading every [`MIN_INTERVAL`].
@@ -117,13 +117,13 @@ impl Follower {
     }
 
     /// What the time brings.
-    pub(crate) fn step(&mut self, now: Monotonic) -> Step {
+    pub(crate) fn step(&mut self, now: Monotonic) -> FollowerStep {
         match self.wakes_at() {
             Some(at) if at <= now && self.round.is_some() => {
-                Step::Say(self.failed("does not answer", now))
+                FollowerStep::Say(self.failed("does not answer", now))
             }
-            Some(at) if at <= now => Step::Ask,
-            _ => Step::Rest,
+            Some(at) if at <= now => FollowerStep::Ask,
+            _ => FollowerStep::Rest,
         }
     }
 
@@ -144,7 +144,7 @@ impl Follower {
     }
 
     /// The question still open under this serial number.
-    pub(crate) fn question(&self, serial: u32) -> Option<&'static Question> {
+    pub(crate) fn question(&self, serial: u32) -> Option<&'static PropertyQuery> {
         let open = &self.round.as_ref()?.open;
         open.iter().find(|(s, _)| *s == serial).map(|(_, q)| *q)
     }
@@ -155,9 +155,9 @@ impl Follower {
         serial: u32,
         answer: Result<Properties, String>,
         now: Monotonic,
-    ) -> Step {
+    ) -> FollowerStep {
         let Some(round) = &mut self.round else {
-            return Step::Rest;
+            return FollowerStep::Rest;
         };
         round.open.retain(|(s, _)| *s != serial);
         match answer {
@@ -165,21 +165,21 @@ impl Follower {
             Err(error) => round.error = Some(error),
         }
         if !round.open.is_empty() {
-            return Step::Rest;
+            return FollowerStep::Rest;
         }
         self.complete(now)
     }
 
-    fn complete(&mut self, now: Monotonic) -> Step {
+    fn complete(&mut self, now: Monotonic) -> FollowerStep {
         let Some(round) = self.round.take() else {
-            return Step::Rest;
+            return FollowerStep::Rest;
         };
         if !round.found.is_empty() {
             self.backoff.reset();
-            return Step::Say(Report::Known(round.found));
+            return FollowerStep::Say(Report::Known(round.found));
         }
         let error = round.error.unwrap_or_else(|| "an empty reply".to_owned());
-        Step::Say(self.failed(&format!("cannot be read, it answers: {error}"), now))
+        FollowerStep::Say(self.failed(&format!("cannot be read, it answers: {error}"), now))
     }
 
     /// Even a refusal is asked about again: NetworkManager owns its name before its objects are there.
@@ -196,17 +196,17 @@ mod tests {
     use super::super::properties::Value;
     use super::*;
 
-    static SERVICE: Service = Service {
+    static SERVICE: BusService = BusService {
         label: "the example",
         name: "org.example",
         signals: &[],
         questions: &[
-            Question {
+            PropertyQuery {
                 path: "/",
                 interface: "org.example.One",
                 names: &["A"],
             },
-            Question {
+            PropertyQuery {
                 path: "/",
                 interface: "org.example.Two",
                 names: &["B"],
@@ -236,25 +236,34 @@ mod tests {
 
     #[test]
     fn a_service_that_appears_is_read_at_once() {
-        assert_eq!(owned().step(at(0)), Step::Ask);
+        assert_eq!(owned().step(at(0)), FollowerStep::Ask);
     }
 
     #[test]
     fn a_service_that_vanishes_is_absent_and_left_alone() {
         let mut follower = asked_at(0);
-        assert_eq!(follower.is_owned_by(None, at(1)), Step::Say(Report::Absent));
+        assert_eq!(
+            follower.is_owned_by(None, at(1)),
+            FollowerStep::Say(Report::Absent)
+        );
         follower.changed(at(2));
         assert_eq!(follower.wakes_at(), None);
-        assert_eq!(follower.answered(1, Ok(value("A")), at(3)), Step::Rest);
+        assert_eq!(
+            follower.answered(1, Ok(value("A")), at(3)),
+            FollowerStep::Rest
+        );
     }
 
     #[test]
     fn all_answers_together_make_one_report() {
         let mut follower = asked_at(0);
-        assert_eq!(follower.answered(2, Ok(value("B")), at(1)), Step::Rest);
+        assert_eq!(
+            follower.answered(2, Ok(value("B")), at(1)),
+            FollowerStep::Rest
+        );
         let known = Properties::from([("A", Value::Bool(true)), ("B", Value::Bool(true))]);
         let said = follower.answered(1, Ok(value("A")), at(2));
-        assert_eq!(said, Step::Say(Report::Known(known)));
+        assert_eq!(said, FollowerStep::Say(Report::Known(known)));
         assert_eq!(follower.wakes_at(), None);
     }
 
@@ -263,14 +272,14 @@ mod tests {
         let mut follower = asked_at(0);
         follower.answered(1, Err("org.example.No".into()), at(1));
         let said = follower.answered(2, Ok(value("B")), at(2));
-        assert_eq!(said, Step::Say(Report::Known(value("B"))));
+        assert_eq!(said, FollowerStep::Say(Report::Known(value("B"))));
     }
 
     #[test]
     fn a_service_that_refuses_everything_is_unknown_and_asked_again_later() {
         let mut follower = asked_at(0);
         follower.answered(1, Err("org.example.No".into()), at(1));
-        let Step::Say(Report::Unknown(text)) =
+        let FollowerStep::Say(Report::Unknown(text)) =
             follower.answered(2, Err("org.example.No".into()), at(2))
         else {
             panic!("not unknown");
@@ -289,13 +298,13 @@ mod tests {
         let mut now = 0;
         for delay in [1000, 2000, 4000] {
             follower.asked(&[1, 2], at(now));
-            assert_eq!(follower.step(at(now + 4999)), Step::Rest);
+            assert_eq!(follower.step(at(now + 4999)), FollowerStep::Rest);
             now += 5000;
             let silent = Report::Unknown("the example does not answer".into());
-            assert_eq!(follower.step(at(now)), Step::Say(silent));
-            assert_eq!(follower.step(at(now + delay / 2 - 1)), Step::Rest);
+            assert_eq!(follower.step(at(now)), FollowerStep::Say(silent));
+            assert_eq!(follower.step(at(now + delay / 2 - 1)), FollowerStep::Rest);
             now += delay;
-            assert_eq!(follower.step(at(now)), Step::Ask);
+            assert_eq!(follower.step(at(now)), FollowerStep::Ask);
         }
     }
 
@@ -314,13 +323,13 @@ mod tests {
         follower.answered(1, Ok(value("A")), at(1));
         follower.answered(2, Ok(value("B")), at(1));
         follower.changed(at(200));
-        assert_eq!(follower.step(at(200)), Step::Ask);
+        assert_eq!(follower.step(at(200)), FollowerStep::Ask);
         follower.asked(&[3, 4], at(200));
         follower.answered(3, Ok(value("A")), at(201));
         follower.answered(4, Ok(value("B")), at(201));
         for millis in 202..249 {
             follower.changed(at(millis));
-            assert_eq!(follower.step(at(millis)), Step::Rest);
+            assert_eq!(follower.step(at(millis)), FollowerStep::Rest);
         }
         assert_eq!(follower.wakes_at(), Some(at(250)));
     }
@@ -331,6 +340,6 @@ mod tests {
         follower.changed(at(1));
         follower.answered(1, Ok(value("A")), at(2));
         follower.answered(2, Ok(value("B")), at(2));
-        assert_eq!(follower.step(at(50)), Step::Ask);
+        assert_eq!(follower.step(at(50)), FollowerStep::Ask);
     }
 }

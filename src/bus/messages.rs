@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use zbus::Message;
 use zbus::message::Flags;
 
-use super::follower::{Service, Signal};
-use super::properties::Question;
+use super::follower::{BusService, Signal};
+use super::properties::PropertyQuery;
 
 const BUS: &str = "org.freedesktop.DBus";
 
@@ -19,7 +19,7 @@ pub(crate) fn follow_owner(name: &str) -> zbus::Result<Message> {
 }
 
 /// Asks for one signal of a service.
-pub(crate) fn follow_signal(service: &Service, signal: &Signal) -> zbus::Result<Message> {
+pub(crate) fn follow_signal(service: &BusService, signal: &Signal) -> zbus::Result<Message> {
     let Signal {
         path,
         interface,
@@ -42,7 +42,7 @@ pub(crate) fn owner_of(name: &str) -> zbus::Result<Message> {
 }
 
 /// Asks `owner`, by its unique name, so that nobody is started and nobody else answers.
-pub(crate) fn ask(owner: &str, question: &Question) -> zbus::Result<Message> {
+pub(crate) fn ask(owner: &str, question: &PropertyQuery) -> zbus::Result<Message> {
     let call = |member| {
         Message::method_call(question.path, member)
             .destination(owner)

@@ -7,7 +7,7 @@ use zbus::{Message, Variant, message::Type};
 
 /// One thing asked of a service: some properties of one interface of one object.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Question {
+pub(crate) struct PropertyQuery {
     /// The object.
     pub(crate) path: &'static str,
     /// The interface.
@@ -67,7 +67,7 @@ impl Properties {
     }
 
     /// Reads the reply to `question`; the error says what the service answered instead.
-    pub(crate) fn from_reply(question: &Question, reply: &Message) -> Result<Self, String> {
+    pub(crate) fn from_reply(question: &PropertyQuery, reply: &Message) -> Result<Self, String> {
         if reply.message_type() == Type::Error {
             return Err(error_text(reply));
         }
@@ -85,7 +85,7 @@ impl Properties {
 
     fn wanted<'m>(
         all: impl IntoIterator<Item = (&'m str, Variant<'m>)>,
-        question: &Question,
+        question: &PropertyQuery,
     ) -> Self {
         let known = |name: &str| question.names.iter().find(|wanted| **wanted == name);
         Self(
@@ -139,12 +139,12 @@ mod tests {
 
     use super::*;
 
-    const ONE: Question = Question {
+    const ONE: PropertyQuery = PropertyQuery {
         path: "/",
         interface: "org.example.One",
         names: &["State"],
     };
-    const TWO: Question = Question {
+    const TWO: PropertyQuery = PropertyQuery {
         path: "/",
         interface: "org.example.Two",
         names: &["State", "Metered"],

@@ -20,7 +20,7 @@ pub type ListedUnit = (
 );
 
 /// The settings of a transient unit.
-pub type Settings<'a> = Vec<(&'a str, Variant<'a>)>;
+pub type UnitProperties<'a> = Vec<(&'a str, Variant<'a>)>;
 
 /// `org.freedesktop.systemd1.Manager`.
 #[zbus::proxy(
@@ -71,8 +71,8 @@ pub trait Systemd1Manager {
         &self,
         name: &str,
         mode: &str,
-        settings: Settings<'_>,
-        others: Vec<(&str, Settings<'_>)>,
+        settings: UnitProperties<'_>,
+        others: Vec<(&str, UnitProperties<'_>)>,
     ) -> zbus::Result<OwnedObjectPath>;
 
     /// Makes a failed unit inactive, and forgets its starts.

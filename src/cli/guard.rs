@@ -76,7 +76,7 @@ pub enum GuardCommand {
 
 /// How a candidate is watched.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub struct Watched {
+pub struct TrialArgs {
     /// How long the candidate is watched, in awake time; the activation may take as long
     #[arg(long, value_name = "SPAN", default_value = "10min", value_parser = parse_finite)]
     pub within: Duration,
@@ -107,7 +107,7 @@ pub struct Try {
     pub mode: How,
     /// How it is watched.
     #[command(flatten)]
-    pub watched: Watched,
+    pub watched: TrialArgs,
 }
 
 /// `guard arm`.
@@ -118,7 +118,7 @@ pub struct Arm {
     pub candidate: Option<PathBuf>,
     /// How it is watched.
     #[command(flatten)]
-    pub watched: Watched,
+    pub watched: TrialArgs,
 }
 
 /// `guard confirm`.

@@ -15,7 +15,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 pub use self::man::write as write_man;
 use crate::gate::reason::Reason;
 use crate::run::pre::Pre;
-use crate::systemd::drop_in::Mode;
+use crate::systemd::drop_in::GateMode;
 use crate::systemd::read::scope::Scope;
 use crate::text::secret;
 use crate::text::span;
@@ -47,10 +47,10 @@ pub enum Command {
     WaitOnline(WaitOnline),
     /// Probe once and say whether the gate is open
     #[command(after_long_help = texts::CHECK)]
-    Check(Question),
+    Check(QuestionArgs),
     /// Wait, run a command, and run it again if a suspend or the network interrupted it
     #[command(after_long_help = texts::RUN)]
-    Run(Run),
+    Run(RunArgs),
     /// Show what every gate on the machine is waiting for, since when, and why
     #[command(after_long_help = texts::STATUS)]
     Status(Status),
@@ -62,7 +62,7 @@ pub enum Command {
     DropIn(DropIn),
     /// Keep upgrade-gate-online.target in sync with connectivity, and start units again that failed while offline
     #[command(after_long_help = texts::WATCH)]
-    Watch(Watch),
+    Watch(WatchArgs),
     /// Try a new system, keep it only if it is good, and return to the one before otherwise
     #[command(after_long_help = texts::GUARD)]
     Guard(guard::Guard),
@@ -122,7 +122,7 @@ pub struct GateArgs {
 pub struct WaitOnline {
     /// What is asked.
     #[command(flatten)]
-    pub question: Question,
+    pub question: QuestionArgs,
     /// Whether it stays once the gate is open.
     #[arg(long, help = texts::STAY, long_help = texts::STAY_LONG, conflicts_with = "exec_condition")]
     pub stay: bool,
@@ -130,7 +130,7 @@ pub struct WaitOnline {
 
 /// What `wait-online` and `check` ask.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
+pub struct QuestionArgs {
     /// What is asked for.
     #[command(flatten)]
     pub gate: GateArgs,
@@ -141,7 +141,7 @@ pub struct Question {
 
 /// `run`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Run {
+pub struct RunArgs {
     /// What is asked for.
     #[command(flatten)]
     pub gate: GateArgs,
@@ -158,7 +158,7 @@ pub struct Run {
 
 /// `watch`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Watch {
+pub struct WatchArgs {
     /// Print JSON lines for programs
     #[arg(long)]
     pub json: bool,
@@ -182,7 +182,7 @@ pub struct DropIn {
     pub unit: String,
     /// How to gate it; default: run for a command that ends, else companion
     #[arg(long, value_parser = mode_parser())]
-    pub mode: Option<Mode>,
+    pub mode: Option<GateMode>,
     /// The profile; by default it is named after the service, or after the template
     #[arg(short, long, value_name = "PROFILE")]
     pub profile: Option<String>,
@@ -369,15 +369,15 @@ pub fn asks_exec_condition(argv: &[OsString]) -> bool {
     })
 }
 
-fn mode_parser() -> impl TypedValueParser<Value = Mode> {
-    PossibleValuesParser::new(Mode::ALL.map(Mode::name))
-        .try_map(|name| Mode::from_name(&name).ok_or("invalid mode"))
+fn mode_parser() -> impl TypedValueParser<Value = GateMode> {
+    PossibleValuesParser::new(GateMode::ALL.map(GateMode::name))
+        .try_map(|name| GateMode::from_name(&name).ok_or("invalid mode"))
 }
 
 fn parse_span(written: &str) -> Result<Span, String> {
     written
         .parse()
-        .map_err(|error: span::ParseError| error.to_string())
+        .map_err(|error: span::SpanParseError| error.to_string())
 }
 
 fn parse_finite(written: &str) -> Result<Duration, String> {

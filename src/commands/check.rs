@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
-use super::prepare::{Refusal, Setting, prepare_question, reporter};
-use crate::cli::Question;
+use super::prepare::{CommonOptions, Refusal, prepare_question, reporter};
+use crate::cli::QuestionArgs;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::gate::policy::Policy;
-use crate::report::Kind;
+use crate::report::CommandKind;
 use crate::sys::clock;
 
 /// How long `check` looks at most: one probe, and a bus that hangs beside it.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Takes one look, and prints the verdict.
-pub(super) async fn check(question: &Question, setting: &Setting) -> Result<Exit, Refusal> {
+pub(super) async fn check(
+    question: &QuestionArgs,
+    setting: &CommonOptions,
+) -> Result<Exit, Refusal> {
     let prepared = prepare_question(question, &setting.root)?;
-    let mut reporter = reporter(Kind::Check, &prepared, question.gate.json, setting);
+    let mut reporter = reporter(CommandKind::Check, &prepared, question.gate.json, setting);
     let timeout = prepared
         .policy
         .timeout

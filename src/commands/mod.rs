@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 
-use self::prepare::{Refusal, Setting};
+use self::prepare::{CommonOptions, Refusal};
 use crate::cli::{self, Cli, Command};
 use crate::exit::Exit;
 use crate::probe;
 use crate::report::journal::{self, Log};
 use crate::report::output::{self, STDERR};
-use crate::run::signals::{self, Ignored};
+use crate::run::signals::{self, IgnoredSignals};
 use crate::run::{child, die};
 use crate::sys::dirs::Dirs;
 use crate::sys::limits;
@@ -49,7 +49,7 @@ pub fn main(argv: &[OsString]) -> ExitCode {
 
 fn carry_out(argv: &[OsString]) -> ExitCode {
     say_panics();
-    signals::outlive_file_size(Ignored::read());
+    signals::outlive_file_size(IgnoredSignals::read());
     let (exit, exec_condition) = match cli::parse(argv) {
         Ok(cli) => {
             let exec_condition = cli.command.is_exec_condition();
@@ -81,7 +81,7 @@ fn say_panics() {
 
 fn call(cli: Cli) -> Exit {
     let asked_root = cli.root;
-    let setting = Setting {
+    let setting = CommonOptions {
         root: asked_root.clone().unwrap_or_else(|| PathBuf::from("/")),
         log: journal::start(cli.verbose, cli.quiet),
         quiet: cli.quiet,

@@ -3,28 +3,28 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{GateArgs, Question};
+use crate::cli::{GateArgs, QuestionArgs};
 use crate::config::places::Places;
 use crate::config::profile::Profile;
-use crate::config::watch::Watch;
+use crate::config::watch::WatchSettings;
 use crate::config::{self, Loaded, Overrides};
 use crate::exit::Exit;
 use crate::gate::policy::{Policy, Reach};
-use crate::probe::protocol::Request;
+use crate::probe::protocol::ProbeRequest;
 use crate::report::journal::Log;
-use crate::report::{Kind, Reporter, Setup};
+use crate::report::{CommandKind, Reporter, ReporterSetup};
 use crate::sys::clock;
 use crate::sys::dirs::Dirs;
 use crate::sys::dirs::Unusable;
 use crate::targets::auto;
 use crate::targets::auto::Derived;
-use crate::targets::{Entry, Target, Wanted};
+use crate::targets::{Target, TargetEntry, Wanted};
 use crate::text::secret;
 use crate::text::span::Span;
 
 /// What all commands are told alike.
 #[derive(Clone, Debug)]
-pub(super) struct Setting {
+pub(super) struct CommonOptions {
     /// `/`, or another root.
     pub root: PathBuf,
     /// Where log lines go.
@@ -41,7 +41,7 @@ pub(super) struct Prepared {
     /// What the gate asks for.
     pub policy: Policy,
     /// What its probes ask for.
-    pub request: Request,
+    pub request: ProbeRequest,
 }
 
 /// A command that cannot be carried out: what to exit with, and why.
@@ -81,7 +81,7 @@ pub(super) fn prepare(
 }
 
 /// Prepares the gate of a question. With `--exec-condition` a unit must not fail because `auto` derives nothing.
-pub(super) fn prepare_question(question: &Question, root: &Path) -> Result<Prepared, Refusal> {
+pub(super) fn prepare_question(question: &QuestionArgs, root: &Path) -> Result<Prepared, Refusal> {
     let underived = if question.exec_condition {
         Underived::Guessed
     } else {
@@ -100,7 +100,7 @@ enum Underived {
 }
 
 /// Prepares the gate that `watch` follows, and says what else its table asks for.
-pub(super) fn prepare_watch(root: &Path) -> Result<(Prepared, Watch), Refusal> {
+pub(super) fn prepare_watch(root: &Path) -> Result<(Prepared, WatchSettings), Refusal> {
     let loaded = load(root)?;
     let (watch, _) = loaded.watch();
     let args = GateArgs {
@@ -147,7 +147,7 @@ fn prepare_loaded(
     }
     Ok(Prepared {
         policy: policy(args, &profile, reach),
-        request: Request {
+        request: ProbeRequest {
             wanted,
             proxies: derived.proxies,
             ssl_cert_file: derived.ssl_cert_file,
@@ -159,20 +159,20 @@ fn prepare_loaded(
 /// What `auto` means for this profile, and what is to be trusted whether or not it is asked for.
 pub(super) fn derive(profile: &Profile, command: &[OsString], root: &Path) -> Derived {
     let env = auto::Env::of_process();
-    let world = auto::World {
+    let world = auto::MachineView {
         root,
         // Without a working directory relative paths lead nowhere, as they do for the command itself.
         cwd: &std::env::current_dir().unwrap_or_else(|_| "/".into()),
         env: &env,
         ssh: &auto::ssh::run,
     };
-    if !profile.targets.contains(&Entry::Auto) {
+    if !profile.targets.contains(&TargetEntry::Auto) {
         return auto::trust(command, &world);
     }
     auto::derive(&profile.name, profile.flake.as_deref(), command, &world)
 }
 
-fn entries(written: &[String]) -> Result<Vec<Entry>, Refusal> {
+fn entries(written: &[String]) -> Result<Vec<TargetEntry>, Refusal> {
     let entries = written
         .iter()
         .map(|text| text.parse())
@@ -180,11 +180,11 @@ fn entries(written: &[String]) -> Result<Vec<Entry>, Refusal> {
     entries.map_err(|error| Refusal::new(Exit::Usage, &format!("--target: {error}")))
 }
 
-fn wanted(entries: &[Entry], derived: &[Vec<Target>]) -> Wanted {
+fn wanted(entries: &[TargetEntry], derived: &[Vec<Target>]) -> Wanted {
     let groups = entries.iter().flat_map(|entry| match entry {
-        Entry::Auto => derived.to_vec(),
-        Entry::One(target) => vec![vec![target.clone()]],
-        Entry::Any(targets) => vec![targets.clone()],
+        TargetEntry::Auto => derived.to_vec(),
+        TargetEntry::One(target) => vec![vec![target.clone()]],
+        TargetEntry::Any(targets) => vec![targets.clone()],
     });
     Wanted {
         groups: groups.collect(),
@@ -260,15 +260,20 @@ pub(super) fn made(dir: Result<&Path, Unusable>) -> Option<PathBuf> {
 }
 
 /// The reporter of a gate.
-pub(super) fn reporter(kind: Kind, prepared: &Prepared, json: bool, setting: &Setting) -> Reporter {
+pub(super) fn reporter(
+    kind: CommandKind,
+    prepared: &Prepared,
+    json: bool,
+    setting: &CommonOptions,
+) -> Reporter {
     let gates_dir = match kind {
         // Its verdict is gone before anybody could look for it.
-        Kind::Check => None,
-        Kind::WaitOnline | Kind::Run | Kind::Watch => {
+        CommandKind::Check => None,
+        CommandKind::WaitOnline | CommandKind::Run | CommandKind::Watch => {
             made(Dirs::of_process(&setting.root).usable_runtime()).map(|dir| dir.join("gates"))
         }
     };
-    Reporter::new(Setup {
+    Reporter::new(ReporterSetup {
         kind,
         profile: prepared.profile.name.clone(),
         targets: prepared.targets(),

@@ -2,23 +2,23 @@
 
 use std::path::Path;
 
-use super::prepare::{Refusal, Setting, made, prepare, reporter};
-use crate::cli::Run;
+use super::prepare::{CommonOptions, Refusal, made, prepare, reporter};
+use crate::cli::RunArgs;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
-use crate::report::Kind;
+use crate::report::CommandKind;
 use crate::run::runner::{Plan, Runner};
-use crate::run::signals::{Ignored, Signals};
+use crate::run::signals::{IgnoredSignals, Signals};
 use crate::sys::dirs::Dirs;
 
 /// Waits for the gate, runs the command, and runs it again if it was interrupted.
-pub(super) async fn run(run: Run, setting: &Setting) -> Result<Exit, Refusal> {
+pub(super) async fn run(run: RunArgs, setting: &CommonOptions) -> Result<Exit, Refusal> {
     let prepared = prepare(&run.gate, &run.command, &setting.root)?;
-    let signals = Signals::install(Ignored::read())
+    let signals = Signals::install(IgnoredSignals::read())
         .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot handle signals: {error}")))?;
     let dirs = Dirs::of_process(&setting.root);
-    let reporter = reporter(Kind::Run, &prepared, run.gate.json, setting);
+    let reporter = reporter(CommandKind::Run, &prepared, run.gate.json, setting);
     let plan = Plan {
         command: run.command,
         argv0: run.argv0,

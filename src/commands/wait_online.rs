@@ -1,20 +1,28 @@
 //! `wait-online`: the gate's verdict as an exit code; with `--stay` the companion of a unit that knows nothing of gates.
 
-use super::prepare::{Refusal, Setting, prepare_question, reporter};
+use super::prepare::{CommonOptions, Refusal, prepare_question, reporter};
 use crate::cli::WaitOnline;
 use crate::config::profile::Profile;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::gate::verdict::{Evidence, Verdict};
-use crate::report::{Kind, Reporter, Summary, sentence};
+use crate::report::{CommandKind, Reporter, Summary, sentence};
 use crate::run::inhibit;
 use crate::sys::clock;
 
 /// Waits until the gate opens; with `--stay` until what it has opened on proves nothing any more.
-pub(super) async fn wait_online(args: &WaitOnline, setting: &Setting) -> Result<Exit, Refusal> {
+pub(super) async fn wait_online(
+    args: &WaitOnline,
+    setting: &CommonOptions,
+) -> Result<Exit, Refusal> {
     let question = &args.question;
     let prepared = prepare_question(question, &setting.root)?;
-    let mut reporter = reporter(Kind::WaitOnline, &prepared, question.gate.json, setting);
+    let mut reporter = reporter(
+        CommandKind::WaitOnline,
+        &prepared,
+        question.gate.json,
+        setting,
+    );
     let mut engine = Engine::start(prepared.policy, prepared.request, setting.root.clone());
     let began = clock::now().monotonic;
     let verdict = engine.decided(&mut reporter).await;
@@ -24,7 +32,7 @@ pub(super) async fn wait_online(args: &WaitOnline, setting: &Setting) -> Result<
         Verdict::Open(evidence) if args.stay => {
             stay(&mut engine, &mut reporter, &prepared.profile, evidence).await
         }
-        verdict => End::of(&verdict),
+        verdict => WaitEnd::of(&verdict),
     };
     reporter.summary(&Summary {
         waited,
@@ -36,12 +44,12 @@ pub(super) async fn wait_online(args: &WaitOnline, setting: &Setting) -> Result<
 }
 
 /// What a wait ends with.
-struct End {
+struct WaitEnd {
     exit: Exit,
     why: String,
 }
 
-impl End {
+impl WaitEnd {
     fn of(verdict: &Verdict) -> Self {
         Self {
             exit: Exit::from(verdict),
@@ -60,9 +68,9 @@ async fn stay(
     reporter: &mut Reporter,
     profile: &Profile,
     mut evidence: Evidence,
-) -> End {
+) -> WaitEnd {
     loop {
-        let request = inhibit::Request::new(&profile.inhibit, &profile.name, &[]);
+        let request = inhibit::InhibitRequest::new(&profile.inhibit, &profile.name, &[]);
         let _inhibitor = match request {
             Some(request) => {
                 let take = inhibit::take(request, inhibit::ask_logind);
@@ -79,15 +87,15 @@ async fn stay(
         reporter.verdict(&verdict, clock::now());
         match verdict {
             Verdict::Open(again) => evidence = again,
-            held @ Verdict::Held(_) => return End::of(&held),
+            held @ Verdict::Held(_) => return WaitEnd::of(&held),
         }
     }
 }
 
-async fn ended(engine: &mut Engine, evidence: &Evidence) -> End {
+async fn ended(engine: &mut Engine, evidence: &Evidence) -> WaitEnd {
     let loss = engine.lost(evidence).await;
     tracing::info!("{loss}: gate closed, the next start waits again");
-    End {
+    WaitEnd {
         exit: Exit::Ok,
         why: loss.to_string(),
     }

@@ -2,26 +2,26 @@
 
 use std::path::Path;
 
-use super::prepare::{Refusal, Setting, prepare_watch, reporter};
-use crate::cli::Watch;
+use super::prepare::{CommonOptions, Refusal, prepare_watch, reporter};
+use crate::cli::WatchArgs;
 use crate::engine::Engine;
 use crate::exit::Exit;
-use crate::report::Kind;
-use crate::run::signals::{Ignored, Signals};
+use crate::report::CommandKind;
+use crate::run::signals::{IgnoredSignals, Signals};
 use crate::sys::dirs::Dirs;
 use crate::sys::files;
-use crate::watch::link::Link;
+use crate::watch::link::ManagerLink;
 use crate::watch::memory::Memory;
 use crate::watch::target::TARGET;
 use crate::watch::watcher::{Fresh, Watcher};
 
 /// Follows the gate until it is told to end.
-pub(super) async fn watch(args: &Watch, setting: &Setting) -> Result<Exit, Refusal> {
-    let signals = Signals::install(Ignored::read())
+pub(super) async fn watch(args: &WatchArgs, setting: &CommonOptions) -> Result<Exit, Refusal> {
+    let signals = Signals::install(IgnoredSignals::read())
         .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot handle signals: {error}")))?;
     let load = || load(args, setting);
     let fresh = load()?;
-    let link = Link::connect().await.map_err(|error| {
+    let link = ManagerLink::connect().await.map_err(|error| {
         let why = format!(
             "cannot ask systemd to start {TARGET}: {error}; watch is for machines that systemd has booted"
         );
@@ -36,9 +36,9 @@ pub(super) async fn watch(args: &Watch, setting: &Setting) -> Result<Exit, Refus
     Ok(Exit::Ok)
 }
 
-fn load(args: &Watch, setting: &Setting) -> Result<Fresh, Refusal> {
+fn load(args: &WatchArgs, setting: &CommonOptions) -> Result<Fresh, Refusal> {
     let (prepared, watch) = prepare_watch(&setting.root)?;
-    let reporter = reporter(Kind::Watch, &prepared, args.json, setting);
+    let reporter = reporter(CommandKind::Watch, &prepared, args.json, setting);
     let engine = Engine::start(prepared.policy, prepared.request, setting.root.clone());
     Ok(Fresh {
         engine,

@@ -8,14 +8,14 @@ use std::str::FromStr;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::read::{self, Node, Read};
-use crate::targets::{Entry, ParseError, Target};
+use super::read::{self, Node, ReadResult};
+use crate::targets::{Target, TargetEntry, TargetParseError};
 
-impl FromStr for Entry {
-    type Err = ParseError;
+impl FromStr for TargetEntry {
+    type Err = TargetParseError;
 
     /// `auto` or one target, as `--target` has it.
-    fn from_str(text: &str) -> Result<Self, ParseError> {
+    fn from_str(text: &str) -> Result<Self, TargetParseError> {
         if text == "auto" {
             return Ok(Self::Auto);
         }
@@ -24,7 +24,7 @@ impl FromStr for Entry {
 }
 
 /// The list of `targets`, never empty.
-pub(super) fn read_all(node: &Node<'_>) -> Read<Vec<Entry>> {
+pub(super) fn read_all(node: &Node<'_>) -> ReadResult<Vec<TargetEntry>> {
     let list = read::array(node, "a list of targets")?;
     if list.is_empty() {
         return read::refuse(
@@ -35,15 +35,15 @@ pub(super) fn read_all(node: &Node<'_>) -> Read<Vec<Entry>> {
     read::each(list, entry)
 }
 
-fn entry(node: &Node<'_>) -> Read<Entry> {
+fn entry(node: &Node<'_>) -> ReadResult<TargetEntry> {
     match node.get_ref() {
-        DeValue::String(text) if text == "auto" => Ok(Entry::Auto),
-        DeValue::Table(table) if table.contains_key("any") => any(table).map(Entry::Any),
-        _ => target(node).map(Entry::One),
+        DeValue::String(text) if text == "auto" => Ok(TargetEntry::Auto),
+        DeValue::Table(table) if table.contains_key("any") => any(table).map(TargetEntry::Any),
+        _ => target(node).map(TargetEntry::One),
     }
 }
 
-fn any(table: &DeTable<'_>) -> Read<Vec<Target>> {
+fn any(table: &DeTable<'_>) -> ReadResult<Vec<Target>> {
     let [Some(node)] = read::members(table, ["any"])? else {
         return Ok(Vec::new());
     };
@@ -54,7 +54,7 @@ fn any(table: &DeTable<'_>) -> Read<Vec<Target>> {
     read::each(list, target)
 }
 
-fn target(node: &Node<'_>) -> Read<Target> {
+fn target(node: &Node<'_>) -> ReadResult<Target> {
     match node.get_ref() {
         DeValue::String(text) if text == "auto" => read::refuse(
             node,
@@ -66,13 +66,13 @@ fn target(node: &Node<'_>) -> Read<Target> {
     }
 }
 
-fn parse(node: &Node<'_>, text: &str) -> Read<Target> {
+fn parse(node: &Node<'_>, text: &str) -> ReadResult<Target> {
     text.parse::<Target>()
         .or_else(|error| read::refuse(node, error.to_string()))
 }
 
 /// `{ url = "http://…", expect = "…" }`.
-fn with_expect(node: &Node<'_>, table: &DeTable<'_>) -> Read<Target> {
+fn with_expect(node: &Node<'_>, table: &DeTable<'_>) -> ReadResult<Target> {
     let [Some(url), Some(expect)] = read::members(table, ["url", "expect"])? else {
         return read::refuse(
             node,
@@ -92,11 +92,11 @@ fn with_expect(node: &Node<'_>, table: &DeTable<'_>) -> Read<Target> {
 }
 
 /// As it is written in a file.
-pub(super) fn show(entry: &Entry) -> Value {
+pub(super) fn show(entry: &TargetEntry) -> Value {
     match entry {
-        Entry::Auto => Value::from("auto"),
-        Entry::One(target) => show_target(target),
-        Entry::Any(targets) => {
+        TargetEntry::Auto => Value::from("auto"),
+        TargetEntry::One(target) => show_target(target),
+        TargetEntry::Any(targets) => {
             let targets = targets.iter().map(show_target).collect();
             Value::Table(toml::Table::from_iter([(
                 "any".to_owned(),

@@ -6,24 +6,24 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::key::{Change, Key};
+use super::key::{Key, SettingChange};
 use super::keys::KEYS;
 use super::problem::{Problem, dotted, line_of};
 use super::profile::{self, Profile};
-use super::read::{Node, Wrong, kind_of};
-use super::watch::{self, Watch};
+use super::read::{InvalidValue, Node, kind_of};
+use super::watch::{self, WatchSettings};
 use crate::text::line::one_line;
 use crate::text::similar;
 
 /// One value, and where it was written.
-pub(super) struct Assignment<S> {
+pub(super) struct ConfigAssignment<S> {
     pub(super) key: &'static str,
-    pub(super) change: Change<S>,
+    pub(super) change: SettingChange<S>,
     /// Counted from 1.
     pub(super) line: usize,
 }
 
-impl<S> fmt::Debug for Assignment<S> {
+impl<S> fmt::Debug for ConfigAssignment<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.key, self.line)
     }
@@ -35,14 +35,14 @@ pub(super) struct Contents {
     /// Every profile that has a table, even an empty one.
     pub(super) profiles: Vec<String>,
     /// The values of profiles, by name.
-    pub(super) of_profiles: Vec<(String, Assignment<Profile>)>,
-    pub(super) of_watch: Vec<Assignment<Watch>>,
+    pub(super) of_profiles: Vec<(String, ConfigAssignment<Profile>)>,
+    pub(super) of_watch: Vec<ConfigAssignment<WatchSettings>>,
     pub(super) problems: Vec<Problem>,
 }
 
 /// Reads `text`, which came from `file`.
 pub(super) fn parse(file: &Path, text: &str) -> Contents {
-    let mut reader = Reader {
+    let mut reader = ConfigReader {
         file,
         text,
         contents: Contents::default(),
@@ -61,13 +61,13 @@ pub(super) fn parse(file: &Path, text: &str) -> Contents {
     reader.contents
 }
 
-struct Reader<'t> {
+struct ConfigReader<'t> {
     file: &'t Path,
     text: &'t str,
     contents: Contents,
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     /// The line of this byte, counted from 1.
     fn line(&self, at: usize) -> usize {
         line_of(self.text.as_bytes(), at)
@@ -164,7 +164,7 @@ impl Reader<'_> {
     }
 
     /// Reads one table by its keys.
-    fn table<S>(&mut self, here: &Table<'_, S>, table: &DeTable<'_>) -> Vec<Assignment<S>> {
+    fn table<S>(&mut self, here: &Table<'_, S>, table: &DeTable<'_>) -> Vec<ConfigAssignment<S>> {
         let mut assignments = Vec::new();
         for (name, value) in table {
             let Some(key) = here.keys.iter().find(|key| key.name == name.get_ref()) else {
@@ -174,7 +174,7 @@ impl Reader<'_> {
             let line = self.line(name.span().start);
             let key_name = key.name;
             match (key.read)(value) {
-                Ok(change) => assignments.push(Assignment {
+                Ok(change) => assignments.push(ConfigAssignment {
                     key: key_name,
                     change,
                     line,
@@ -185,8 +185,8 @@ impl Reader<'_> {
         assignments
     }
 
-    fn wrong(&mut self, path: &[&str], key: &str, wrong: Vec<Wrong>) {
-        for Wrong {
+    fn wrong(&mut self, path: &[&str], key: &str, wrong: Vec<InvalidValue>) {
+        for InvalidValue {
             at,
             key: inner,
             message,

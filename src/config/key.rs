@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::read::{Node, Read};
+use super::read::{Node, ReadResult};
 
 /// One key of the settings `S`.
 pub struct Key<S: 'static> {
@@ -13,13 +13,13 @@ pub struct Key<S: 'static> {
     /// What it does, for people.
     pub meaning: &'static str,
     /// From TOML, validated.
-    pub(super) read: fn(&Node<'_>) -> Read<Change<S>>,
+    pub(super) read: fn(&Node<'_>) -> ReadResult<SettingChange<S>>,
     /// Back to TOML; what cannot be unset by leaving it out has a value that unsets it.
     pub(super) show: fn(&S) -> Value,
 }
 
 /// One validated value, on its way into the settings: puts it in its place.
-pub(super) type Change<S> = Box<dyn Fn(&mut S)>;
+pub(super) type SettingChange<S> = Box<dyn Fn(&mut S)>;
 
 impl<S> Key<S> {
     /// The value it has in these settings, as TOML.
@@ -30,8 +30,9 @@ impl<S> Key<S> {
 
 /// The change that puts a value in its place by `put`.
 pub(super) fn set<S: 'static, V: Clone + 'static>(
-    value: Read<V>,
+    value: ReadResult<V>,
     put: fn(&mut S, V),
-) -> Read<Change<S>> {
-    value.map(|value| -> Change<S> { Box::new(move |settings| put(settings, value.clone())) })
+) -> ReadResult<SettingChange<S>> {
+    value
+        .map(|value| -> SettingChange<S> { Box::new(move |settings| put(settings, value.clone())) })
 }

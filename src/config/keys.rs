@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use super::entry;
 use super::key::{Key, set};
 use super::profile::{Inhibit, Profile};
-use super::read::{self, Node, Read};
+use super::read::{self, Node, ReadResult};
 use crate::gate::policy::PowerPolicy;
 use crate::text::secret;
 use crate::text::span::Span;
@@ -125,12 +125,12 @@ const POWER: &[(&str, PowerPolicy)] = &[("any", PowerPolicy::Any), ("mains", Pow
 
 const BATTERY: &str = "battery_at_least";
 
-fn flake(node: &Node<'_>) -> Read<Option<String>> {
+fn flake(node: &Node<'_>) -> ReadResult<Option<String>> {
     let text = read::string(node)?;
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-fn power(node: &Node<'_>) -> Read<PowerPolicy> {
+fn power(node: &Node<'_>) -> ReadResult<PowerPolicy> {
     let policy = match node.get_ref() {
         DeValue::Table(table) => match read::members(table, [BATTERY])? {
             [Some(percent)] => PowerPolicy::BatteryAtLeast(read::byte(percent, 1, 100)?),
@@ -152,14 +152,14 @@ fn show_power(profile: &Profile) -> Value {
     }
 }
 
-fn at_most_every(node: &Node<'_>) -> Read<Option<Duration>> {
+fn at_most_every(node: &Node<'_>) -> ReadResult<Option<Duration>> {
     let Some(length) = read::span(node)?.finite() else {
         return read::refuse(node, "must not be infinity: it would never run again");
     };
     Ok((!length.is_zero()).then_some(length))
 }
 
-fn attempt_timeout(node: &Node<'_>) -> Read<Option<Duration>> {
+fn attempt_timeout(node: &Node<'_>) -> ReadResult<Option<Duration>> {
     let span = read::span(node)?;
     if span < Span::Finite(Duration::from_secs(1)) {
         return read::refuse(node, format!("must be 1s or more, or infinity, not {span}"));
@@ -167,17 +167,17 @@ fn attempt_timeout(node: &Node<'_>) -> Read<Option<Duration>> {
     Ok(span.finite())
 }
 
-fn final_exit_status(node: &Node<'_>) -> Read<Vec<u8>> {
+fn final_exit_status(node: &Node<'_>) -> ReadResult<Vec<u8>> {
     let codes = read::array(node, "a list of exit codes")?;
     read::each(codes, |code| read::byte(code, 0, u8::MAX))
 }
 
-fn final_if_changed(node: &Node<'_>) -> Read<Vec<PathBuf>> {
+fn final_if_changed(node: &Node<'_>) -> ReadResult<Vec<PathBuf>> {
     let paths = read::array(node, "a list of absolute paths")?;
     read::each(paths, read::absolute_path)
 }
 
-fn inhibit(node: &Node<'_>) -> Read<Vec<Inhibit>> {
+fn inhibit(node: &Node<'_>) -> ReadResult<Vec<Inhibit>> {
     let list = read::array(node, "a list of \"shutdown\" and \"sleep\"")?;
     let mut what = read::each(list, |node| read::word(node, INHIBIT))?;
     what.sort_unstable();

@@ -14,16 +14,16 @@ pub mod profile;
 mod read;
 pub mod watch;
 
-use crate::targets::Entry;
+use crate::targets::TargetEntry;
 use crate::text::similar;
 use effective::{Origin, Setting};
-use file::Assignment;
+use file::ConfigAssignment;
 use key::Key;
 use keys::KEYS;
 use places::{Places, Replaced};
 use problem::{Errors, Problem};
 use profile::{BUILT_IN, DEFAULT, InvalidName, Profile};
-use watch::Watch;
+use watch::WatchSettings;
 
 /// All files together, valid as a whole.
 #[derive(Debug, Default)]
@@ -35,15 +35,15 @@ pub struct Loaded {
     /// What does not prevent loading.
     pub warnings: Vec<Problem>,
     profiles: BTreeSet<String>,
-    of_profiles: Vec<(PathBuf, String, Assignment<Profile>)>,
-    of_watch: Vec<(PathBuf, Assignment<Watch>)>,
+    of_profiles: Vec<(PathBuf, String, ConfigAssignment<Profile>)>,
+    of_watch: Vec<(PathBuf, ConfigAssignment<WatchSettings>)>,
 }
 
 /// What the command line says instead of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `--target`: all of these and nothing else; the profile's own if empty.
-    pub targets: Vec<Entry>,
+    pub targets: Vec<TargetEntry>,
 }
 
 /// One profile in effect.
@@ -124,14 +124,14 @@ impl Loaded {
     }
 
     /// The settings of the watch as the files have them, and where each comes from.
-    pub fn watch(&self) -> (Watch, Vec<Setting>) {
-        let mut watch = Watch::default();
+    pub fn watch(&self) -> (WatchSettings, Vec<Setting>) {
+        let mut watch = WatchSettings::default();
         let mut origins = BTreeMap::new();
         for (file, written) in &self.of_watch {
             (written.change)(&mut watch);
             origins.insert(written.key, origin(file, written.line));
         }
-        let setting = |key: &Key<Watch>| Setting {
+        let setting = |key: &Key<WatchSettings>| Setting {
             key: key.name,
             value: key.show(&watch),
             origin: origins.remove(key.name).unwrap_or(Origin::Default),

@@ -43,7 +43,7 @@ const LONGEST: u64 = 1 << 20;
 
 /// The files to read, in the order in which later ones win.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct ConfigFiles {
     pub(super) files: Vec<PathBuf>,
     pub(super) replaced: Vec<Replaced>,
     pub(super) errors: Vec<Problem>,
@@ -51,8 +51,8 @@ pub(super) struct Found {
 }
 
 /// Looks for the files.
-pub(super) fn find(places: &Places) -> Found {
-    let mut found = Found::default();
+pub(super) fn find(places: &Places) -> ConfigFiles {
+    let mut found = ConfigFiles::default();
     let mut drop_ins = BTreeMap::new();
     let directories = found.trusted(&places.directories);
     for directory in &directories {
@@ -96,7 +96,7 @@ impl fmt::Display for Replaced {
     }
 }
 
-impl Found {
+impl ConfigFiles {
     fn trusted(&mut self, directories: &[PathBuf]) -> Vec<PathBuf> {
         let mut trusted = directories.to_vec();
         trusted.retain(|directory| {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::gate::policy::{Policy, PowerPolicy};
-use crate::targets::Entry;
+use crate::targets::TargetEntry;
 use crate::targets::auto::{APT_DAILY, APT_DAILY_UPGRADE, FWUPD_REFRESH, NIXOS_UPGRADE};
 use crate::text::secret;
 
@@ -14,7 +14,7 @@ pub struct Profile {
     /// Its name: `nixos-upgrade`, `fwupd-refresh`, …
     pub name: String,
     /// What must be reached: all entries. `auto` is still unresolved here.
-    pub targets: Vec<Entry>,
+    pub targets: Vec<TargetEntry>,
     /// Open on a route to anywhere if nothing can be derived for `auto`.
     pub allow_guess: bool,
     /// The flake reference `auto` derives the host from.
@@ -66,7 +66,7 @@ impl Profile {
         let policy = Policy::default();
         Self {
             name: name.to_owned(),
-            targets: vec![Entry::Auto],
+            targets: vec![TargetEntry::Auto],
             allow_guess: false,
             flake: None,
             settle: policy.settle,

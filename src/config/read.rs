@@ -14,7 +14,7 @@ pub(super) type Node<'i> = Spanned<DeValue<'i>>;
 
 /// What is wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct InvalidValue {
     /// Where, in bytes of the file.
     pub(super) at: Range<usize>,
     /// The key inside the value, if it is a table and one of its keys is meant.
@@ -24,11 +24,11 @@ pub(super) struct Wrong {
 }
 
 /// A typed value, or everything that is wrong with what was written.
-pub(super) type Read<T> = Result<T, Vec<Wrong>>;
+pub(super) type ReadResult<T> = Result<T, Vec<InvalidValue>>;
 
 /// Refuses `node` for this reason.
-pub(super) fn refuse<T>(node: &Node<'_>, message: impl Into<String>) -> Read<T> {
-    Err(vec![Wrong {
+pub(super) fn refuse<T>(node: &Node<'_>, message: impl Into<String>) -> ReadResult<T> {
+    Err(vec![InvalidValue {
         at: node.span(),
         key: None,
         message: message.into(),
@@ -36,7 +36,7 @@ pub(super) fn refuse<T>(node: &Node<'_>, message: impl Into<String>) -> Read<T> 
 }
 
 /// Refuses `node` because it is not `what`.
-pub(super) fn not_a<T>(node: &Node<'_>, what: &str) -> Read<T> {
+pub(super) fn not_a<T>(node: &Node<'_>, what: &str) -> ReadResult<T> {
     refuse(node, format!("must be {what}, not {}", kind_of(node)))
 }
 
@@ -51,21 +51,21 @@ pub(super) fn kind_of(node: &Node<'_>) -> String {
     format!("{article} {kind}")
 }
 
-pub(super) fn boolean(node: &Node<'_>) -> Read<bool> {
+pub(super) fn boolean(node: &Node<'_>) -> ReadResult<bool> {
     match node.get_ref() {
         DeValue::Boolean(value) => Ok(*value),
         _ => not_a(node, "true or false"),
     }
 }
 
-pub(super) fn string<'n>(node: &'n Node<'_>) -> Read<&'n str> {
+pub(super) fn string<'n>(node: &'n Node<'_>) -> ReadResult<&'n str> {
     match node.get_ref() {
         DeValue::String(text) => Ok(text),
         _ => not_a(node, "a string"),
     }
 }
 
-pub(super) fn array<'n, 'i>(node: &'n Node<'i>, what: &str) -> Read<&'n DeArray<'i>> {
+pub(super) fn array<'n, 'i>(node: &'n Node<'i>, what: &str) -> ReadResult<&'n DeArray<'i>> {
     match node.get_ref() {
         DeValue::Array(array) => Ok(array),
         _ => not_a(node, what),
@@ -73,7 +73,10 @@ pub(super) fn array<'n, 'i>(node: &'n Node<'i>, what: &str) -> Read<&'n DeArray<
 }
 
 /// Every element by `read`; all faults of all elements together.
-pub(super) fn each<T>(array: &DeArray<'_>, read: impl Fn(&Node<'_>) -> Read<T>) -> Read<Vec<T>> {
+pub(super) fn each<T>(
+    array: &DeArray<'_>,
+    read: impl Fn(&Node<'_>) -> ReadResult<T>,
+) -> ReadResult<Vec<T>> {
     let mut values = Vec::new();
     let mut wrong = Vec::new();
     for node in array {
@@ -90,7 +93,7 @@ pub(super) fn each<T>(array: &DeArray<'_>, read: impl Fn(&Node<'_>) -> Read<T>) 
 }
 
 /// A whole number in `from..=to`.
-pub(super) fn integer(node: &Node<'_>, from: u32, to: u32) -> Read<u32> {
+pub(super) fn integer(node: &Node<'_>, from: u32, to: u32) -> ReadResult<u32> {
     let DeValue::Integer(number) = node.get_ref() else {
         return not_a(node, &format!("a whole number from {from} to {to}"));
     };
@@ -104,13 +107,13 @@ pub(super) fn integer(node: &Node<'_>, from: u32, to: u32) -> Read<u32> {
 }
 
 /// A whole number in `from..=to`, which both fit.
-pub(super) fn byte(node: &Node<'_>, from: u8, to: u8) -> Read<u8> {
+pub(super) fn byte(node: &Node<'_>, from: u8, to: u8) -> ReadResult<u8> {
     let value = integer(node, from.into(), to.into())?;
     u8::try_from(value).or_else(|_| refuse(node, format!("must be from {from} to {to}")))
 }
 
 /// One of these words.
-pub(super) fn word<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Read<T> {
+pub(super) fn word<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> ReadResult<T> {
     let written = string(node)?;
     let found = words.iter().find(|(word, _)| *word == written);
     found.map_or_else(
@@ -126,7 +129,7 @@ pub(super) fn word<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Read<T> {
 }
 
 /// A time span in systemd's spelling.
-pub(super) fn span(node: &Node<'_>) -> Read<Span> {
+pub(super) fn span(node: &Node<'_>) -> ReadResult<Span> {
     let DeValue::String(text) = node.get_ref() else {
         return not_a(node, "a time span in quotes, such as \"1min 30s\"");
     };
@@ -135,7 +138,7 @@ pub(super) fn span(node: &Node<'_>) -> Read<Span> {
 }
 
 /// A time span up to `most`.
-pub(super) fn span_up_to(node: &Node<'_>, most: Duration) -> Read<Duration> {
+pub(super) fn span_up_to(node: &Node<'_>, most: Duration) -> ReadResult<Duration> {
     let span = span(node)?;
     span.finite().filter(|length| *length <= most).map_or_else(
         || {
@@ -147,7 +150,7 @@ pub(super) fn span_up_to(node: &Node<'_>, most: Duration) -> Read<Duration> {
 }
 
 /// An absolute path.
-pub(super) fn absolute_path(node: &Node<'_>) -> Read<PathBuf> {
+pub(super) fn absolute_path(node: &Node<'_>) -> ReadResult<PathBuf> {
     let text = string(node)?;
     if text.starts_with('/') && !text.contains('\0') {
         Ok(PathBuf::from(text))
@@ -160,11 +163,11 @@ pub(super) fn absolute_path(node: &Node<'_>) -> Read<PathBuf> {
 pub(super) fn members<'n, 'i, const N: usize>(
     table: &'n DeTable<'i>,
     keys: [&str; N],
-) -> Read<[Option<&'n Node<'i>>; N]> {
+) -> ReadResult<[Option<&'n Node<'i>>; N]> {
     let unknown: Vec<_> = table
         .iter()
         .filter(|(key, _)| !keys.contains(&key.get_ref().as_ref()))
-        .map(|(key, _)| Wrong {
+        .map(|(key, _)| InvalidValue {
             at: key.span(),
             key: Some(key.get_ref().to_string()),
             message: format!("unknown key; only {} belongs here", keys.join(" or ")),

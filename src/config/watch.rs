@@ -6,12 +6,12 @@ use toml::Value;
 
 use super::key::{Key, set};
 use super::profile::{self, DEFAULT};
-use super::read::{self, Node, Read};
+use super::read::{self, Node, ReadResult};
 use crate::text::span::Span;
 
 /// The settings of the watch. Every default is usable without any file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watch {
+pub struct WatchSettings {
     /// The profile whose gate is followed.
     pub profile: String,
     /// Names of units and glob patterns of names, as systemctl(1) has them.
@@ -22,7 +22,7 @@ pub struct Watch {
     pub rearm_spread: Duration,
 }
 
-impl Default for Watch {
+impl Default for WatchSettings {
     fn default() -> Self {
         Self {
             profile: DEFAULT.to_owned(),
@@ -34,7 +34,7 @@ impl Default for Watch {
 }
 
 /// Every key, in the order in which they are shown.
-pub const KEYS: &[Key<Watch>] = &[
+pub const KEYS: &[Key<WatchSettings>] = &[
     Key {
         name: "profile",
         kind: "name of a profile",
@@ -75,7 +75,7 @@ pub const KEYS: &[Key<Watch>] = &[
 
 const LONGEST_SPREAD: Duration = Duration::from_secs(3600);
 
-fn name(node: &Node<'_>) -> Read<String> {
+fn name(node: &Node<'_>) -> ReadResult<String> {
     let name = read::string(node)?;
     match profile::check_name(name) {
         Ok(()) => Ok(name.to_owned()),
@@ -83,13 +83,13 @@ fn name(node: &Node<'_>) -> Read<String> {
     }
 }
 
-fn rearm(node: &Node<'_>) -> Read<Vec<String>> {
+fn rearm(node: &Node<'_>) -> ReadResult<Vec<String>> {
     let list = read::array(node, "a list of unit names")?;
     read::each(list, pattern)
 }
 
 /// What systemd lets stand in a unit's name (systemd.unit(5)), and in a pattern of names (glob(7)).
-fn pattern(node: &Node<'_>) -> Read<String> {
+fn pattern(node: &Node<'_>) -> ReadResult<String> {
     let text = read::string(node)?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@*?[]!^".contains(c);
     if text.is_empty() || text.len() > 255 || !text.chars().all(allowed) {

@@ -31,7 +31,7 @@ pub(super) struct World {
 
 /// What an event means for the gate.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(super) struct EventEffect {
     /// Evidence gathered so far is worth nothing.
     pub(super) epoch: bool,
     /// All must settle before the gate opens.
@@ -42,7 +42,7 @@ pub(super) struct News {
     pub(super) probed: Option<(ProbeId, Outcome)>,
 }
 
-impl News {
+impl EventEffect {
     const NONE: Self = Self {
         epoch: false,
         unsettling: false,
@@ -81,15 +81,15 @@ impl World {
         }
     }
 
-    pub(super) fn take(&mut self, event: Event, now: Now) -> News {
+    pub(super) fn take(&mut self, event: Event, now: Now) -> EventEffect {
         let slept = self.notice_sleep(now);
         let mut news = self.learn(event);
         if slept {
             // Whatever ended in the same step began before the resume.
             self.resumed();
-            news = News {
+            news = EventEffect {
                 probed: news.probed,
-                ..News::epoch()
+                ..EventEffect::epoch()
             };
         }
         news
@@ -101,13 +101,13 @@ impl World {
         jump > SUSPEND_JUMP
     }
 
-    fn learn(&mut self, event: Event) -> News {
+    fn learn(&mut self, event: Event) -> EventEffect {
         match event {
             Event::Logind(report) => self.learn_logind(report),
             Event::PrepareForSleep(begins) => self.sleep_signal(begins),
             Event::PrepareForShutdown(begins) => {
                 self.going.preparing_for_shutdown = begins;
-                News::NONE
+                EventEffect::NONE
             }
             Event::SuspendCount(count) => self.learn_suspends(count),
             Event::NetworkManager(report) => self.learn_network_manager(report),
@@ -115,26 +115,26 @@ impl World {
             Event::Routes(routes) => self.learn_route(routes),
             Event::UPower(report) => {
                 self.power.upower = Some(report);
-                News::NONE
+                EventEffect::NONE
             }
             Event::ExternalPower(report) => {
                 self.power.external = Some(report);
-                News::NONE
+                EventEffect::NONE
             }
             Event::PowerSupply(report) => {
                 self.power.kernel = Some(report);
-                News::NONE
+                EventEffect::NONE
             }
-            Event::Hint(_) => News::hint_if(true),
-            Event::Probed(id, outcome) => News {
+            Event::Hint(_) => EventEffect::hint_if(true),
+            Event::Probed(id, outcome) => EventEffect {
                 probed: Some((id, outcome)),
-                ..News::NONE
+                ..EventEffect::NONE
             },
-            Event::Tick => News::NONE,
+            Event::Tick => EventEffect::NONE,
         }
     }
 
-    fn learn_logind(&mut self, report: Report<Logind>) -> News {
+    fn learn_logind(&mut self, report: Report<Logind>) -> EventEffect {
         let was_asleep = self.going.preparing_for_sleep;
         match &report {
             Report::Known(logind) => self.going = *logind,
@@ -145,43 +145,43 @@ impl World {
         self.logind = Some(report);
         match (was_asleep, self.going.preparing_for_sleep) {
             (true, false) => self.resumed(),
-            (_, true) => News {
+            (_, true) => EventEffect {
                 unsettling: true,
-                ..News::NONE
+                ..EventEffect::NONE
             },
-            (false, false) => News::NONE,
+            (false, false) => EventEffect::NONE,
         }
     }
 
     /// A `false` without its `true` is a resume as well: the `true` came before we listened.
-    fn sleep_signal(&mut self, begins: bool) -> News {
+    fn sleep_signal(&mut self, begins: bool) -> EventEffect {
         self.going.preparing_for_sleep = begins;
         if begins {
             self.sleeps += 1;
-            return News {
+            return EventEffect {
                 unsettling: true,
-                ..News::NONE
+                ..EventEffect::NONE
             };
         }
         self.resumed()
     }
 
-    fn learn_suspends(&mut self, count: u64) -> News {
+    fn learn_suspends(&mut self, count: u64) -> EventEffect {
         let before = self.suspends.replace(count);
         if before.is_some_and(|before| before != count) {
             return self.resumed();
         }
-        News::NONE
+        EventEffect::NONE
     }
 
-    fn resumed(&mut self) -> News {
+    fn resumed(&mut self) -> EventEffect {
         self.epoch += 1;
         self.epoch_began = Some(Loss::Resume);
         self.sleeps += 1;
-        News::epoch()
+        EventEffect::epoch()
     }
 
-    fn learn_network_manager(&mut self, report: Report<NetworkManager>) -> News {
+    fn learn_network_manager(&mut self, report: Report<NetworkManager>) -> EventEffect {
         let state = |report: &Report<NetworkManager>| match report {
             Report::Known(nm) => Some((nm.state, nm.connectivity)),
             _ => None,
@@ -189,29 +189,29 @@ impl World {
         let before = self.network_manager.as_ref().and_then(state);
         let changed = self.network_manager.is_some() && before != state(&report);
         self.network_manager = Some(report);
-        News::hint_if(changed)
+        EventEffect::hint_if(changed)
     }
 
-    fn learn_networkd(&mut self, report: Report<Networkd>) -> News {
+    fn learn_networkd(&mut self, report: Report<Networkd>) -> EventEffect {
         let changed = self.networkd.as_ref().is_some_and(|seen| *seen != report);
         self.networkd = Some(report);
-        News::hint_if(changed)
+        EventEffect::hint_if(changed)
     }
 
-    fn learn_route(&mut self, routes: Routes) -> News {
+    fn learn_route(&mut self, routes: Routes) -> EventEffect {
         let Some(before) = self.routes.replace(routes) else {
-            return News::NONE;
+            return EventEffect::NONE;
         };
         let Some(now) = &self.routes else {
-            return News::NONE;
+            return EventEffect::NONE;
         };
         if now.differs_from(&before) {
             self.epoch += 1;
             self.epoch_began = Some(Loss::Routes);
             self.route_changes += 1;
-            return News::epoch();
+            return EventEffect::epoch();
         }
-        News::hint_if(now.link_state > before.link_state)
+        EventEffect::hint_if(now.link_state > before.link_state)
     }
 
     /// What is known of the power; `None` until those who speak for it have spoken.

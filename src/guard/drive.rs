@@ -2,34 +2,34 @@
 
 use std::future::Future;
 
-use super::facts::{Effect, Facts, Last, Order};
-use super::state::{Phase, State};
-use super::step::{Next, Turn, step};
-use super::store::files::Files;
+use super::facts::{Effect, GuardFacts, Last, Order};
+use super::state::{GuardState, TransactionPhase};
+use super::step::{AfterTurn, Turn, step};
+use super::store::files::StateFiles;
 use super::store::{Store, StoreError};
 
 /// What the guard sees and does.
 pub trait Machine {
     /// What the machine is like, for this state. `order` and `last` are not its affair.
-    fn facts(&mut self, state: &State) -> impl Future<Output = Facts>;
+    fn facts(&mut self, state: &GuardState) -> impl Future<Output = GuardFacts>;
 
     /// Does one thing, or says why it cannot.
     fn perform(
         &mut self,
         effect: Effect,
-        state: &State,
+        state: &GuardState,
     ) -> impl Future<Output = Result<(), String>>;
 }
 
 /// The deciding function; another one only in tests.
-pub type Decide = fn(&State, &Facts) -> Turn;
+pub type Decide = fn(&GuardState, &GuardFacts) -> Turn;
 
 /// One process's part in a transaction.
 #[derive(Clone, Debug)]
 pub struct Driver {
     decide: Decide,
     /// How the last effects came out, and of what.
-    pub(super) last: Option<(String, Phase, Last)>,
+    pub(super) last: Option<(String, TransactionPhase, Last)>,
 }
 
 impl Default for Driver {
@@ -45,14 +45,14 @@ impl Driver {
     }
 
     /// One turn: look, decide, write down, do. The caller holds the lock.
-    pub async fn turn<F: Files, M: Machine>(
+    pub async fn turn<F: StateFiles, M: Machine>(
         &mut self,
         store: &mut Store<F>,
         machine: &mut M,
         order: Option<Order>,
-    ) -> Result<(State, Next), StoreError> {
+    ) -> Result<(GuardState, AfterTurn), StoreError> {
         let state = store.load()?;
-        let facts = Facts {
+        let facts = GuardFacts {
             order,
             last: self.last_of(&state),
             ..machine.facts(&state).await
@@ -73,7 +73,7 @@ impl Driver {
     }
 
     /// How the last effects came out, if they were of this phase.
-    fn last_of(&self, state: &State) -> Last {
+    fn last_of(&self, state: &GuardState) -> Last {
         let now = state.transaction.as_ref().map(|t| (&t.id, t.phase));
         match &self.last {
             Some((id, phase, last)) if now == Some((id, *phase)) => *last,
@@ -81,14 +81,14 @@ impl Driver {
         }
     }
 
-    fn note(&mut self, state: &State, done: bool) {
+    fn note(&mut self, state: &GuardState, done: bool) {
         let last = if done { Last::Done } else { Last::Failed };
         let transaction = state.transaction.as_ref();
         self.last = transaction.map(|t| (t.id.clone(), t.phase, last));
     }
 }
 
-async fn perform<M: Machine>(machine: &mut M, effects: &[Effect], state: &State) -> bool {
+async fn perform<M: Machine>(machine: &mut M, effects: &[Effect], state: &GuardState) -> bool {
     for effect in effects {
         if let Err(why) = machine.perform(*effect, state).await {
             tracing::error!("guard: {}: {why}", effect.label());

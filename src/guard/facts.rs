@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// What is known when a decision is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct GuardFacts {
     /// This boot.
     pub boot_id: String,
     /// `CLOCK_MONOTONIC`.
@@ -20,9 +20,9 @@ pub struct Facts {
     /// Whether systemd has the transaction's deadline, and no other.
     pub deadline_set: bool,
     /// The activation of the candidate.
-    pub activation: Run,
+    pub activation: ProgramState,
     /// The activation of the baseline that undoes it.
-    pub undo: Run,
+    pub undo: ProgramState,
     /// The candidate compared with the baseline; only looked at where it is verified.
     pub health: Health,
     /// What a person, or the process that tries, wants.
@@ -33,7 +33,7 @@ pub struct Facts {
 
 /// A program that systemd runs for the guard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Run {
+pub enum ProgramState {
     /// It was not started in this boot.
     #[default]
     Absent,

@@ -2,7 +2,7 @@
 //! activations. Pure: names and settings, by the boot and the hour.
 
 use super::facts::Side;
-use super::state::{Mode, Transaction};
+use super::state::{Transaction, TrialMode};
 
 /// A transient unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,12 +10,12 @@ pub struct UnitSpec {
     /// With its suffix.
     pub name: String,
     /// Its settings, as D-Bus has them.
-    pub settings: Vec<(&'static str, Setting)>,
+    pub settings: Vec<(&'static str, PropertyValue)>,
 }
 
 /// One setting's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Setting {
+pub enum PropertyValue {
     /// A truth value.
     Bool(bool),
     /// A time or a number.
@@ -106,14 +106,14 @@ pub fn deadline(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec
     let mut service = service(deadline_name(t), vec![act], 15 * MINUTE);
     service
         .settings
-        .push(("OOMScoreAdjust", Setting::I32(-900)));
+        .push(("OOMScoreAdjust", PropertyValue::I32(-900)));
     [timer(deadline_name(t), &lines, clock), service]
 }
 
 /// What systemd does if this program cannot: the baseline back, by programs of the baseline.
 pub fn fallback(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec; 2] {
     let mut service = service(fallback_name(t), back(t, programs), 30 * MINUTE);
-    let condition = Setting::IfLink(programs.root_of_baseline.clone());
+    let condition = PropertyValue::IfLink(programs.root_of_baseline.clone());
     service.settings.push(("Conditions", condition));
     let lines = [fallback_usec(t)];
     [timer(fallback_name(t), &lines, clock), service]
@@ -125,10 +125,10 @@ fn back(t: &Transaction, programs: &Programs) -> Vec<Vec<String>> {
     let system = t.baseline.system.to_string_lossy();
     let profile = words(&[&nix_env, "-p", &programs.profile, "--set", &system]);
     let then = match t.mode {
-        Mode::Live => words(&[&switch(base), "test"]),
+        TrialMode::Live => words(&[&switch(base), "test"]),
         // Its boot loader may name the candidate.
-        Mode::Foreign => words(&[&switch(base), "switch"]),
-        Mode::Reboot => words(&[&format!("{base}/sw/bin/systemctl"), "reboot"]),
+        TrialMode::Foreign => words(&[&switch(base), "switch"]),
+        TrialMode::Reboot => words(&[&format!("{base}/sw/bin/systemctl"), "reboot"]),
     };
     vec![profile, then]
 }
@@ -144,7 +144,8 @@ pub fn activation(t: &Transaction, side: Side, programs: &Programs) -> UnitSpec 
     let mut unit = service(name, vec![command], t.rules.grace_usec.max(5 * MINUTE));
     // How it ended is read afterwards.
     unit.settings.retain(|(name, _)| *name != "CollectMode");
-    unit.settings.push(("RemainAfterExit", Setting::Bool(true)));
+    unit.settings
+        .push(("RemainAfterExit", PropertyValue::Bool(true)));
     unit
 }
 
@@ -163,9 +164,9 @@ fn timer(name: String, lines: &[u64], clock: Clock) -> UnitSpec {
         name: name + ".timer",
         settings: vec![
             ("Description", text("Deadline of an upgrade that is tried")),
-            ("TimersMonotonic", Setting::Timer(lines)),
-            ("AccuracyUSec", Setting::U64(SECOND)),
-            ("IgnoreOnIsolate", Setting::Bool(true)),
+            ("TimersMonotonic", PropertyValue::Timer(lines)),
+            ("AccuracyUSec", PropertyValue::U64(SECOND)),
+            ("IgnoreOnIsolate", PropertyValue::Bool(true)),
             ("CollectMode", text("inactive-or-failed")),
         ],
     }
@@ -183,19 +184,22 @@ fn service(name: String, commands: Vec<Vec<String>>, timeout: u64) -> UnitSpec {
         settings: vec![
             ("Description", text("Upgrade that is tried")),
             ("Type", text("oneshot")),
-            ("ExecStart", Setting::Exec(commands)),
-            ("TimeoutStartUSec", Setting::U64(timeout)),
-            ("IgnoreOnIsolate", Setting::Bool(true)),
-            ("DefaultDependencies", Setting::Bool(false)),
-            ("Conflicts", Setting::List(words(&["shutdown.target"]))),
-            ("Before", Setting::List(words(&["shutdown.target"]))),
+            ("ExecStart", PropertyValue::Exec(commands)),
+            ("TimeoutStartUSec", PropertyValue::U64(timeout)),
+            ("IgnoreOnIsolate", PropertyValue::Bool(true)),
+            ("DefaultDependencies", PropertyValue::Bool(false)),
+            (
+                "Conflicts",
+                PropertyValue::List(words(&["shutdown.target"])),
+            ),
+            ("Before", PropertyValue::List(words(&["shutdown.target"]))),
             ("CollectMode", text("inactive-or-failed")),
         ],
     }
 }
 
-fn text(word: &str) -> Setting {
-    Setting::Text(word.to_owned())
+fn text(word: &str) -> PropertyValue {
+    PropertyValue::Text(word.to_owned())
 }
 
 fn words(words: &[&str]) -> Vec<String> {

@@ -13,7 +13,7 @@ const HISTORY: usize = 64;
 
 /// Everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct State {
+pub struct GuardState {
     /// [`FORMAT`] of the program that wrote it.
     pub format: u32,
     /// The machine it was written on: a cloned disk must not act on it.
@@ -25,7 +25,7 @@ pub struct State {
     pub denied: Vec<Denial>,
     /// Ended transactions, the newest last.
     #[serde(default)]
-    pub history: Vec<Ended>,
+    pub history: Vec<EndedTransaction>,
 }
 
 /// One try of a candidate, from its arming to its end.
@@ -34,7 +34,7 @@ pub struct Transaction {
     /// Random; the token that confirms it.
     pub id: String,
     /// How far it has come.
-    pub phase: Phase,
+    pub phase: TransactionPhase,
     /// Why it is undone, or has ended.
     #[serde(default)]
     pub cause: Option<Cause>,
@@ -58,7 +58,7 @@ pub struct Transaction {
     /// The rules it was armed with.
     pub rules: Rules,
     /// How the candidate is tried.
-    pub mode: Mode,
+    pub mode: TrialMode,
     /// What to return to.
     pub baseline: Baseline,
     /// What is tried; none until a foreign activation shows it.
@@ -68,7 +68,7 @@ pub struct Transaction {
 /// How far a transaction has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub enum TransactionPhase {
     /// The intent is durable; nothing else is.
     #[default]
     Arming,
@@ -139,7 +139,7 @@ pub enum Cause {
 /// How a candidate is tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum TrialMode {
     /// `switch-to-configuration test`.
     #[default]
     Live,
@@ -190,11 +190,11 @@ pub struct Denial {
 
 /// A transaction that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Ended {
+pub struct EndedTransaction {
     /// Its id.
     pub id: String,
     /// How it ended.
-    pub phase: Phase,
+    pub phase: TransactionPhase,
     /// Why.
     pub cause: Option<Cause>,
     /// What was tried.
@@ -205,7 +205,7 @@ pub struct Ended {
     pub armed_at_usec_realtime: u64,
 }
 
-impl Phase {
+impl TransactionPhase {
     /// Whether nothing is left to do but to clean up.
     pub const fn is_end(self) -> bool {
         matches!(
@@ -221,10 +221,10 @@ impl Phase {
 
 impl Cause {
     /// The phase that a transaction undone for this cause ends in.
-    pub const fn end(self) -> Phase {
+    pub const fn end(self) -> TransactionPhase {
         match self {
-            Self::DidNotBoot => Phase::CandidateDidNotBoot,
-            _ => Phase::Undone,
+            Self::DidNotBoot => TransactionPhase::CandidateDidNotBoot,
+            _ => TransactionPhase::Undone,
         }
     }
 
@@ -263,7 +263,7 @@ impl Transaction {
     }
 }
 
-impl State {
+impl GuardState {
     /// Nothing under way on this machine.
     pub fn idle(machine_id: &str) -> Self {
         Self {
@@ -304,7 +304,7 @@ impl State {
         let Some(transaction) = self.transaction.take() else {
             return;
         };
-        self.history.push(Ended {
+        self.history.push(EndedTransaction {
             id: transaction.id,
             phase: transaction.phase,
             cause: transaction.cause,
@@ -319,7 +319,7 @@ impl State {
     fn suspected(&self, system: &Path) -> bool {
         self.history.iter().any(|ended| {
             ended.candidate.as_deref() == Some(system)
-                && ended.phase == Phase::Undone
+                && ended.phase == TransactionPhase::Undone
                 && ended.cause.is_some_and(Cause::suspects)
         })
     }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::fault::{Circumstances, Fault, Label, Progress, built, label, rank};
 use super::names::Names;
-use super::protocol::{Answer, Request, Verdict};
+use super::protocol::{ProbeAnswer, ProbeRequest, ProbeResult};
 use super::roots::Tls;
 use super::wire::Web;
 use super::{stream, web};
@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How long is spent on explaining one failure by a portal, within [`LIMIT`].
 const EXPLANATION: Duration = Duration::from_secs(2);
 
-/// Reads a [`Request`] from standard input, probes, and writes an [`Answer`] as one line.
+/// Reads a [`ProbeRequest`] from standard input, probes, and writes a [`ProbeAnswer`] as one line.
 ///
 /// It dies with the thread that started it, and ends by itself after ten seconds.
 pub fn main() -> ExitCode {
@@ -63,11 +63,11 @@ fn place(location: &Location<'_>) -> String {
 }
 
 /// Probes in the calling thread.
-pub(super) fn here(request: &Request) -> Answer {
+pub(super) fn here(request: &ProbeRequest) -> ProbeAnswer {
     answer(request, clock::now().monotonic.after(LIMIT))
 }
 
-fn read() -> Result<Request, String> {
+fn read() -> Result<ProbeRequest, String> {
     let mut text = String::new();
     io::stdin()
         .read_to_string(&mut text)
@@ -75,27 +75,27 @@ fn read() -> Result<Request, String> {
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
-fn write(answer: &Answer) -> io::Result<()> {
+fn write(answer: &ProbeAnswer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     io::stdout().write_all(&line)
 }
 
-fn refusal(why: impl std::fmt::Display) -> Answer {
+fn refusal(why: impl std::fmt::Display) -> ProbeAnswer {
     unknown(format!("invalid probe request: {why}"))
 }
 
-fn unknown(why: String) -> Answer {
-    Answer {
+fn unknown(why: String) -> ProbeAnswer {
+    ProbeAnswer {
         addresses: Vec::new(),
-        verdict: Failed::unknown("", why).into(),
+        verdict: FailedTarget::unknown("", why).into(),
     }
 }
 
 /// Enough for the runtime, and for what one target takes.
 const DESCRIPTORS: (usize, usize) = (8, 4);
 
-fn answer(request: &Request, deadline: Monotonic) -> Answer {
+fn answer(request: &ProbeRequest, deadline: Monotonic) -> ProbeAnswer {
     let targets = request.wanted.groups.iter().flatten().count();
     let runtime =
         limits::spare_descriptors(DESCRIPTORS.0 + DESCRIPTORS.1 * targets).and_then(|()| {
@@ -113,10 +113,10 @@ fn answer(request: &Request, deadline: Monotonic) -> Answer {
     answer
 }
 
-async fn probe(request: &Request, deadline: Monotonic) -> Answer {
+async fn probe(request: &ProbeRequest, deadline: Monotonic) -> ProbeAnswer {
     let env = |name: &str| std::env::var(name).ok();
     let names = Names::default();
-    let prober = Probing {
+    let prober = ChildProbe {
         web: Web {
             env: &env,
             proxies: &request.proxies,
@@ -127,26 +127,26 @@ async fn probe(request: &Request, deadline: Monotonic) -> Answer {
     };
     let groups = request.wanted.groups.iter().map(|g| prober.any(g));
     let verdict = verdict(join_all(groups).await);
-    Answer {
+    ProbeAnswer {
         addresses: names.ways_out(),
         verdict,
     }
 }
 
 /// All groups must be reached; of several failures the one that explains most is told.
-fn verdict(groups: Vec<Result<String, Failed>>) -> Verdict {
+fn verdict(groups: Vec<Result<String, FailedTarget>>) -> ProbeResult {
     if groups.is_empty() {
-        return Failed::unknown("", "there is nothing to probe".to_owned()).into();
+        return FailedTarget::unknown("", "there is nothing to probe".to_owned()).into();
     }
     let (reached, failed): (Vec<_>, Vec<_>) = groups.into_iter().partition(Result::is_ok);
     match most_telling(failed.into_iter().filter_map(Result::err)) {
         Some(failed) => failed.into(),
-        None => Verdict::Reached(reached.into_iter().flatten().collect()),
+        None => ProbeResult::Reached(reached.into_iter().flatten().collect()),
     }
 }
 
 /// The first of those whose reason ranks first ([`rank`]).
-fn most_telling(failed: impl Iterator<Item = Failed>) -> Option<Failed> {
+fn most_telling(failed: impl Iterator<Item = FailedTarget>) -> Option<FailedTarget> {
     failed.min_by_key(|failed| {
         (
             rank(failed.label.reason),
@@ -157,13 +157,13 @@ fn most_telling(failed: impl Iterator<Item = Failed>) -> Option<Failed> {
 
 /// A target that was not reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Failed {
+struct FailedTarget {
     label: Label,
     target: String,
     detail: String,
 }
 
-impl Failed {
+impl FailedTarget {
     fn unknown(target: &str, detail: String) -> Self {
         let label = Label {
             reason: Reason::Unknown,
@@ -177,8 +177,8 @@ impl Failed {
     }
 }
 
-impl From<Failed> for Verdict {
-    fn from(failed: Failed) -> Self {
+impl From<FailedTarget> for ProbeResult {
+    fn from(failed: FailedTarget) -> Self {
         Self::Failed {
             reason: failed.label.reason.label().to_owned(),
             target: failed.target,
@@ -188,14 +188,14 @@ impl From<Failed> for Verdict {
     }
 }
 
-struct Probing<'a> {
+struct ChildProbe<'a> {
     web: Web<'a>,
     deadline: Monotonic,
 }
 
-impl Probing<'_> {
+impl ChildProbe<'_> {
     /// The first target of a group that is reached; the others are dropped.
-    async fn any(&self, group: &[Target]) -> Result<String, Failed> {
+    async fn any(&self, group: &[Target]) -> Result<String, FailedTarget> {
         let asked = group.iter().enumerate();
         let mut running: FuturesUnordered<_> = asked
             .map(|(place, target)| async move { (place, self.one(target).await) })
@@ -209,10 +209,10 @@ impl Probing<'_> {
         }
         failed.sort_by_key(|(place, _)| *place);
         let told = most_telling(failed.into_iter().map(|(_, why)| why));
-        Err(told.unwrap_or_else(|| Failed::unknown("", "a group without targets".to_owned())))
+        Err(told.unwrap_or_else(|| FailedTarget::unknown("", "a group without targets".to_owned())))
     }
 
-    async fn one(&self, target: &Target) -> Result<String, Failed> {
+    async fn one(&self, target: &Target) -> Result<String, FailedTarget> {
         let progress = Progress::default();
         let asked = timeout(self.left(), self.ask(target, &progress)).await;
         match asked.unwrap_or_else(|_| Err(progress.out_of_time())) {
@@ -235,7 +235,7 @@ impl Probing<'_> {
         }
     }
 
-    async fn explained(&self, target: &Target, fault: Fault) -> Failed {
+    async fn explained(&self, target: &Target, fault: Fault) -> FailedTarget {
         let https = match target {
             Target::NixCache { url } | Target::Https { url } => {
                 Some(url.as_str()).filter(|url| web::is_direct_https(&self.web, url))
@@ -251,7 +251,7 @@ impl Probing<'_> {
                 _ => false,
             },
         };
-        Failed {
+        FailedTarget {
             label: label(fault.kind, &around),
             target: target.to_string(),
             detail: fault.detail,
@@ -273,21 +273,21 @@ impl Probing<'_> {
 mod tests {
     use super::*;
 
-    fn failed(reason: Reason, target: &str) -> Failed {
+    fn failed(reason: Reason, target: &str) -> FailedTarget {
         let label = Label {
             reason,
             may_be_portal: false,
         };
-        Failed {
+        FailedTarget {
             label,
-            ..Failed::unknown(target, String::new())
+            ..FailedTarget::unknown(target, String::new())
         }
     }
 
-    fn told(verdict: Verdict) -> String {
+    fn told(verdict: ProbeResult) -> String {
         match verdict {
-            Verdict::Reached(targets) => targets.join(", "),
-            Verdict::Failed { reason, target, .. } => format!("{reason} {target}"),
+            ProbeResult::Reached(targets) => targets.join(", "),
+            ProbeResult::Failed { reason, target, .. } => format!("{reason} {target}"),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use super::fault::{Doubt, Fault, Kind};
+use super::fault::{Doubt, Fault, FaultKind};
 use super::trust::{SelfSigned, webpki_error};
 
 /// A TLS failure with `place`; `tcp` is the target that asks the same place without TLS, if there is one.
@@ -13,7 +13,7 @@ pub(super) fn untrusted(place: &str, tcp: Option<&str>, error: &Error) -> Fault 
         None => format!("{detail}; {OPENSSL_MAY}"),
         Some(tcp) => format!("{detail}; {OPENSSL_MAY}: the target {tcp} asks without TLS"),
     };
-    Fault::new(Kind::Certificate(doubt), detail)
+    Fault::new(FaultKind::Certificate(doubt), detail)
 }
 
 const OPENSSL_MAY: &str = "OpenSSL, and so Nix, may accept it";
@@ -153,7 +153,7 @@ mod tests {
 
     fn doubt(error: &Error) -> Doubt {
         match untrusted("x.org:443", None, error).kind {
-            Kind::Certificate(doubt) => doubt,
+            FaultKind::Certificate(doubt) => doubt,
             other => panic!("{other:?}"),
         }
     }

@@ -8,14 +8,14 @@ use crate::gate::time::Wall;
 /// One thing that went wrong: what kind, and the particulars for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    pub(super) kind: Kind,
+    pub(super) kind: FaultKind,
     /// A short clause that names host, address or status; no full stop.
     pub(super) detail: String,
 }
 
 /// The kinds that are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FaultKind {
     /// A name did not resolve, or not in time.
     Name,
     /// The kernel has no route to it.
@@ -74,7 +74,7 @@ pub(super) struct Label {
 }
 
 impl Fault {
-    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(super) fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self { kind, detail }
     }
@@ -93,11 +93,11 @@ impl Progress {
     /// The fault at a deadline.
     pub(super) fn out_of_time(&self) -> Fault {
         let waiting = self.0.take();
-        waiting.unwrap_or_else(|| Fault::new(Kind::Silence, "it was not reached in time"))
+        waiting.unwrap_or_else(|| Fault::new(FaultKind::Silence, "it was not reached in time"))
     }
 }
 
-impl Kind {
+impl FaultKind {
     /// Whether a captive portal causes this where it intercepts `https`.
     pub(super) const fn portals_do_this(self) -> bool {
         matches!(
@@ -111,7 +111,7 @@ impl Kind {
 }
 
 /// Chooses the label. It explains; it never changes whether a target was reached.
-pub(super) fn label(kind: Kind, around: &Circumstances) -> Label {
+pub(super) fn label(kind: FaultKind, around: &Circumstances) -> Label {
     let suspicious = around.https && kind.portals_do_this();
     let reason = if suspicious && around.foreign_on_http {
         Reason::Portal
@@ -124,19 +124,21 @@ pub(super) fn label(kind: Kind, around: &Circumstances) -> Label {
     }
 }
 
-fn plain_label(kind: Kind, around: &Circumstances) -> Reason {
+fn plain_label(kind: FaultKind, around: &Circumstances) -> Reason {
     match kind {
-        Kind::Name => Reason::Dns,
-        Kind::NoRoute => Reason::NoRoute,
-        Kind::Silence => Reason::Unreachable,
-        Kind::Proxy => Reason::Proxy,
-        Kind::Certificate(Doubt::Expired | Doubt::NotYetValid) if around.wall < around.built => {
+        FaultKind::Name => Reason::Dns,
+        FaultKind::NoRoute => Reason::NoRoute,
+        FaultKind::Silence => Reason::Unreachable,
+        FaultKind::Proxy => Reason::Proxy,
+        FaultKind::Certificate(Doubt::Expired | Doubt::NotYetValid)
+            if around.wall < around.built =>
+        {
             Reason::Clock
         }
-        Kind::Certificate(_) | Kind::Roots => Reason::Tls,
-        Kind::Portal => Reason::Portal,
-        Kind::Answer => Reason::UnexpectedAnswer,
-        Kind::Malformed => Reason::Unknown,
+        FaultKind::Certificate(_) | FaultKind::Roots => Reason::Tls,
+        FaultKind::Portal => Reason::Portal,
+        FaultKind::Answer => Reason::UnexpectedAnswer,
+        FaultKind::Malformed => Reason::Unknown,
     }
 }
 
@@ -186,20 +188,20 @@ mod tests {
     fn every_kind_has_its_label() {
         use Doubt::{Expired, Issuer, NotYetValid, Other, Unsupported};
         let table = [
-            (Kind::Name, Reason::Dns, false),
-            (Kind::NoRoute, Reason::NoRoute, false),
-            (Kind::Silence, Reason::Unreachable, true),
-            (Kind::Proxy, Reason::Proxy, false),
-            (Kind::Certificate(Expired), Reason::Tls, false),
-            (Kind::Certificate(NotYetValid), Reason::Tls, false),
-            (Kind::Certificate(Doubt::Name), Reason::Tls, true),
-            (Kind::Certificate(Issuer), Reason::Tls, true),
-            (Kind::Certificate(Unsupported), Reason::Tls, true),
-            (Kind::Certificate(Other), Reason::Tls, true),
-            (Kind::Roots, Reason::Tls, false),
-            (Kind::Portal, Reason::Portal, false),
-            (Kind::Answer, Reason::UnexpectedAnswer, false),
-            (Kind::Malformed, Reason::Unknown, false),
+            (FaultKind::Name, Reason::Dns, false),
+            (FaultKind::NoRoute, Reason::NoRoute, false),
+            (FaultKind::Silence, Reason::Unreachable, true),
+            (FaultKind::Proxy, Reason::Proxy, false),
+            (FaultKind::Certificate(Expired), Reason::Tls, false),
+            (FaultKind::Certificate(NotYetValid), Reason::Tls, false),
+            (FaultKind::Certificate(Doubt::Name), Reason::Tls, true),
+            (FaultKind::Certificate(Issuer), Reason::Tls, true),
+            (FaultKind::Certificate(Unsupported), Reason::Tls, true),
+            (FaultKind::Certificate(Other), Reason::Tls, true),
+            (FaultKind::Roots, Reason::Tls, false),
+            (FaultKind::Portal, Reason::Portal, false),
+            (FaultKind::Answer, Reason::UnexpectedAnswer, false),
+            (FaultKind::Malformed, Reason::Unknown, false),
         ];
         for (kind, reason, may_be_portal) in table {
             let expected = Label {
@@ -213,22 +215,22 @@ mod tests {
     #[test]
     fn a_foreign_answer_on_http_makes_a_doubtful_https_failure_a_portal() {
         let kinds = [
-            Kind::Silence,
-            Kind::Certificate(Doubt::Name),
-            Kind::Certificate(Doubt::Issuer),
+            FaultKind::Silence,
+            FaultKind::Certificate(Doubt::Name),
+            FaultKind::Certificate(Doubt::Issuer),
         ];
         for kind in kinds {
             let said = label(kind, &around(true, true));
             assert_eq!(said.reason, Reason::Portal, "{kind:?}");
             assert!(!said.may_be_portal);
         }
-        let expired = Kind::Certificate(Doubt::Expired);
+        let expired = FaultKind::Certificate(Doubt::Expired);
         assert_eq!(label(expired, &around(true, true)).reason, Reason::Tls);
     }
 
     #[test]
     fn a_silent_host_that_is_not_asked_over_https_is_never_called_a_portal() {
-        let said = label(Kind::Silence, &around(false, true));
+        let said = label(FaultKind::Silence, &around(false, true));
         assert_eq!(said.reason, Reason::Unreachable);
         assert!(!said.may_be_portal);
     }
@@ -240,12 +242,12 @@ mod tests {
             ..around(true, false)
         };
         for doubt in [Doubt::Expired, Doubt::NotYetValid] {
-            let kind = Kind::Certificate(doubt);
+            let kind = FaultKind::Certificate(doubt);
             assert_eq!(label(kind, &at(0)).reason, Reason::Clock);
             assert_eq!(label(kind, &at(999)).reason, Reason::Clock);
             assert_eq!(label(kind, &at(1000)).reason, Reason::Tls);
         }
-        let issuer = Kind::Certificate(Doubt::Issuer);
+        let issuer = FaultKind::Certificate(Doubt::Issuer);
         assert_eq!(label(issuer, &at(0)).reason, Reason::Tls);
     }
 

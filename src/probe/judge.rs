@@ -1,7 +1,7 @@
 //! Whether an HTTP answer is the target's own. Pure: what was heard in, a verdict out.
 
 use super::body::Body;
-use super::fault::Kind;
+use super::fault::FaultKind;
 
 /// What was heard at the end of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) enum Speaker {
 /// `nix-cache:`: 200 and the right body, whoever it comes from; over verified TLS also a private cache's own 401 and 403.
 ///
 /// Another's refusal (a login page, a store behind a redirect) says nothing of the cache: curl takes no login there.
-pub(super) fn nix_cache(heard: &Heard) -> Result<(), Kind> {
+pub(super) fn nix_cache(heard: &Heard) -> Result<(), FaultKind> {
     match heard.status {
         200 if heard.body == Body::Expected => Ok(()),
         401 | 403 if heard.itself && heard.speaker == Speaker::Verified => Ok(()),
@@ -42,7 +42,7 @@ pub(super) fn nix_cache(heard: &Heard) -> Result<(), Kind> {
 }
 
 /// `https:`: any status below 500; that it came over verified TLS is a matter of the connection.
-pub(super) fn https(heard: &Heard) -> Result<(), Kind> {
+pub(super) fn https(heard: &Heard) -> Result<(), FaultKind> {
     if heard.speaker == Speaker::Verified && heard.status < 500 {
         Ok(())
     } else {
@@ -51,7 +51,7 @@ pub(super) fn https(heard: &Heard) -> Result<(), Kind> {
 }
 
 /// `http:`: 204, or a success whose body begins as expected.
-pub(super) fn http(heard: &Heard) -> Result<(), Kind> {
+pub(super) fn http(heard: &Heard) -> Result<(), FaultKind> {
     match heard.status {
         204 => Ok(()),
         200..300 if heard.body == Body::Expected => Ok(()),
@@ -63,7 +63,7 @@ pub(super) fn http(heard: &Heard) -> Result<(), Kind> {
 ///
 /// Hosts send http to their own https, which is no sign of a portal.
 pub(super) fn portal_on_http(heard: &Heard) -> bool {
-    stranger(heard) == Kind::Portal
+    stranger(heard) == FaultKind::Portal
 }
 
 /// Two names that belong together: the same, or one below the other (`www.`).
@@ -75,16 +75,16 @@ pub(super) fn same_site(one: &str, other: &str) -> bool {
     !one.is_empty() && !other.is_empty() && (below(one, other) || below(other, one))
 }
 
-fn stranger(heard: &Heard) -> Kind {
+fn stranger(heard: &Heard) -> FaultKind {
     let verified = heard.speaker == Speaker::Verified;
     match heard.status {
-        407 | 502..=504 if heard.speaker == Speaker::Proxy => Kind::Proxy,
-        _ if verified => Kind::Answer,
+        407 | 502..=504 if heard.speaker == Speaker::Proxy => FaultKind::Proxy,
+        _ if verified => FaultKind::Answer,
         // RFC 6585: Network Authentication Required.
-        511 => Kind::Portal,
-        200..500 if heard.elsewhere => Kind::Portal,
-        200..300 if heard.body == Body::Foreign => Kind::Portal,
-        _ => Kind::Answer,
+        511 => FaultKind::Portal,
+        200..500 if heard.elsewhere => FaultKind::Portal,
+        200..300 if heard.body == Body::Foreign => FaultKind::Portal,
+        _ => FaultKind::Answer,
     }
 }
 
@@ -118,11 +118,11 @@ mod tests {
         assert_eq!(nix_cache(&expected(verified(200))), Ok(()));
         assert_eq!(nix_cache(&verified(401)), Ok(()));
         assert_eq!(nix_cache(&verified(403)), Ok(()));
-        assert_eq!(nix_cache(&plain(401)), Err(Kind::Answer));
-        assert_eq!(nix_cache(&plain(200)), Err(Kind::Portal));
-        assert_eq!(nix_cache(&verified(200)), Err(Kind::Answer));
-        assert_eq!(nix_cache(&verified(404)), Err(Kind::Answer));
-        assert_eq!(nix_cache(&expected(plain(404))), Err(Kind::Answer));
+        assert_eq!(nix_cache(&plain(401)), Err(FaultKind::Answer));
+        assert_eq!(nix_cache(&plain(200)), Err(FaultKind::Portal));
+        assert_eq!(nix_cache(&verified(200)), Err(FaultKind::Answer));
+        assert_eq!(nix_cache(&verified(404)), Err(FaultKind::Answer));
+        assert_eq!(nix_cache(&expected(plain(404))), Err(FaultKind::Answer));
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
                 itself: false,
                 ..verified(status)
             };
-            assert_eq!(nix_cache(&of_another), Err(Kind::Answer), "{status}");
+            assert_eq!(nix_cache(&of_another), Err(FaultKind::Answer), "{status}");
         }
         let delivered = Heard {
             itself: false,
@@ -149,7 +149,7 @@ mod tests {
             Body::Unreadable("br".to_owned()),
         ] {
             let heard = Heard { body, ..plain(200) };
-            assert_eq!(nix_cache(&heard), Err(Kind::Answer));
+            assert_eq!(nix_cache(&heard), Err(FaultKind::Answer));
         }
     }
 
@@ -158,8 +158,8 @@ mod tests {
         for status in [200, 204, 301, 401, 404, 499] {
             assert_eq!(https(&verified(status)), Ok(()), "{status}");
         }
-        assert_eq!(https(&verified(500)), Err(Kind::Answer));
-        assert_eq!(https(&verified(503)), Err(Kind::Answer));
+        assert_eq!(https(&verified(500)), Err(FaultKind::Answer));
+        assert_eq!(https(&verified(503)), Err(FaultKind::Answer));
         assert!(https(&plain(200)).is_err());
     }
 
@@ -167,10 +167,10 @@ mod tests {
     fn an_http_target_needs_204_or_its_body() {
         assert_eq!(http(&plain(204)), Ok(()));
         assert_eq!(http(&expected(plain(200))), Ok(()));
-        assert_eq!(http(&plain(200)), Err(Kind::Portal));
-        assert_eq!(http(&plain(511)), Err(Kind::Portal));
-        assert_eq!(http(&plain(404)), Err(Kind::Answer));
-        assert_eq!(http(&plain(302)), Err(Kind::Answer));
+        assert_eq!(http(&plain(200)), Err(FaultKind::Portal));
+        assert_eq!(http(&plain(511)), Err(FaultKind::Portal));
+        assert_eq!(http(&plain(404)), Err(FaultKind::Answer));
+        assert_eq!(http(&plain(302)), Err(FaultKind::Answer));
     }
 
     #[test]
@@ -180,13 +180,13 @@ mod tests {
                 elsewhere: true,
                 ..plain(status)
             };
-            assert_eq!(nix_cache(&elsewhere), Err(Kind::Portal), "{status}");
+            assert_eq!(nix_cache(&elsewhere), Err(FaultKind::Portal), "{status}");
         }
         let verified = Heard {
             elsewhere: true,
             ..verified(404)
         };
-        assert_eq!(nix_cache(&verified), Err(Kind::Answer));
+        assert_eq!(nix_cache(&verified), Err(FaultKind::Answer));
     }
 
     #[test]
@@ -196,8 +196,8 @@ mod tests {
                 speaker: Speaker::Proxy,
                 ..plain(status)
             };
-            assert_eq!(http(&forwarded), Err(Kind::Proxy), "{status}");
-            assert_eq!(http(&plain(status)), Err(Kind::Answer), "{status}");
+            assert_eq!(http(&forwarded), Err(FaultKind::Proxy), "{status}");
+            assert_eq!(http(&plain(status)), Err(FaultKind::Answer), "{status}");
         }
     }
 

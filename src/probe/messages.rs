@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, FaultKind};
 
 /// Who was connected to: `192.0.2.1:443`, or a name with its first addresses.
 pub(super) fn place(host: &str, port: u16, addresses: &[SocketAddr]) -> String {
@@ -23,12 +23,12 @@ pub(super) fn place(host: &str, port: u16, addresses: &[SocketAddr]) -> String {
 
 /// What it means if the time runs out before `place` says anything.
 pub(super) fn silent(place: &str) -> Fault {
-    Fault::new(Kind::Silence, format!("no answer from {place}"))
+    Fault::new(FaultKind::Silence, format!("no answer from {place}"))
 }
 
 /// What it means if the kernel has no route to `place`.
 pub(super) fn no_route(place: &str) -> Fault {
-    Fault::new(Kind::NoRoute, format!("no route to {place}"))
+    Fault::new(FaultKind::NoRoute, format!("no route to {place}"))
 }
 
 /// A connection to `place` that did not come about, or was lost.
@@ -43,7 +43,7 @@ pub(super) fn lost(place: &str, error: &io::Error) -> Fault {
         }
         _ => format!("no connection to {place}: {error}"),
     };
-    Fault::new(Kind::Silence, detail)
+    Fault::new(FaultKind::Silence, detail)
 }
 
 #[cfg(test)]
@@ -69,6 +69,6 @@ mod tests {
         let error = io::ErrorKind::ConnectionRefused.into();
         let fault = lost("192.0.2.1:443", &error);
         assert_eq!(fault.detail, "connection refused by 192.0.2.1:443");
-        assert_eq!(fault.kind, Kind::Silence);
+        assert_eq!(fault.kind, FaultKind::Silence);
     }
 }

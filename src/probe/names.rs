@@ -9,7 +9,7 @@ use std::thread;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::oneshot;
 
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, FaultKind};
 use crate::sys::limits;
 
 /// Asks the system's resolver, and remembers what the route is about.
@@ -42,7 +42,10 @@ impl Names {
     ) -> Result<Vec<SocketAddr>, Fault> {
         let addresses = resolved(host, port).await?;
         if addresses.is_empty() {
-            return Err(Fault::new(Kind::Name, format!("{host} has no address")));
+            return Err(Fault::new(
+                FaultKind::Name,
+                format!("{host} has no address"),
+            ));
         }
         if purpose == Purpose::Routes {
             let mut known = self.ways_out.borrow_mut();
@@ -75,20 +78,20 @@ async fn resolved(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
 fn no_thread(host: &str, error: &io::Error) -> Fault {
     let why = limits::refusal(error);
     let detail = format!("cannot start a thread to resolve {host}: {why}");
-    Fault::new(Kind::Malformed, detail)
+    Fault::new(FaultKind::Malformed, detail)
 }
 
 /// What it means if the time runs out while `host` is resolved.
 pub(super) fn still_resolving(host: &str) -> Fault {
     let detail = format!("{host} does not resolve: the name servers do not answer");
-    Fault::new(Kind::Name, detail)
+    Fault::new(FaultKind::Name, detail)
 }
 
 fn unresolved(host: &str, error: &io::Error) -> Fault {
     // std puts "failed to lookup address information: " before getaddrinfo's own words.
     let text = error.to_string();
     let why = text.rsplit(": ").next().unwrap_or_default();
-    Fault::new(Kind::Name, format!("{host} does not resolve: {why}"))
+    Fault::new(FaultKind::Name, format!("{host} does not resolve: {why}"))
 }
 
 /// A resolver for the HTTP client that knows only what was resolved before.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::protocol::{Answer, Request, Verdict};
+use super::protocol::{ProbeAnswer, ProbeRequest, ProbeResult};
 use super::thread;
 use crate::gate::event::{Failure, Outcome, ProbeId};
 use crate::gate::reason::Reason;
@@ -27,8 +27,8 @@ const ANSWER_LIMIT: u64 = 64 * 1024;
 /// Runs probes; dropped, it kills those that are children of this process. It must live inside a tokio runtime.
 #[derive(Debug)]
 pub struct Prober {
-    place: Place,
-    request: Request,
+    place: Isolation,
+    request: ProbeRequest,
     limit: Duration,
     running: JoinSet<Finished>,
     abandon: Vec<(ProbeId, oneshot::Sender<()>)>,
@@ -36,7 +36,7 @@ pub struct Prober {
 
 /// Where probes run.
 #[derive(Clone, Debug)]
-enum Place {
+enum Isolation {
     /// In a child each, which can be killed and takes its memory with it.
     Child(Vec<OsString>),
     Thread,
@@ -55,22 +55,22 @@ pub struct Finished {
 
 impl Prober {
     /// Probes by running this program again, as `upgrade-gate __probe`.
-    pub fn new(request: Request) -> Self {
+    pub fn new(request: ProbeRequest) -> Self {
         let words = [ourselves::PROGRAM, super::SUBCOMMAND];
         Self::with_program(request, words.map(OsString::from).to_vec())
     }
 
     /// Probes without the cost of a child; the caller's deadline is the only one for sure.
-    pub fn of_one_look(request: Request) -> Self {
-        Self::at(Place::Thread, request)
+    pub fn of_one_look(request: ProbeRequest) -> Self {
+        Self::at(Isolation::Thread, request)
     }
 
     /// Probes by running `program`, the first word, with the others as its arguments.
-    pub fn with_program(request: Request, program: Vec<OsString>) -> Self {
-        Self::at(Place::Child(program), request)
+    pub fn with_program(request: ProbeRequest, program: Vec<OsString>) -> Self {
+        Self::at(Isolation::Child(program), request)
     }
 
-    fn at(place: Place, request: Request) -> Self {
+    fn at(place: Isolation, request: ProbeRequest) -> Self {
         Self {
             place,
             request,
@@ -81,7 +81,7 @@ impl Prober {
     }
 
     /// Probes once, outside of any gate.
-    pub async fn once(request: Request) -> Finished {
+    pub async fn once(request: ProbeRequest) -> Finished {
         let mut prober = Self::new(request);
         prober.start(ProbeId(0));
         prober.finished().await
@@ -93,7 +93,7 @@ impl Prober {
         self.abandon.push((id, sender));
         let (request, limit) = (self.request.clone(), self.limit);
         match &self.place {
-            Place::Child(program) => {
+            Isolation::Child(program) => {
                 let child = spawn(program);
                 self.running.spawn(async move {
                     let answer = match child {
@@ -103,7 +103,7 @@ impl Prober {
                     finished(id, &request, answer)
                 });
             }
-            Place::Thread => {
+            Isolation::Thread => {
                 let answer = thread::start(request.clone());
                 let finished = async move { finished(id, &request, answer.await) };
                 self.running.spawn(finished);
@@ -152,10 +152,10 @@ fn spawn(program: &[OsString]) -> Result<Child, String> {
 /// Sees a child to its end: by itself, at the deadline, or because nobody waits for it any more.
 async fn run(
     mut child: Child,
-    request: &Request,
+    request: &ProbeRequest,
     limit: Duration,
     abandoned: oneshot::Receiver<()>,
-) -> Result<Answer, String> {
+) -> Result<ProbeAnswer, String> {
     let answer = tokio::select! {
         answer = timeout(limit, converse(&mut child, request)) => {
             answer.unwrap_or_else(|_| Err(overdue(limit)))
@@ -167,7 +167,7 @@ async fn run(
     answer
 }
 
-async fn converse(child: &mut Child, request: &Request) -> Result<Answer, String> {
+async fn converse(child: &mut Child, request: &ProbeRequest) -> Result<ProbeAnswer, String> {
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     if let Some(mut stdin) = stdin {
         let text = serde_json::to_vec(request).map_err(|error| error.to_string())?;
@@ -200,9 +200,9 @@ fn overdue(limit: Duration) -> String {
     )
 }
 
-fn finished(id: ProbeId, request: &Request, answer: Result<Answer, String>) -> Finished {
+fn finished(id: ProbeId, request: &ProbeRequest, answer: Result<ProbeAnswer, String>) -> Finished {
     match answer {
-        Ok(Answer { addresses, verdict }) => Finished {
+        Ok(ProbeAnswer { addresses, verdict }) => Finished {
             id,
             outcome: outcome(verdict),
             addresses,
@@ -220,10 +220,10 @@ fn finished(id: ProbeId, request: &Request, answer: Result<Answer, String>) -> F
     }
 }
 
-fn outcome(verdict: Verdict) -> Outcome {
+fn outcome(verdict: ProbeResult) -> Outcome {
     match verdict {
-        Verdict::Reached(targets) => Outcome::Reached(targets.join(", ")),
-        Verdict::Failed {
+        ProbeResult::Reached(targets) => Outcome::Reached(targets.join(", ")),
+        ProbeResult::Failed {
             reason,
             target,
             detail,
@@ -237,7 +237,7 @@ fn outcome(verdict: Verdict) -> Outcome {
     }
 }
 
-fn first_target(request: &Request) -> String {
+fn first_target(request: &ProbeRequest) -> String {
     let first = request.wanted.groups.iter().flatten().next();
     first.map(ToString::to_string).unwrap_or_default()
 }
@@ -255,9 +255,9 @@ mod tests {
             port: 1,
         };
         let groups = vec![vec![target]];
-        let request = Request {
+        let request = ProbeRequest {
             wanted: Wanted { groups },
-            ..Request::default()
+            ..ProbeRequest::default()
         };
         Prober::with_program(request, ["sh", "-c", script].map(OsString::from).to_vec())
     }
@@ -308,7 +308,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_is_not_there_is_a_failure_that_says_so() {
         let program = vec![OsString::from("/nowhere/upgrade-gate")];
-        let failure = failure(Prober::with_program(Request::default(), program)).await;
+        let failure = failure(Prober::with_program(ProbeRequest::default(), program)).await;
         assert_eq!(failure.reason, Reason::Unknown);
         assert!(
             failure
@@ -316,7 +316,7 @@ mod tests {
                 .contains("/nowhere/upgrade-gate: No such file"),
             "{failure:?}"
         );
-        let empty = Prober::with_program(Request::default(), Vec::new());
+        let empty = Prober::with_program(ProbeRequest::default(), Vec::new());
         assert!(self::failure(empty).await.detail.contains("cannot start"));
     }
 
@@ -336,7 +336,7 @@ mod tests {
         prober.start(ProbeId(1));
         let pid = written(&pids).await;
         prober.abandon(ProbeId(1));
-        prober.place = Place::Child(vec!["true".into()]);
+        prober.place = Isolation::Child(vec!["true".into()]);
         prober.start(ProbeId(2));
         assert_eq!(prober.finished().await.id, ProbeId(2));
         gone(&pid).await;

@@ -10,7 +10,7 @@ use crate::targets::{Via, Wanted};
 
 /// What the child is asked, on its standard input. Proxies come from the environment, as Nix has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct ProbeRequest {
     /// What must be reached.
     pub wanted: Wanted,
     /// How URLs of these origins are asked that are not asked as the environment says.
@@ -22,17 +22,17 @@ pub struct Request {
 
 /// What the child answers, on its standard output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct ProbeAnswer {
     /// Every address that the route is about: the targets' own, or their proxies'.
     pub addresses: Vec<IpAddr>,
     /// What came out of it.
-    pub verdict: Verdict,
+    pub verdict: ProbeResult,
 }
 
 /// Reached, or the failure that explains most.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ProbeResult {
     /// Every group was; the targets that answered, as they are written.
     Reached(Vec<String>),
     /// A group was not.

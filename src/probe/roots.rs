@@ -9,7 +9,7 @@ use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, FaultKind};
 use super::p521::with_p521;
 use super::trust::Verifier;
 use crate::sys::files;
@@ -90,7 +90,7 @@ fn systems() -> Option<Bundle> {
 fn client(verifier: Verifier) -> Result<ClientConfig, Fault> {
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|e| Fault::new(Kind::Roots, format!("TLS cannot be set up: {e}")))?;
+        .map_err(|e| Fault::new(FaultKind::Roots, format!("TLS cannot be set up: {e}")))?;
     // "Dangerous" is what rustls calls every verifier that is not its own.
     let builder = builder
         .dangerous()
@@ -106,7 +106,7 @@ fn verifier(trusted: Vec<CertificateDer<'static>>) -> (Verifier, usize) {
 fn read(bundle: Option<&Bundle>) -> Result<Verifier, Fault> {
     let bundle = bundle.ok_or_else(|| {
         let advice = "no CA certificates are installed; name a file with NIX_SSL_CERT_FILE";
-        Fault::new(Kind::Roots, advice)
+        Fault::new(FaultKind::Roots, advice)
     })?;
     let text = files::read(&bundle.file, LONGEST).map_err(|e| unusable(bundle, &e.to_string()))?;
     let certificates = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok);
@@ -120,7 +120,7 @@ fn unusable(bundle: &Bundle, why: &str) -> Fault {
     let Bundle { file, named_by } = bundle;
     let file = file.display();
     let detail = format!("the CA certificates {file}, named by {named_by}, cannot be used: {why}");
-    Fault::new(Kind::Roots, detail)
+    Fault::new(FaultKind::Roots, detail)
 }
 
 #[cfg(test)]
@@ -149,7 +149,7 @@ mod tests {
     fn a_missing_file_is_named_together_with_its_variable() {
         let env = |name: &str| (name == "SSL_CERT_FILE").then(|| "/nowhere.crt".to_owned());
         let fault = Tls::new(&env, None).settings(true).unwrap_err();
-        assert_eq!(fault.kind, Kind::Roots);
+        assert_eq!(fault.kind, FaultKind::Roots);
         assert!(fault.detail.contains("/nowhere.crt"), "{}", fault.detail);
         assert!(fault.detail.contains("SSL_CERT_FILE"), "{}", fault.detail);
     }

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::body;
 use super::connect::{self, connect, is_routable};
-use super::fault::{Fault, Kind, Progress};
+use super::fault::{Fault, FaultKind, Progress};
 use super::names::{Names, Purpose, still_resolving};
 use crate::probe::messages::{lost, no_route, place, silent};
 
@@ -60,10 +60,10 @@ fn has_banner(said: &[u8]) -> bool {
 fn no_banner(host: &str, port: u16, said: &[u8]) -> Fault {
     if said.is_empty() {
         let detail = format!("{host}:{port} closed the connection without a reply");
-        return Fault::new(Kind::Silence, detail);
+        return Fault::new(FaultKind::Silence, detail);
     }
     let detail = format!("{host}:{port} does not answer as an SSH server should");
-    Fault::new(Kind::Answer, detail)
+    Fault::new(FaultKind::Answer, detail)
 }
 
 fn unconnected(place: &str, error: &io::Error) -> Fault {

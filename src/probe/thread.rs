@@ -3,11 +3,11 @@
 use tokio::sync::oneshot;
 
 use super::child;
-use super::protocol::{Answer, Request};
+use super::protocol::{ProbeAnswer, ProbeRequest};
 use crate::sys::limits;
 
 /// Begins to probe at once. A file or a resolver that hangs may keep the answer back indefinitely.
-pub(super) fn start(request: Request) -> impl Future<Output = Result<Answer, String>> {
+pub(super) fn start(request: ProbeRequest) -> impl Future<Output = Result<ProbeAnswer, String>> {
     let (tell, told) = oneshot::channel();
     let thread = std::thread::Builder::new().spawn(move || {
         // Nobody may wait for it any more.

@@ -3,7 +3,7 @@
 use reqwest::Url;
 
 use super::body::{Body, Expected};
-use super::fault::{Fault, Kind, Progress};
+use super::fault::{Fault, FaultKind, Progress};
 use super::judge::{self, Heard, Speaker, same_site};
 use super::proxy::bare_host;
 use super::wire::{Reply, Web};
@@ -118,7 +118,7 @@ impl Trail {
         reply: &mut Reply,
         expected: Option<Expected<'_>>,
         progress: &Progress,
-        verdict: fn(&Heard) -> Result<(), Kind>,
+        verdict: fn(&Heard) -> Result<(), FaultKind>,
     ) -> Result<(), Fault> {
         let mut heard = self.hear(reply);
         if verdict(&heard).is_ok() {
@@ -157,14 +157,14 @@ impl Trail {
         }
         let (origin, to) = (bare_host(&self.first), bare_host(&self.here));
         let detail = format!("{origin} is redirected to {to}: {}", fault.detail);
-        Fault::new(Kind::Portal, detail)
+        Fault::new(FaultKind::Portal, detail)
     }
 
-    fn odd(&self, kind: Kind, heard: &Heard) -> Fault {
+    fn odd(&self, kind: FaultKind, heard: &Heard) -> Fault {
         let (from, status) = (self.speaker(), heard.status);
         let detail = match (kind, &heard.body) {
-            (Kind::Portal, _) => format!("{from} answers {status}, like a captive portal"),
-            (Kind::Proxy, _) => format!("the proxy answers {status} in place of {from}"),
+            (FaultKind::Portal, _) => format!("{from} answers {status}, like a captive portal"),
+            (FaultKind::Proxy, _) => format!("the proxy answers {status} in place of {from}"),
             (_, Body::OtherStore(store)) => {
                 format!("{from} is a cache for the store \"{store}\", not for /nix/store")
             }
@@ -184,7 +184,7 @@ impl Trail {
     }
 
     fn unfinished(&self, what: &str) -> Fault {
-        Fault::new(Kind::Silence, format!("{} {what}", self.speaker()))
+        Fault::new(FaultKind::Silence, format!("{} {what}", self.speaker()))
     }
 
     /// Who answers, for people.
@@ -214,7 +214,7 @@ fn parse(url: &str) -> Result<Url, Fault> {
         .filter(|url| matches!(url.scheme(), "http" | "https"))
         .ok_or_else(|| {
             Fault::new(
-                Kind::Malformed,
+                FaultKind::Malformed,
                 format!("{url} is not an http or https URL"),
             )
         })
@@ -282,7 +282,11 @@ mod tests {
     #[test]
     fn what_is_not_of_the_web_is_not_asked() {
         for text in ["", "https://", "ftp://x", "x.org", "file:///etc"] {
-            assert_eq!(parse(text).unwrap_err().kind, Kind::Malformed, "{text}");
+            assert_eq!(
+                parse(text).unwrap_err().kind,
+                FaultKind::Malformed,
+                "{text}"
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use reqwest::{Client, Response, Url, redirect};
 use super::body::{self, Body, Codings, Expected};
 use super::connect;
 use super::distrust::untrusted;
-use super::fault::{Fault, Kind, Progress};
+use super::fault::{Fault, FaultKind, Progress};
 use super::names::{Known, Names, Purpose, still_resolving};
 use super::proxy::{self, Protocol, Proxy, bare_host};
 use super::roots::Tls;
@@ -37,7 +37,7 @@ pub(super) struct Reply {
 }
 
 /// How a URL's host is reached.
-struct Route {
+struct UrlRoute {
     proxy: Option<Proxy>,
     /// The target, for people.
     place: String,
@@ -77,10 +77,10 @@ impl Web<'_> {
         }
     }
 
-    async fn route(&self, url: &Url, progress: &Progress) -> Result<Route, Fault> {
+    async fn route(&self, url: &Url, progress: &Progress) -> Result<UrlRoute, Fault> {
         let proxy = self
             .proxy(url)
-            .map_err(|text| Fault::new(Kind::Proxy, text))?;
+            .map_err(|text| Fault::new(FaultKind::Proxy, text))?;
         let target = (bare_host(url), url.port_or_known_default().unwrap_or(80));
         let (mut known, mut peer) = (HashMap::new(), Vec::new());
         let mut place_known = place(target.0, target.1, &[]);
@@ -102,7 +102,7 @@ impl Web<'_> {
             host: target.0.to_owned(),
             port: target.1,
         };
-        Ok(Route {
+        Ok(UrlRoute {
             tcp: proxy.is_none().then(|| tcp.to_string()),
             proxy,
             place: place_known,
@@ -121,7 +121,7 @@ impl Web<'_> {
         self.names.addresses(host, port, purpose).await
     }
 
-    fn client(&self, url: &Url, route: &Route) -> Result<Client, Fault> {
+    fn client(&self, url: &Url, route: &UrlRoute) -> Result<Client, Fault> {
         let proxy_url = route.proxy.as_ref().map(|proxy| &proxy.url);
         let over_tls = [Some(url), proxy_url]
             .into_iter()
@@ -154,7 +154,7 @@ fn purpose_of_the_target(proxy: Option<&Proxy>) -> Option<Purpose> {
     }
 }
 
-impl Route {
+impl UrlRoute {
     fn forwards(&self, url: &Url) -> bool {
         let by = self.proxy.as_ref().map(Proxy::protocol);
         by == Some(Protocol::Http) && url.scheme() == "http"
@@ -191,7 +191,7 @@ impl Route {
         let odd = ["invalid ", "message head", "received unexpected"];
         if odd.iter().any(|words| why.starts_with(words)) {
             let detail = format!("{} does not speak HTTP: {why}", self.place);
-            return Fault::new(Kind::Answer, detail);
+            return Fault::new(FaultKind::Answer, detail);
         }
         lost(&self.place, &io::ErrorKind::UnexpectedEof.into())
     }
@@ -211,7 +211,7 @@ fn refused_by(proxy: &Proxy, error: &reqwest::Error) -> Fault {
     if error.is_timeout() {
         let within = connect::LIMIT.as_secs();
         return Fault::new(
-            Kind::Proxy,
+            FaultKind::Proxy,
             format!("no answer from {shown} within {within} s"),
         );
     }
@@ -219,12 +219,12 @@ fn refused_by(proxy: &Proxy, error: &reqwest::Error) -> Fault {
         Some(io) => lost(&shown, io).detail,
         None => format!("{shown} refuses: {}", deepest(error)),
     };
-    Fault::new(Kind::Proxy, detail)
+    Fault::new(FaultKind::Proxy, detail)
 }
 
 fn malformed(error: reqwest::Error) -> Fault {
     Fault::new(
-        Kind::Malformed,
+        FaultKind::Malformed,
         format!("cannot be asked: {}", error.without_url()),
     )
 }
@@ -335,7 +335,7 @@ mod tests {
             tls: Tls::new(&env, None),
             names: &names,
         };
-        let route = Route {
+        let route = UrlRoute {
             proxy: None,
             place: String::new(),
             tcp: None,

@@ -6,7 +6,7 @@ use crate::gate::verdict::Verdict;
 
 /// How much a verdict differs from the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub enum VerdictChange {
     /// At most the times: when it is looked at again, the epoch.
     Times,
     /// The same reason is named, but not all is the same.
@@ -16,12 +16,12 @@ pub enum Change {
 }
 
 /// Compares a verdict with the one before, if there was one.
-pub fn change(before: Option<&Verdict>, after: &Verdict) -> Change {
+pub fn change(before: Option<&Verdict>, after: &Verdict) -> VerdictChange {
     match before {
-        Some(before) if gist(before) != gist(after) => Change::Reasons,
-        Some(before) if particulars(before) != particulars(after) => Change::Particulars,
-        Some(_) => Change::Times,
-        None => Change::Reasons,
+        Some(before) if gist(before) != gist(after) => VerdictChange::Reasons,
+        Some(before) if particulars(before) != particulars(after) => VerdictChange::Particulars,
+        Some(_) => VerdictChange::Times,
+        None => VerdictChange::Reasons,
     }
 }
 
@@ -53,7 +53,7 @@ pub struct Listeners {
 
 /// A line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum LogLine {
     /// For everyone.
     Plain,
     /// For whoever asked for `--verbose`.
@@ -64,7 +64,7 @@ pub enum Line {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Telling {
     /// The log, if at all.
-    pub line: Option<Line>,
+    pub line: Option<LogLine>,
     /// A JSON line.
     pub json: bool,
     /// The live line.
@@ -75,14 +75,14 @@ pub struct Telling {
 ///
 /// Log lines are for changes of the reasons alone: a name that resolves to other addresses at each look
 /// would otherwise fill a week's journal. A live line takes their place while it can be seen.
-pub fn telling(change: Change, verdict: &Verdict, listeners: Listeners) -> Telling {
+pub fn telling(change: VerdictChange, verdict: &Verdict, listeners: Listeners) -> Telling {
     let held = verdict.hold().is_some();
     let replaced = listeners.log == Log::Stderr && (listeners.json || listeners.live && held);
-    let news = change > Change::Times;
+    let news = change > VerdictChange::Times;
     let line = match change {
-        Change::Reasons => Some(Line::Plain),
-        Change::Particulars => Some(Line::Verbose),
-        Change::Times => None,
+        VerdictChange::Reasons => Some(LogLine::Plain),
+        VerdictChange::Particulars => Some(LogLine::Verbose),
+        VerdictChange::Times => None,
     };
     Telling {
         line: line.filter(|_| !replaced),
@@ -124,18 +124,18 @@ mod tests {
     #[test]
     fn only_other_reasons_or_particulars_are_news() {
         let dns = held(Reason::Dns, "a", 1);
-        assert_eq!(change(None, &dns), Change::Reasons);
-        assert_eq!(change(Some(&dns), &dns), Change::Times);
+        assert_eq!(change(None, &dns), VerdictChange::Reasons);
+        assert_eq!(change(Some(&dns), &dns), VerdictChange::Times);
         assert_eq!(
             change(Some(&dns), &held(Reason::Dns, "a", 2)),
-            Change::Times
+            VerdictChange::Times
         );
         let detail = held(Reason::Dns, "b", 1);
-        assert_eq!(change(Some(&dns), &detail), Change::Particulars);
+        assert_eq!(change(Some(&dns), &detail), VerdictChange::Particulars);
         let portal = held(Reason::Portal, "a", 1);
-        assert_eq!(change(Some(&dns), &portal), Change::Reasons);
-        assert_eq!(change(Some(&dns), &open()), Change::Reasons);
-        assert_eq!(change(Some(&open()), &dns), Change::Reasons);
+        assert_eq!(change(Some(&dns), &portal), VerdictChange::Reasons);
+        assert_eq!(change(Some(&dns), &open()), VerdictChange::Reasons);
+        assert_eq!(change(Some(&open()), &dns), VerdictChange::Reasons);
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
         );
         assert_eq!(
             change(Some(&held(Reason::Dns, "", 1)), &both),
-            Change::Particulars
+            VerdictChange::Particulars
         );
     }
 
@@ -160,19 +160,19 @@ mod tests {
     fn a_pipe_gets_one_line_for_each_change_of_the_reasons() {
         let dns = held(Reason::Dns, "a", 1);
         let line = |change| telling(change, &dns, PIPE).line;
-        assert_eq!(line(Change::Reasons), Some(Line::Plain));
-        assert_eq!(line(Change::Particulars), Some(Line::Verbose));
-        assert_eq!(line(Change::Times), None);
-        assert!(!telling(Change::Times, &dns, PIPE).live);
+        assert_eq!(line(VerdictChange::Reasons), Some(LogLine::Plain));
+        assert_eq!(line(VerdictChange::Particulars), Some(LogLine::Verbose));
+        assert_eq!(line(VerdictChange::Times), None);
+        assert!(!telling(VerdictChange::Times, &dns, PIPE).live);
     }
 
     #[test]
     fn a_terminal_gets_the_live_line_instead_and_a_line_when_it_opens() {
         let terminal = Listeners { live: true, ..PIPE };
-        let dns = telling(Change::Reasons, &held(Reason::Dns, "a", 1), terminal);
+        let dns = telling(VerdictChange::Reasons, &held(Reason::Dns, "a", 1), terminal);
         assert!(dns.live && dns.line.is_none());
-        assert!(telling(Change::Times, &held(Reason::Dns, "a", 1), terminal).live);
-        let opened = telling(Change::Reasons, &open(), terminal);
+        assert!(telling(VerdictChange::Times, &held(Reason::Dns, "a", 1), terminal).live);
+        let opened = telling(VerdictChange::Reasons, &open(), terminal);
         assert!(opened.line.is_some() && !opened.live);
     }
 
@@ -180,14 +180,14 @@ mod tests {
     fn json_takes_the_place_of_lines_on_stderr_but_not_in_the_journal() {
         let dns = held(Reason::Dns, "a", 1);
         let on_stderr = Listeners { json: true, ..PIPE };
-        let told = telling(Change::Reasons, &dns, on_stderr);
+        let told = telling(VerdictChange::Reasons, &dns, on_stderr);
         assert!(told.json && told.line.is_none());
         let in_journal = Listeners {
             log: Log::Journal,
             ..on_stderr
         };
-        let told = telling(Change::Reasons, &dns, in_journal);
+        let told = telling(VerdictChange::Reasons, &dns, in_journal);
         assert!(told.json && told.line.is_some());
-        assert!(!telling(Change::Times, &dns, in_journal).json);
+        assert!(!telling(VerdictChange::Times, &dns, in_journal).json);
     }
 }

@@ -14,18 +14,18 @@ pub const VERSION: u32 = 1;
 
 /// One line of JSON.
 #[derive(Clone, Debug, Serialize)]
-pub struct Line<'a> {
+pub struct JsonLine<'a> {
     version: u32,
     at_usec_realtime: u64,
     profile: &'a str,
     #[serde(flatten)]
-    event: Event<'a>,
+    event: JsonEvent<'a>,
 }
 
 /// What a line tells.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event<'a> {
+pub enum JsonEvent<'a> {
     /// `wait-online` and `run`: a verdict that differs from the one before; `check`: the verdict.
     Verdict(VerdictFields<'a>),
     /// `run`: the command was started.
@@ -91,7 +91,7 @@ struct EvidenceFields<'a> {
     guess: bool,
 }
 
-impl<'a> Event<'a> {
+impl<'a> JsonEvent<'a> {
     /// Tells a verdict as it stands at `now`, after `waited` of awake time.
     pub fn verdict(verdict: &'a Verdict, waited: Duration, now: Monotonic) -> Self {
         Self::Verdict(VerdictFields {
@@ -106,7 +106,7 @@ impl<'a> Event<'a> {
 
     /// The line for this event of a gate with this profile, without the line's end.
     pub fn line(self, profile: &'a str, at: Wall) -> String {
-        written(&Line {
+        written(&JsonLine {
             version: VERSION,
             at_usec_realtime: usec(at.0),
             profile,
@@ -188,7 +188,7 @@ mod tests {
 
     const NOW: Monotonic = Monotonic(Duration::from_secs(100));
 
-    fn told(event: Event<'_>) -> Value {
+    fn told(event: JsonEvent<'_>) -> Value {
         let at = Wall(Duration::from_secs(1_700_000_000));
         serde_json::from_str(&event.line("p", at)).expect("json")
     }
@@ -208,7 +208,7 @@ mod tests {
             "evidence": null, "waited_usec": 7_000_000,
         });
         assert_eq!(
-            told(Event::verdict(&held, Duration::from_secs(7), NOW)),
+            told(JsonEvent::verdict(&held, Duration::from_secs(7), NOW)),
             expected
         );
     }
@@ -220,7 +220,7 @@ mod tests {
             what: "a way out by wlan0".to_owned(),
             guess: true,
         });
-        let line = told(Event::verdict(&open, Duration::ZERO, NOW));
+        let line = told(JsonEvent::verdict(&open, Duration::ZERO, NOW));
         assert_eq!(line["evidence"]["guess"], true);
         assert_eq!(line["reason"], Value::Null);
         assert_eq!(line["holds"], json!([]));
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn lost_lines_are_counted_in_an_event_of_their_own() {
-        let lost = told(Event::Lost { lines: 3 });
+        let lost = told(JsonEvent::Lost { lines: 3 });
         assert_eq!(
             (&lost["event"], &lost["lines"]),
             (&json!("lost"), &json!(3))
@@ -242,7 +242,7 @@ mod tests {
             detail: "a\nb".to_owned(),
             look_again: None,
         }]);
-        let line = Event::verdict(&held, Duration::ZERO, NOW).line("p", Wall::default());
+        let line = JsonEvent::verdict(&held, Duration::ZERO, NOW).line("p", Wall::default());
         assert!(!line.contains('\n'));
     }
 }

@@ -7,14 +7,14 @@ use tracing::{error, info, warn};
 use super::journal::{ATTEMPT_FINISHED, GAVE_UP, HELD, INTERRUPTED, OPEN};
 use super::json::{label, usec};
 use super::sentence::sentence;
-use super::{AttemptEnd, Judged, Kind, Setup, Summary};
+use super::{AttemptEnd, CommandKind, Judged, ReporterSetup, Summary};
 use crate::exit::Exit;
 use crate::gate::time::Monotonic;
 use crate::gate::verdict::Verdict;
 use crate::text::span::format_span;
 
 /// Logs a verdict that has another reason than the one before.
-pub(super) fn verdict(setup: &Setup, verdict: &Verdict, waited: Duration, now: Monotonic) {
+pub(super) fn verdict(setup: &ReporterSetup, verdict: &Verdict, waited: Duration, now: Monotonic) {
     info!(
         message_id = if verdict.hold().is_some() { HELD } else { OPEN },
         upgrade_gate_verdict = label(verdict),
@@ -28,7 +28,7 @@ pub(super) fn verdict(setup: &Setup, verdict: &Verdict, waited: Duration, now: M
 }
 
 /// Logs how an attempt ended: a failure or an interruption is a warning.
-pub(super) fn attempt_ended(setup: &Setup, end: &AttemptEnd) {
+pub(super) fn attempt_ended(setup: &ReporterSetup, end: &AttemptEnd) {
     let text = ended(end);
     let profile = &setup.profile;
     match end.judged {
@@ -65,13 +65,13 @@ pub(super) fn ended(end: &AttemptEnd) -> String {
 }
 
 /// Logs the end as an error: a fault is said under `--quiet`, and beside JSON.
-pub(super) fn fault(setup: &Setup, summary: &Summary) {
+pub(super) fn fault(setup: &ReporterSetup, summary: &Summary) {
     let text = summed_up(setup.kind, summary);
     error!(upgrade_gate_profile = setup.profile, "{text}");
 }
 
 /// Logs the end. That a wait ended because the gate opened has been said by the verdict.
-pub(super) fn summary(setup: &Setup, last: Option<&Verdict>, summary: &Summary) {
+pub(super) fn summary(setup: &ReporterSetup, last: Option<&Verdict>, summary: &Summary) {
     let text = summed_up(setup.kind, summary);
     if summary.exit == Exit::NotNow {
         warn!(
@@ -83,7 +83,7 @@ pub(super) fn summary(setup: &Setup, last: Option<&Verdict>, summary: &Summary) 
             upgrade_gate_waited_usec = usec(summary.waited),
             "{text}"
         );
-    } else if setup.kind == Kind::Run {
+    } else if setup.kind == CommandKind::Run {
         info!(
             upgrade_gate_profile = setup.profile,
             upgrade_gate_waited_usec = usec(summary.waited),
@@ -92,11 +92,11 @@ pub(super) fn summary(setup: &Setup, last: Option<&Verdict>, summary: &Summary) 
     }
 }
 
-fn summed_up(kind: Kind, summary: &Summary) -> String {
+fn summed_up(kind: CommandKind, summary: &Summary) -> String {
     let waited = format_span(summary.waited);
     let did = match (kind, summary.attempts) {
-        (Kind::Run, 1) => format!("waited {waited}, 1 attempt"),
-        (Kind::Run, n) => format!("waited {waited}, {n} attempts"),
+        (CommandKind::Run, 1) => format!("waited {waited}, 1 attempt"),
+        (CommandKind::Run, n) => format!("waited {waited}, {n} attempts"),
         _ => format!("waited {waited}"),
     };
     match summary.exit {
@@ -111,7 +111,7 @@ fn reason(verdict: Option<&Verdict>) -> Option<&'static str> {
         .map(|hold| hold.reason.label())
 }
 
-fn targets(setup: &Setup) -> Option<String> {
+fn targets(setup: &ReporterSetup) -> Option<String> {
     (!setup.targets.is_empty()).then(|| setup.targets.join(" "))
 }
 
@@ -144,14 +144,14 @@ mod tests {
             why: "still held: dns".to_owned(),
         };
         assert_eq!(
-            summed_up(Kind::WaitOnline, &end),
+            summed_up(CommandKind::WaitOnline, &end),
             "gave up: still held: dns (waited 10min)"
         );
         end.attempts = 1;
         end.exit = Exit::Ok;
         end.why = "the command succeeded".to_owned();
         assert_eq!(
-            summed_up(Kind::Run, &end),
+            summed_up(CommandKind::Run, &end),
             "the command succeeded (waited 10min, 1 attempt)"
         );
     }

@@ -19,14 +19,14 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use self::change::{Change, Line, Listeners, Telling};
+use self::change::{Listeners, LogLine, Telling, VerdictChange};
 use self::journal::Log;
-use self::json::{Event, usec};
+use self::json::{JsonEvent, usec};
 use self::live::Live;
 use self::notify::Notify;
 use self::output::STDOUT;
 use self::sentence::{lasting, sentence};
-use self::status_file::{Gate, StatusFile};
+use self::status_file::{GateStatus, StatusFile};
 use crate::exit::Exit;
 use crate::gate::time::{Monotonic, Now};
 use crate::gate::verdict::Verdict;
@@ -36,7 +36,7 @@ use crate::text::line;
 
 /// The command a gate belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CommandKind {
     /// `wait-online`.
     WaitOnline,
     /// `check`: its verdict is an answer, on standard output.
@@ -47,7 +47,7 @@ pub enum Kind {
     Watch,
 }
 
-impl Kind {
+impl CommandKind {
     /// The command as it is typed.
     pub const fn label(self) -> &'static str {
         match self {
@@ -61,9 +61,9 @@ impl Kind {
 
 /// Who reports, and to whom.
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub struct ReporterSetup {
     /// The command.
-    pub kind: Kind,
+    pub kind: CommandKind,
     /// The profile's name.
     pub profile: String,
     /// The targets, as they are written, once `auto` is resolved.
@@ -140,26 +140,26 @@ pub struct Summary {
 /// Tells everyone who is to know of one gate. Dropping it takes the live line and the status file away.
 #[derive(Debug)]
 pub struct Reporter {
-    setup: Setup,
+    setup: ReporterSetup,
     verdict: Option<Verdict>,
     waiting_since: Monotonic,
     live: Live,
     notify: Notify,
     file: Option<StatusFile>,
-    gate: Gate,
+    gate: GateStatus,
 }
 
 impl Reporter {
     /// Begins to report. With a wait ahead, systemd is asked for as much time.
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(setup: ReporterSetup) -> Self {
         let mut notify = Notify::default();
-        if matches!(setup.kind, Kind::WaitOnline | Kind::Run) {
+        if matches!(setup.kind, CommandKind::WaitOnline | CommandKind::Run) {
             notify.extend(setup.timeout);
         }
         if setup.json {
             json_lines::count_lost(&setup);
         }
-        let possible = !setup.quiet && !setup.json && setup.kind != Kind::Check;
+        let possible = !setup.quiet && !setup.json && setup.kind != CommandKind::Check;
         Self {
             verdict: None,
             waiting_since: setup.started.monotonic,
@@ -173,7 +173,7 @@ impl Reporter {
 
     /// Tells a verdict, as far as it is new. Of `check`'s verdict only STATUS= tells: its place is [`Self::answer`].
     pub fn verdict(&mut self, verdict: &Verdict, now: Now) {
-        if self.setup.kind == Kind::Check {
+        if self.setup.kind == CommandKind::Check {
             return self.notify.status(&lasting(verdict));
         }
         let change = change::change(self.verdict.as_ref(), verdict);
@@ -181,12 +181,12 @@ impl Reporter {
         let looked_at = self.verdict.as_ref().map(look_again) != Some(look_again(verdict));
         self.verdict = Some(verdict.clone());
         // The status file first: whoever hears of the change finds it there.
-        if change > Change::Times || looked_at {
+        if change > VerdictChange::Times || looked_at {
             self.note(change, verdict);
         }
         self.log(telling, verdict, now);
         if telling.json {
-            self.json(Event::verdict(verdict, self.waited(now), now.monotonic));
+            self.json(JsonEvent::verdict(verdict, self.waited(now), now.monotonic));
         }
         if telling.live {
             self.redraw(now);
@@ -234,7 +234,7 @@ impl Reporter {
     /// Tells that the command is started; the live line makes room for its output.
     pub fn attempt_started(&mut self, attempt: u32) {
         self.live.clear();
-        self.json(Event::AttemptStarted { attempt });
+        self.json(JsonEvent::AttemptStarted { attempt });
         self.running(attempt, true);
         self.notify.status(&format!("running: attempt {attempt}"));
     }
@@ -245,7 +245,7 @@ impl Reporter {
         if !self.json_replaces_lines() {
             log::attempt_ended(&self.setup, end);
         }
-        self.json(Event::AttemptEnded {
+        self.json(JsonEvent::AttemptEnded {
             attempt: end.attempt,
             outcome: end.judged.label(),
             exit_status: end.exit_status,
@@ -265,7 +265,7 @@ impl Reporter {
         } else if !self.json_replaces_lines() {
             log::summary(&self.setup, self.verdict.as_ref(), summary);
         }
-        self.json(Event::Summary {
+        self.json(JsonEvent::Summary {
             attempts: summary.attempts,
             exit_status: summary.exit.code(),
             waited_usec: usec(summary.waited),
@@ -278,7 +278,7 @@ impl Reporter {
     /// `check` does not wait. That the reader went away is not a fault.
     pub fn answer(&mut self, verdict: &Verdict, now: Now) -> io::Result<()> {
         let text = if self.setup.json {
-            Event::verdict(verdict, self.waited(now), now.monotonic)
+            JsonEvent::verdict(verdict, self.waited(now), now.monotonic)
                 .line(&self.setup.profile, clock::wall())
         } else {
             lasting(verdict)
@@ -312,14 +312,14 @@ impl Reporter {
         }
         let waited = self.waited(now);
         match telling.line {
-            Some(Line::Plain) => log::verdict(&self.setup, verdict, waited, now.monotonic),
-            Some(Line::Verbose) => debug!("{}", sentence(verdict, waited, now.monotonic)),
+            Some(LogLine::Plain) => log::verdict(&self.setup, verdict, waited, now.monotonic),
+            Some(LogLine::Verbose) => debug!("{}", sentence(verdict, waited, now.monotonic)),
             None => {}
         }
     }
 
     /// A JSON line, to where nothing else is printed. A reader who went away is not told.
-    fn json(&self, event: Event<'_>) {
+    fn json(&self, event: JsonEvent<'_>) {
         if !self.setup.json {
             return;
         }
@@ -328,10 +328,10 @@ impl Reporter {
     }
 
     /// STATUS= and the status file.
-    fn note(&mut self, change: Change, verdict: &Verdict) {
+    fn note(&mut self, change: VerdictChange, verdict: &Verdict) {
         let said = lasting(verdict);
         self.notify.status(&said);
-        if change == Change::Reasons {
+        if change == VerdictChange::Reasons {
             self.gate.since_usec_realtime = usec(clock::wall().0);
         }
         json::label(verdict).clone_into(&mut self.gate.verdict);
@@ -365,8 +365,8 @@ fn look_again(verdict: &Verdict) -> Option<Monotonic> {
     verdict.hold().and_then(|hold| hold.look_again)
 }
 
-fn file(setup: &Setup) -> Option<StatusFile> {
-    if setup.kind == Kind::Check {
+fn file(setup: &ReporterSetup) -> Option<StatusFile> {
+    if setup.kind == CommandKind::Check {
         return None;
     }
     // Why there is none has been said.
@@ -375,15 +375,15 @@ fn file(setup: &Setup) -> Option<StatusFile> {
     Some(StatusFile::new(dir, std::process::id(), started))
 }
 
-fn gate(setup: &Setup) -> Gate {
-    Gate {
+fn gate(setup: &ReporterSetup) -> GateStatus {
+    GateStatus {
         version: json::VERSION,
         pid: std::process::id(),
         unit: status_file::unit(),
         command: setup.kind.label().to_owned(),
         profile: setup.profile.clone(),
         started_usec_realtime: usec(clock::wall().0),
-        ..Gate::default()
+        ..GateStatus::default()
     }
 }
 

@@ -7,8 +7,8 @@ use super::*;
 use crate::gate::reason::Reason;
 use crate::gate::verdict::{Evidence, Hold};
 
-fn setup(kind: Kind, dir: Option<PathBuf>) -> Setup {
-    Setup {
+fn setup(kind: CommandKind, dir: Option<PathBuf>) -> ReporterSetup {
+    ReporterSetup {
         kind,
         profile: "nixos-upgrade".to_owned(),
         targets: vec!["tcp://example.org:1".to_owned()],
@@ -44,7 +44,7 @@ fn open() -> Verdict {
     })
 }
 
-fn gates(dir: &TempDir) -> Vec<Gate> {
+fn gates(dir: &TempDir) -> Vec<GateStatus> {
     let found = read_all(&[Room::at(dir.path())]);
     found.gates.into_iter().map(|living| living.gate).collect()
 }
@@ -52,7 +52,7 @@ fn gates(dir: &TempDir) -> Vec<Gate> {
 #[test]
 fn the_status_file_follows_the_verdict_and_goes_with_the_reporter() {
     let dir = TempDir::new().expect("dir");
-    let mut reporter = Reporter::new(setup(Kind::Run, Some(dir.path().to_owned())));
+    let mut reporter = Reporter::new(setup(CommandKind::Run, Some(dir.path().to_owned())));
     reporter.verdict(&held(Reason::Dns, 104), at(101));
     let first = gates(&dir).remove(0);
     assert_eq!(first.command, "run");
@@ -71,7 +71,7 @@ fn the_status_file_follows_the_verdict_and_goes_with_the_reporter() {
 #[test]
 fn another_look_moves_the_look_but_not_the_since() {
     let dir = TempDir::new().expect("dir");
-    let mut reporter = Reporter::new(setup(Kind::WaitOnline, Some(dir.path().to_owned())));
+    let mut reporter = Reporter::new(setup(CommandKind::WaitOnline, Some(dir.path().to_owned())));
     reporter.verdict(&held(Reason::Dns, 104), at(101));
     let first = gates(&dir).remove(0);
     reporter.verdict(&held(Reason::Dns, 112), at(104));
@@ -93,7 +93,7 @@ fn interrupted() -> AttemptEnd {
 
 #[test]
 fn after_an_attempt_a_new_wait_begins() {
-    let mut reporter = Reporter::new(setup(Kind::Run, None));
+    let mut reporter = Reporter::new(setup(CommandKind::Run, None));
     reporter.verdict(&open(), at(107));
     assert_eq!(reporter.waited(at(107)), Duration::from_secs(7));
     reporter.attempt_started(1);
@@ -105,7 +105,7 @@ fn after_an_attempt_a_new_wait_begins() {
 #[test]
 fn an_attempt_is_seen_while_it_runs_and_after() {
     let dir = TempDir::new().expect("dir");
-    let mut reporter = Reporter::new(setup(Kind::Run, Some(dir.path().to_owned())));
+    let mut reporter = Reporter::new(setup(CommandKind::Run, Some(dir.path().to_owned())));
     reporter.verdict(&open(), at(101));
     reporter.attempt_started(1);
     let running = gates(&dir).remove(0);
@@ -118,7 +118,7 @@ fn an_attempt_is_seen_while_it_runs_and_after() {
 #[test]
 fn check_leaves_no_status_file() {
     let dir = TempDir::new().expect("dir");
-    let mut reporter = Reporter::new(setup(Kind::Check, Some(dir.path().to_owned())));
+    let mut reporter = Reporter::new(setup(CommandKind::Check, Some(dir.path().to_owned())));
     reporter.verdict(&held(Reason::Dns, 104), at(101));
     assert_eq!(gates(&dir), []);
 }
@@ -128,7 +128,7 @@ fn a_directory_that_cannot_be_written_is_done_without() {
     let dir = TempDir::new().expect("dir");
     let file = dir.path().join("file");
     std::fs::write(&file, "").expect("written");
-    let mut reporter = Reporter::new(setup(Kind::Run, Some(file.join("gates"))));
+    let mut reporter = Reporter::new(setup(CommandKind::Run, Some(file.join("gates"))));
     reporter.verdict(&held(Reason::Dns, 104), at(101));
     assert!(reporter.file.is_none());
     reporter.verdict(&open(), at(107));

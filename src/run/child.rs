@@ -92,7 +92,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     }))
 }
 
-struct Order {
+struct ExecRequest {
     parent: i32,
     sigpipe: Sigpipe,
     argv0: OsString,
@@ -100,10 +100,10 @@ struct Order {
     args: Vec<OsString>,
 }
 
-fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Order> {
+fn parse(mut args: impl Iterator<Item = OsString>) -> Option<ExecRequest> {
     let parent = args.next()?.to_str()?.parse().ok()?;
     let sigpipe = Sigpipe::from_word(args.next()?.to_str()?)?;
-    Some(Order {
+    Some(ExecRequest {
         parent,
         sigpipe,
         argv0: args.next()?,
@@ -113,7 +113,7 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Order> {
 }
 
 /// Rust's runtime has set SIGPIPE to be ignored: `execvp` leaves it so, std's `exec` sets the default.
-fn become_command(order: &Order) -> io::Error {
+fn become_command(order: &ExecRequest) -> io::Error {
     let (program, argv0, args) = (&order.program, &order.argv0, &order.args);
     match order.sigpipe {
         Sigpipe::Ignored => execvp_of(program, argv0, args).into(),
@@ -154,7 +154,7 @@ fn message(program: &OsStr, error: &io::Error) -> String {
 mod tests {
     use super::*;
 
-    fn parsed(args: &[&str]) -> Option<Order> {
+    fn parsed(args: &[&str]) -> Option<ExecRequest> {
         parse(args.iter().map(OsString::from))
     }
 

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use super::child::{self, Sigpipe};
 use super::directories;
-use super::judge::Ending;
+use super::judge::CommandExit;
 use super::signals;
 use crate::gate::time::Monotonic;
 use crate::sys::clock;
@@ -115,7 +115,7 @@ impl Running {
     }
 
     /// Waits for the command to end. Cancel-safe: may be dropped and called again.
-    pub async fn ending(&mut self) -> io::Result<Ending> {
+    pub async fn ending(&mut self) -> io::Result<CommandExit> {
         if let Some(deadline) = self.kill_at {
             tokio::select! {
                 biased;
@@ -151,7 +151,7 @@ impl Running {
         }
     }
 
-    fn ended(&mut self, ended: io::Result<ExitStatus>) -> io::Result<Ending> {
+    fn ended(&mut self, ended: io::Result<ExitStatus>) -> io::Result<CommandExit> {
         self.pid = None;
         ended.map(ending_of)
     }
@@ -163,11 +163,11 @@ impl Drop for Running {
     }
 }
 
-fn ending_of(status: ExitStatus) -> Ending {
+fn ending_of(status: ExitStatus) -> CommandExit {
     match (status.code(), status.signal()) {
-        (_, Some(signal)) => Ending::Killed(signal),
+        (_, Some(signal)) => CommandExit::Killed(signal),
         // wait(2) hands out eight bits.
-        (code, None) => Ending::Exited(
+        (code, None) => CommandExit::Exited(
             code.and_then(|code| u8::try_from(code).ok())
                 .unwrap_or(u8::MAX),
         ),
@@ -180,11 +180,14 @@ mod tests {
 
     #[test]
     fn a_status_is_a_code_or_a_signal() {
-        assert_eq!(ending_of(ExitStatus::from_raw(4 << 8)), Ending::Exited(4));
-        assert_eq!(ending_of(ExitStatus::from_raw(15)), Ending::Killed(15));
+        assert_eq!(
+            ending_of(ExitStatus::from_raw(4 << 8)),
+            CommandExit::Exited(4)
+        );
+        assert_eq!(ending_of(ExitStatus::from_raw(15)), CommandExit::Killed(15));
         assert_eq!(
             ending_of(ExitStatus::from_raw(0x80 + 11)),
-            Ending::Killed(11),
+            CommandExit::Killed(11),
             "with a core dump"
         );
     }

@@ -16,7 +16,7 @@ const LOGIND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The words of `org.freedesktop.login1.Manager.Inhibit`, but for the mode, which depends on systemd's version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct InhibitRequest {
     /// The operations, separated by colons.
     pub what: String,
     /// Who asks.
@@ -25,7 +25,7 @@ pub struct Request {
     pub why: String,
 }
 
-impl Request {
+impl InhibitRequest {
     /// What to ask for; `None` if the profile inhibits nothing. Without a command it is asked for in the name of
     /// the unit that waits for the gate.
     pub fn new(inhibit: &[Inhibit], profile: &str, command: &[OsString]) -> Option<Self> {
@@ -43,14 +43,14 @@ impl Request {
 ///
 /// A refusal (polkit, no logind, a container) or no answer in 10 s is one line, and the upgrade runs without.
 pub async fn take<L, E: Display>(
-    request: Request,
-    inhibit: impl AsyncFnOnce(Request) -> Result<L, E>,
+    request: InhibitRequest,
+    inhibit: impl AsyncFnOnce(InhibitRequest) -> Result<L, E>,
 ) -> Option<L> {
     take_within(LOGIND_TIMEOUT, request, inhibit).await
 }
 
 /// Takes the lock over a connection of its own: the sources' is for listening only.
-pub async fn ask_logind(request: Request) -> Result<OwnedFd, String> {
+pub async fn ask_logind(request: InhibitRequest) -> Result<OwnedFd, String> {
     let connection = BusAddress::system()
         .connect()
         .await
@@ -67,8 +67,8 @@ pub async fn ask_logind(request: Request) -> Result<OwnedFd, String> {
 
 async fn take_within<L, E: Display>(
     patience: Duration,
-    request: Request,
-    inhibit: impl AsyncFnOnce(Request) -> Result<L, E>,
+    request: InhibitRequest,
+    inhibit: impl AsyncFnOnce(InhibitRequest) -> Result<L, E>,
 ) -> Option<L> {
     let what = request.what.clone();
     let refused = match tokio::time::timeout(patience, inhibit(request)).await {
@@ -99,8 +99,8 @@ fn why(profile: &str, command: &[OsString]) -> String {
 mod tests {
     use super::*;
 
-    fn request(inhibit: &[Inhibit]) -> Option<Request> {
-        Request::new(
+    fn request(inhibit: &[Inhibit]) -> Option<InhibitRequest> {
+        InhibitRequest::new(
             inhibit,
             "nixos-upgrade",
             &["nixos-rebuild".into(), "switch".into()],
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn without_a_command_it_is_asked_for_what_is_gated() {
-        let asked = Request::new(&[Inhibit::Shutdown], "fwupd-refresh", &[]).unwrap();
+        let asked = InhibitRequest::new(&[Inhibit::Shutdown], "fwupd-refresh", &[]).unwrap();
         assert_eq!(asked.why, "fwupd-refresh: what it gates is running");
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum CommandExit {
     /// It exited with this code.
     Exited(u8),
     /// This signal killed it.
@@ -14,9 +14,9 @@ pub enum Ending {
 /// All that a judgement is made from.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent observations")]
-pub struct Facts<'a> {
+pub struct AttemptFacts<'a> {
     /// How the command ended.
-    pub ending: Ending,
+    pub ending: CommandExit,
     /// The profile's `final_exit_status`.
     pub final_exit_status: &'a [u8],
     /// Something in `final_if_changed` changed during the attempt.
@@ -39,9 +39,9 @@ pub enum Judgement {
     /// The command did its work.
     Succeeded,
     /// The command has spoken, or has changed the machine: its ending is ours, and it is not run again.
-    Final(Ending),
+    Final(CommandExit),
     /// It failed by itself: its ending is ours, and it is not run again blindly.
-    Failed(Ending),
+    Failed(CommandExit),
     /// It was kept from its work: back to the gate.
     Interrupted(Interruption),
     /// We got a termination signal: we die of it too.
@@ -81,11 +81,11 @@ impl fmt::Display for Interruption {
 ///    switching restarts NetworkManager, which must not look like an interruption.
 /// 4. Timed out, slept, or lost the route; or exited while a target is out of reach: interrupted.
 /// 5. Failed. An unknown reachability is not an excuse: nothing is repeated blindly.
-pub fn judge(facts: &Facts<'_>) -> Judgement {
+pub fn judge(facts: &AttemptFacts<'_>) -> Judgement {
     if let Some(signal) = facts.told_to_stop {
         return Judgement::Stopped(signal);
     }
-    if facts.ending == Ending::Exited(0) && (facts.changed || !facts.timed_out) {
+    if facts.ending == CommandExit::Exited(0) && (facts.changed || !facts.timed_out) {
         return Judgement::Succeeded;
     }
     if facts.changed || is_final(facts) {
@@ -95,9 +95,9 @@ pub fn judge(facts: &Facts<'_>) -> Judgement {
 }
 
 /// Whether the judgement hangs on a probe that was not made: only then is it worth its traffic.
-pub fn needs_probe(facts: &Facts<'_>) -> bool {
+pub fn needs_probe(facts: &AttemptFacts<'_>) -> bool {
     let with = |reachable| {
-        judge(&Facts {
+        judge(&AttemptFacts {
             reachable_after: Some(reachable),
             ..*facts
         })
@@ -105,22 +105,22 @@ pub fn needs_probe(facts: &Facts<'_>) -> bool {
     facts.reachable_after.is_none() && with(true) != with(false)
 }
 
-fn is_final(facts: &Facts<'_>) -> bool {
-    matches!(facts.ending, Ending::Exited(code) if facts.final_exit_status.contains(&code))
+fn is_final(facts: &AttemptFacts<'_>) -> bool {
+    matches!(facts.ending, CommandExit::Exited(code) if facts.final_exit_status.contains(&code))
 }
 
-fn interruption(facts: &Facts<'_>) -> Option<Interruption> {
+fn interruption(facts: &AttemptFacts<'_>) -> Option<Interruption> {
     // A signal from someone else (the kernel's out-of-memory killer, a person) is not the network's doing.
-    let exited = matches!(facts.ending, Ending::Exited(_));
+    let exited = matches!(facts.ending, CommandExit::Exited(_));
     match facts {
-        Facts {
+        AttemptFacts {
             timed_out: true, ..
         } => Some(Interruption::TimedOut),
-        Facts { slept: true, .. } => Some(Interruption::Slept),
-        Facts {
+        AttemptFacts { slept: true, .. } => Some(Interruption::Slept),
+        AttemptFacts {
             route_lost: true, ..
         } => Some(Interruption::RouteLost),
-        Facts {
+        AttemptFacts {
             reachable_after: Some(false),
             ..
         } if exited => Some(Interruption::Unreachable),
@@ -131,10 +131,10 @@ fn interruption(facts: &Facts<'_>) -> Option<Interruption> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Ending::{Exited, Killed};
+    use CommandExit::{Exited, Killed};
     use proptest::prelude::*;
 
-    const CALM: Facts<'static> = Facts {
+    const CALM: AttemptFacts<'static> = AttemptFacts {
         ending: Exited(1),
         final_exit_status: &[4, 100],
         changed: false,
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn success_needs_no_excuse_and_no_probe() {
-        let facts = Facts {
+        let facts = AttemptFacts {
             ending: Exited(0),
             slept: true,
             route_lost: true,
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_final_exit_status_stays_final_though_the_machine_slept() {
-        let facts = Facts {
+        let facts = AttemptFacts {
             ending: Exited(100),
             slept: true,
             ..CALM
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_switch_that_restarted_the_network_is_not_an_interruption() {
-        let facts = Facts {
+        let facts = AttemptFacts {
             changed: true,
             route_lost: true,
             reachable_after: None,
@@ -189,28 +189,28 @@ mod tests {
     fn a_failure_after_a_suspend_or_a_lost_network_is_an_interruption() {
         let table = [
             (
-                Facts {
+                AttemptFacts {
                     slept: true,
                     ..CALM
                 },
                 Interruption::Slept,
             ),
             (
-                Facts {
+                AttemptFacts {
                     route_lost: true,
                     ..CALM
                 },
                 Interruption::RouteLost,
             ),
             (
-                Facts {
+                AttemptFacts {
                     reachable_after: Some(false),
                     ..CALM
                 },
                 Interruption::Unreachable,
             ),
             (
-                Facts {
+                AttemptFacts {
                     slept: true,
                     route_lost: true,
                     ..CALM
@@ -225,12 +225,12 @@ mod tests {
 
     #[test]
     fn a_failure_is_probed_after_before_it_is_believed() {
-        let unprobed = Facts {
+        let unprobed = AttemptFacts {
             reachable_after: None,
             ..CALM
         };
         assert!(needs_probe(&unprobed));
-        assert!(!needs_probe(&Facts {
+        assert!(!needs_probe(&AttemptFacts {
             slept: true,
             ..unprobed
         }));
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_probe_that_found_nothing_out_excuses_nothing() {
-        let facts = Facts {
+        let facts = AttemptFacts {
             reachable_after: None,
             ..CALM
         };
@@ -248,17 +248,17 @@ mod tests {
 
     #[test]
     fn a_foreign_signal_is_a_failure_unless_the_machine_slept_or_lost_its_route() {
-        let killed = Facts {
+        let killed = AttemptFacts {
             ending: Killed(9),
             reachable_after: Some(false),
             ..CALM
         };
         assert_eq!(judge(&killed), Judgement::Failed(Killed(9)));
-        assert!(!needs_probe(&Facts {
+        assert!(!needs_probe(&AttemptFacts {
             reachable_after: None,
             ..killed
         }));
-        let slept = Facts {
+        let slept = AttemptFacts {
             slept: true,
             ..killed
         };
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn an_attempt_that_timed_out_is_interrupted_however_politely_it_ended() {
         for ending in [Exited(0), Exited(1), Killed(15), Killed(9)] {
-            let facts = Facts {
+            let facts = AttemptFacts {
                 ending,
                 timed_out: true,
                 ..CALM
@@ -282,14 +282,14 @@ mod tests {
 
     #[test]
     fn an_attempt_that_timed_out_after_the_switch_is_not_repeated() {
-        let facts = Facts {
+        let facts = AttemptFacts {
             ending: Killed(15),
             timed_out: true,
             changed: true,
             ..CALM
         };
         assert_eq!(judge(&facts), Judgement::Final(Killed(15)));
-        let done = Facts {
+        let done = AttemptFacts {
             ending: Exited(0),
             ..facts
         };
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn being_told_to_stop_ends_it_whatever_else_happened() {
         for ending in [Exited(0), Exited(1), Exited(100), Killed(15)] {
-            let facts = Facts {
+            let facts = AttemptFacts {
                 ending,
                 slept: true,
                 changed: true,
@@ -308,7 +308,7 @@ mod tests {
                 ..CALM
             };
             assert_eq!(judge(&facts), Judgement::Stopped(15));
-            assert!(!needs_probe(&Facts {
+            assert!(!needs_probe(&AttemptFacts {
                 reachable_after: None,
                 ..facts
             }));
@@ -321,9 +321,9 @@ mod tests {
             flags: [bool; 4],
             reachable_after: Option<bool>,
             told_to_stop in prop::option::of(1..65),
-        ) -> Facts<'static> {
+        ) -> AttemptFacts<'static> {
             let [changed, slept, route_lost, timed_out] = flags;
-            Facts { ending, final_exit_status: &[4, 100], changed, slept, route_lost, reachable_after, timed_out, told_to_stop }
+            AttemptFacts { ending, final_exit_status: &[4, 100], changed, slept, route_lost, reachable_after, timed_out, told_to_stop }
         }
     }
 
@@ -338,9 +338,9 @@ mod tests {
 
         #[test]
         fn a_probe_that_is_not_needed_changes_nothing(facts in any_facts(), reachable: Option<bool>) {
-            let unprobed = Facts { reachable_after: None, ..facts };
+            let unprobed = AttemptFacts { reachable_after: None, ..facts };
             if !needs_probe(&unprobed) {
-                let probed = Facts { reachable_after: reachable, ..facts };
+                let probed = AttemptFacts { reachable_after: reachable, ..facts };
                 prop_assert_eq!(judge(&unprobed), judge(&probed));
             }
         }

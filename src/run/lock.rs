@@ -192,13 +192,13 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The lock, or the file if another holds it.
-type Attempt = Result<Flock<File>, File>;
+type LockAttempt = Result<Flock<File>, File>;
 
 /// Watches only what is held by another: closing an inotify descriptor takes the kernel milliseconds.
 fn lock_or_watch<B>(
     file: File,
     watch: impl FnOnce() -> Option<B>,
-) -> io::Result<(Attempt, Option<B>)> {
+) -> io::Result<(LockAttempt, Option<B>)> {
     match flock(file)? {
         Ok(lock) => Ok((Ok(lock), None)),
         Err(file) => {
@@ -210,7 +210,7 @@ fn lock_or_watch<B>(
 }
 
 /// The file back if another holds the lock.
-fn flock(file: File) -> io::Result<Attempt> {
+fn flock(file: File) -> io::Result<LockAttempt> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Ok(lock)),
         Err((file, Errno::EWOULDBLOCK)) => Ok(Err(file)),
@@ -218,7 +218,7 @@ fn flock(file: File) -> io::Result<Attempt> {
     }
 }
 
-fn opened(tried: &Attempt) -> &File {
+fn opened(tried: &LockAttempt) -> &File {
     match tried {
         Ok(lock) => lock,
         Err(file) => file,

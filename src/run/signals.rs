@@ -20,9 +20,9 @@ const TAKEN: [Signal; 4] = [
 ///
 /// They stay ignored, for us and so for the command: a handler of ours would be reset to the default in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ignored(u64);
+pub struct IgnoredSignals(u64);
 
-impl Ignored {
+impl IgnoredSignals {
     /// What is ignored now; to be read before any handler is installed. Without /proc nothing is known to be.
     pub fn read() -> Self {
         fs::read_to_string("/proc/self/status").map_or(Self(0), |status| Self::parse(&status))
@@ -45,7 +45,7 @@ impl Ignored {
 /// Makes a write beyond `RLIMIT_FSIZE` an error, and not our end by SIGXFSZ.
 ///
 /// By a handler: what we start finds the default again, as it would not if the signal were ignored.
-pub fn outlive_file_size(ignored: Ignored) {
+pub fn outlive_file_size(ignored: IgnoredSignals) {
     if !ignored.contains(Signal::SIGXFSZ) {
         // Without the handler it is as it was.
         let _ = signal_hook::flag::register(Signal::SIGXFSZ as i32, Arc::default());
@@ -62,7 +62,7 @@ pub struct Signals {
 
 impl Signals {
     /// Takes the signals: from now on they no longer kill us.
-    pub fn install(ignored: Ignored) -> io::Result<Self> {
+    pub fn install(ignored: IgnoredSignals) -> io::Result<Self> {
         let wanted = TAKEN
             .into_iter()
             .filter(|signal| !ignored.contains(*signal));
@@ -116,8 +116,9 @@ mod tests {
 
     #[test]
     fn the_ignored_signals_are_read_from_the_kernels_mask() {
-        let ignored =
-            Ignored::parse("Name:\tx\nSigBlk:\tffff\nSigIgn:\t0000000000001001\nSigCgt:\t0\n");
+        let ignored = IgnoredSignals::parse(
+            "Name:\tx\nSigBlk:\tffff\nSigIgn:\t0000000000001001\nSigCgt:\t0\n",
+        );
         assert!(ignored.contains(Signal::SIGHUP));
         assert!(ignored.contains(Signal::SIGPIPE));
         assert!(!ignored.contains(Signal::SIGTERM));
@@ -131,13 +132,13 @@ mod tests {
             "SigIgn:\tnonsense",
             "SigIgn:\t10000000000000000",
         ] {
-            assert_eq!(Ignored::parse(text), Ignored(0), "{text:?}");
+            assert_eq!(IgnoredSignals::parse(text), IgnoredSignals(0), "{text:?}");
         }
     }
 
     #[test]
     fn rusts_runtime_is_seen_to_ignore_sigpipe() {
-        assert!(Ignored::read().contains(Signal::SIGPIPE));
+        assert!(IgnoredSignals::read().contains(Signal::SIGPIPE));
     }
 
     #[test]
@@ -158,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_signal_that_was_ignored_at_the_start_is_left_alone() {
-        let all = Ignored(!(1 << (Signal::SIGCHLD as i32 - 1)));
+        let all = IgnoredSignals(!(1 << (Signal::SIGCHLD as i32 - 1)));
         let signals = Signals::install(all).unwrap();
         assert!(signals.taken.is_empty());
     }
@@ -166,7 +167,7 @@ mod tests {
     #[tokio::test]
     async fn a_signal_that_is_taken_is_told() {
         // Only SIGHUP: its handler stays, and the others shall still be able to end the tests.
-        let all_but_hup = Ignored(!1);
+        let all_but_hup = IgnoredSignals(!1);
         let mut signals = Signals::install(all_but_hup).unwrap();
         nix::sys::signal::raise(Signal::SIGHUP).unwrap();
         assert_eq!(signals.next().await, Signal::SIGHUP);

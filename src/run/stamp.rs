@@ -115,7 +115,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Wall, Unreadable> {
         source,
     };
     // The version first: another version's other fields are its own affair.
-    let Version { version } = serde_json::from_slice(text).map_err(nonsense)?;
+    let StampVersion { version } = serde_json::from_slice(text).map_err(nonsense)?;
     if version != VERSION {
         return Err(Unreadable::Version {
             path: path(),
@@ -127,7 +127,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Wall, Unreadable> {
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct StampVersion {
     version: u32,
 }
 

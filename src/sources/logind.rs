@@ -1,14 +1,14 @@
 //! systemd-logind: whether the machine is on its way down (org.freedesktop.login1(5)).
 
-use crate::bus::follower::{Service, Signal};
-use crate::bus::properties::{Properties, Question};
+use crate::bus::follower::{BusService, Signal};
+use crate::bus::properties::{Properties, PropertyQuery};
 use crate::gate::event::{Event, Logind, Report};
 
 const PATH: &str = "/org/freedesktop/login1";
 const MANAGER: &str = "org.freedesktop.login1.Manager";
 
 /// Each property is asked for by itself: logind computes others, and reads firmware variables for some.
-pub(super) static SERVICE: Service = Service {
+pub(super) static SERVICE: BusService = BusService {
     label: "logind",
     name: "org.freedesktop.login1",
     signals: &[signal("PrepareForSleep"), signal("PrepareForShutdown")],
@@ -28,8 +28,8 @@ const fn signal(member: &'static str) -> Signal {
     }
 }
 
-const fn property(names: &'static [&'static str]) -> Question {
-    Question {
+const fn property(names: &'static [&'static str]) -> PropertyQuery {
+    PropertyQuery {
         path: PATH,
         interface: MANAGER,
         names,

@@ -1,13 +1,13 @@
 //! NetworkManager, for explanations and as a hint (nm-dbus-interface.h); it never opens the gate.
 
-use crate::bus::follower::{Service, Signal};
-use crate::bus::properties::{Properties, Question};
+use crate::bus::follower::{BusService, Signal};
+use crate::bus::properties::{Properties, PropertyQuery};
 use crate::gate::event::{Connectivity, NetworkManager};
 
 const PATH: &str = "/org/freedesktop/NetworkManager";
 const MANAGER: &str = "org.freedesktop.NetworkManager";
 
-pub(super) static SERVICE: Service = Service {
+pub(super) static SERVICE: BusService = BusService {
     label: "NetworkManager",
     name: "org.freedesktop.NetworkManager",
     signals: &[
@@ -24,7 +24,7 @@ pub(super) static SERVICE: Service = Service {
             arg0: None,
         },
     ],
-    questions: &[Question {
+    questions: &[PropertyQuery {
         path: PATH,
         interface: MANAGER,
         names: &[

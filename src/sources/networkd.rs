@@ -1,13 +1,13 @@
 //! systemd-networkd, for explanations and hints (org.freedesktop.network1(5)).
 
-use crate::bus::follower::{Service, Signal};
-use crate::bus::properties::{Properties, Question};
+use crate::bus::follower::{BusService, Signal};
+use crate::bus::properties::{Properties, PropertyQuery};
 use crate::gate::event::Networkd;
 
 const PATH: &str = "/org/freedesktop/network1";
 const MANAGER: &str = "org.freedesktop.network1.Manager";
 
-pub(super) static SERVICE: Service = Service {
+pub(super) static SERVICE: BusService = BusService {
     label: "systemd-networkd",
     name: "org.freedesktop.network1",
     signals: &[Signal {
@@ -16,7 +16,7 @@ pub(super) static SERVICE: Service = Service {
         member: "PropertiesChanged",
         arg0: Some(MANAGER),
     }],
-    questions: &[Question {
+    questions: &[PropertyQuery {
         path: PATH,
         interface: MANAGER,
         names: &["OperationalState"],

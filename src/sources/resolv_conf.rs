@@ -69,7 +69,7 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
 #[derive(Debug)]
 pub(super) struct ResolvConf {
     path: PathBuf,
-    watched: Option<Watched>,
+    watched: Option<WatchedDirs>,
     content: Option<Vec<u8>>,
 }
 
@@ -78,7 +78,7 @@ impl ResolvConf {
     pub(super) fn watch(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            watched: Watched::arm_or_warn(path),
+            watched: WatchedDirs::arm_or_warn(path),
             content: read(path),
         }
     }
@@ -91,7 +91,7 @@ impl ResolvConf {
                 None => std::future::pending().await,
             }
             // The links on the way may lead elsewhere now.
-            self.watched = Watched::arm_or_warn(&self.path);
+            self.watched = WatchedDirs::arm_or_warn(&self.path);
             let content = read(&self.path);
             if content != self.content {
                 self.content = content;
@@ -103,12 +103,12 @@ impl ResolvConf {
 
 /// The directories in which the file, or a link on the way to it, can be replaced.
 #[derive(Debug)]
-struct Watched {
+struct WatchedDirs {
     inotify: AsyncFd<Fd<Inotify>>,
     names: Vec<OsString>,
 }
 
-impl Watched {
+impl WatchedDirs {
     fn arm_or_warn(path: &Path) -> Option<Self> {
         Self::arm(path)
             .inspect_err(|error| {

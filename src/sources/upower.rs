@@ -1,7 +1,7 @@
 //! UPower: whether the machine runs on battery, and how full that is. That it is absent is normal.
 
-use crate::bus::follower::{Service, Signal};
-use crate::bus::properties::{Properties, Question};
+use crate::bus::follower::{BusService, Signal};
+use crate::bus::properties::{Properties, PropertyQuery};
 use crate::gate::event::{Power, Report};
 
 const PATH: &str = "/org/freedesktop/UPower";
@@ -9,17 +9,17 @@ const MANAGER: &str = "org.freedesktop.UPower";
 const DISPLAY_DEVICE: &str = "/org/freedesktop/UPower/devices/DisplayDevice";
 const DEVICE: &str = "org.freedesktop.UPower.Device";
 
-pub(super) static SERVICE: Service = Service {
+pub(super) static SERVICE: BusService = BusService {
     label: "UPower",
     name: "org.freedesktop.UPower",
     signals: &[changed(PATH, MANAGER), changed(DISPLAY_DEVICE, DEVICE)],
     questions: &[
-        Question {
+        PropertyQuery {
             path: PATH,
             interface: MANAGER,
             names: &["OnBattery"],
         },
-        Question {
+        PropertyQuery {
             path: DISPLAY_DEVICE,
             interface: DEVICE,
             names: &["IsPresent", "Type", "Percentage"],

@@ -32,17 +32,17 @@ pub enum Unusable {
     )]
     Nowhere {
         /// Which of the two.
-        kind: Kind,
+        kind: DirKind,
     },
     /// It cannot be created, or is not this user's.
     #[error(
         "cannot use the {kind} directory {path}: {why}; {lost}; make it this user's and writable, or {advice}",
         kind = kind.word(), path = path.display(), why = limits::refusal(source), lost = kind.lost(),
-        advice = if geteuid().is_root() { Kind::writable(path) } else { kind.advice() }
+        advice = if geteuid().is_root() { DirKind::writable(path) } else { kind.advice() }
     )]
     Use {
         /// Which of the two.
-        kind: Kind,
+        kind: DirKind,
         /// The directory.
         path: PathBuf,
         /// Why not.
@@ -52,14 +52,14 @@ pub enum Unusable {
 
 /// Which of the two directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DirKind {
     /// [`Dirs::runtime`].
     Runtime,
     /// [`Dirs::state`].
     State,
 }
 
-impl Kind {
+impl DirKind {
     const fn word(self) -> &'static str {
         match self {
             Self::Runtime => "runtime",
@@ -131,12 +131,12 @@ impl Dirs {
 
     /// The runtime directory, created if need be.
     pub fn usable_runtime(&self) -> Result<&Path, Unusable> {
-        usable(Kind::Runtime, self.runtime.as_deref())
+        usable(DirKind::Runtime, self.runtime.as_deref())
     }
 
     /// The state directory, created if need be.
     pub fn usable_state(&self) -> Result<&Path, Unusable> {
-        usable(Kind::State, self.state.as_deref())
+        usable(DirKind::State, self.state.as_deref())
     }
 
     fn of_root_below(root: &Path) -> Self {
@@ -187,7 +187,7 @@ fn hexadecimal(digit: u8) -> char {
     char::from_digit(digit.into(), 16).unwrap_or('0')
 }
 
-fn usable(kind: Kind, path: Option<&Path>) -> Result<&Path, Unusable> {
+fn usable(kind: DirKind, path: Option<&Path>) -> Result<&Path, Unusable> {
     let path = path.ok_or(Unusable::Nowhere { kind })?;
     match Directory::ours(path).and_then(|directory| directory.is_writable()) {
         Ok(()) => Ok(path),

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::unit::{Service, Span};
+use super::unit::{Service, SystemdSpan};
 use super::version::Version;
 
 /// The delays of a service, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delays {
-    first: Span,
+    first: SystemdSpan,
     growth: Option<Growth>,
 }
 
@@ -45,7 +45,7 @@ impl Delays {
 
     /// The delay before the nth automatic restart in a row, counted from 1 (`NRestarts` after it); none if it never
     /// comes. systemd's own timers may be up to 250 ms late on top.
-    pub fn before(&self, restart: u32) -> Span {
+    pub fn before(&self, restart: u32) -> SystemdSpan {
         let first = self.first?;
         match self.growth {
             Some(growth) if restart > 1 => Some(growth.delay(first, restart)),
@@ -103,7 +103,7 @@ mod tests {
     const NEW: Version = Version(254);
     const S: Duration = Duration::from_secs(1);
 
-    fn delays(restart: Span, steps: u32, longest: Span, version: Version) -> Delays {
+    fn delays(restart: SystemdSpan, steps: u32, longest: SystemdSpan, version: Version) -> Delays {
         let service = Service {
             restart_delay: restart,
             restart_steps: steps,

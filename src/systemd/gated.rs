@@ -8,7 +8,7 @@ pub const NAME: &str = "upgrade-gate";
 
 /// The commands that gate something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum GateCommand {
     /// Waits.
     WaitOnline,
     /// Answers at once.
@@ -18,16 +18,16 @@ pub enum Command {
 }
 
 /// The command of upgrade-gate that these words call, and all words that are its own: what follows `--` is another program's.
-pub fn called(words: &[String]) -> Option<(Command, &[String])> {
+pub fn called(words: &[String]) -> Option<(GateCommand, &[String])> {
     let [first, rest @ ..] = words else {
         return None;
     };
     let end = rest.iter().position(|word| word == "--");
     let own = &rest[..end.unwrap_or(rest.len())];
     let command = own.iter().find_map(|word| match word.as_str() {
-        "wait-online" | "--wait-online" => Some(Command::WaitOnline),
-        "check" => Some(Command::Check),
-        "run" => Some(Command::Run),
+        "wait-online" | "--wait-online" => Some(GateCommand::WaitOnline),
+        "check" => Some(GateCommand::Check),
+        "run" => Some(GateCommand::Run),
         _ => None,
     });
     (program(first) == NAME).then_some((command?, own))

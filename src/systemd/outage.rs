@@ -4,7 +4,7 @@
 use std::iter;
 use std::time::Duration;
 
-use super::unit::Span;
+use super::unit::SystemdSpan;
 use crate::systemd::restart::Why;
 use crate::systemd::start_limit::micros;
 
@@ -14,20 +14,20 @@ pub struct Timeline {
     /// How long the outage lasts.
     pub outage: Duration,
     /// How long an attempt takes, timeouts seen to; `infinity` if it hangs.
-    pub attempt: Span,
+    pub attempt: SystemdSpan,
     /// The starts that the limit lets through.
-    pub starts: Vec<Run>,
+    pub starts: Vec<StartSeries>,
     /// The starts that the limit refuses. After each, there is no automatic restart.
     pub refused: Vec<Duration>,
     /// How often the `OnFailure=` units are started, whether there are any or not.
     pub on_failure: u64,
     /// How it ends.
-    pub ending: Ending,
+    pub ending: OutageEnding,
 }
 
 /// Starts at equal distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct StartSeries {
     /// The first of them.
     pub first: Duration,
     /// From one to the next; zero if there is only one.
@@ -38,7 +38,7 @@ pub struct Run {
 
 /// How the story ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum OutageEnding {
     /// This start comes after the outage's end, and succeeds.
     Survives {
         /// When.
@@ -75,7 +75,7 @@ pub enum Ending {
     },
 }
 
-impl Ending {
+impl OutageEnding {
     /// Whether the unit does its work without anyone's help.
     pub const fn survives(self) -> bool {
         matches!(self, Self::Survives { .. })
@@ -94,7 +94,7 @@ impl Ending {
     }
 }
 
-impl Run {
+impl StartSeries {
     pub(super) const fn single(at: Duration) -> Self {
         Self {
             first: at,
@@ -145,27 +145,27 @@ impl Timeline {
 }
 
 impl Timeline {
-    pub(super) const fn new(outage: Duration, attempt: Span) -> Self {
+    pub(super) const fn new(outage: Duration, attempt: SystemdSpan) -> Self {
         Self {
             outage,
             attempt,
             starts: Vec::new(),
             refused: Vec::new(),
             on_failure: 0,
-            ending: Ending::Unknown { at: Duration::ZERO },
+            ending: OutageEnding::Unknown { at: Duration::ZERO },
         }
     }
 
-    pub(super) fn ending(mut self, ending: Ending) -> Self {
+    pub(super) fn ending(mut self, ending: OutageEnding) -> Self {
         self.ending = ending;
         self
     }
 
     /// Adds starts; what is at equal distances is one run.
-    pub(super) fn add(&mut self, run: Run) {
+    pub(super) fn add(&mut self, run: StartSeries) {
         if let Some(last) = self.starts.last_mut() {
             let gap = run.first.saturating_sub(last.last());
-            let continues = |run: Run| run.count == 1 || run.every == gap;
+            let continues = |run: StartSeries| run.count == 1 || run.every == gap;
             if continues(*last) && continues(run) {
                 last.every = gap;
                 last.count = last.count.saturating_add(run.count);

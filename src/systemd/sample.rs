@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::unit::{
-    Exec, ExitStatuses, Kind, Load, NotifyAccess, Restart, RestartMode, Service, StartLimit,
+    Exec, ExitStatuses, Load, NotifyAccess, Restart, RestartMode, Service, ServiceType, StartLimit,
     Switch, Unit,
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn limited(interval: u64, burst: u32, delay: Duration) -> Unit {
 /// Its service part.
 pub(crate) fn service() -> Service {
     Service {
-        kind: Kind::Oneshot,
+        kind: ServiceType::Oneshot,
         exec_condition: Vec::new(),
         exec_start_pre: Vec::new(),
         exec_start: vec![exec("/usr/bin/upgrade")],

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::version::Version;
 
 /// A time span; `None` is `infinity`.
-pub type Span = Option<Duration>;
+pub type SystemdSpan = Option<Duration>;
 
 /// A unit, its service part if it is one, and the timers that start it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +28,9 @@ pub struct Unit {
     /// `StartLimitIntervalSec=` and `StartLimitBurst=`, the manager's defaults filled in.
     pub start_limit: StartLimit,
     /// `JobTimeoutSec=`.
-    pub job_timeout: Span,
+    pub job_timeout: SystemdSpan,
     /// `JobRunningTimeoutSec=`, which is `JobTimeoutSec=` unless it is written.
-    pub job_running_timeout: Span,
+    pub job_running_timeout: SystemdSpan,
     /// `Requires=`, `Requisite=` and `BindsTo=`.
     pub requires: Vec<String>,
     /// `Wants=`.
@@ -50,12 +50,12 @@ pub struct Unit {
     /// The timers that start it, or itself.
     pub timers: Vec<Timer>,
     /// What systemd leaves out of its files.
-    pub ignored: Vec<Ignored>,
+    pub ignored: Vec<IgnoredLine>,
 }
 
 /// A line of a unit's files, or what is wrong in it, that systemd leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ignored {
+pub struct IgnoredLine {
     /// The file.
     pub file: String,
     /// The number of the line, from 1; of a continued one the last.
@@ -66,14 +66,14 @@ pub struct Ignored {
     pub since: Option<Version>,
 }
 
-impl Ignored {
+impl IgnoredLine {
     /// Whether this systemd leaves it out.
     pub fn by(&self, version: Version) -> bool {
         self.since.is_none_or(|since| version < since)
     }
 }
 
-impl fmt::Display for Ignored {
+impl fmt::Display for IgnoredLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.file, self.line, self.why)
     }
@@ -112,7 +112,7 @@ pub enum Load {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StartLimit {
     /// `StartLimitIntervalSec=`.
-    pub interval: Span,
+    pub interval: SystemdSpan,
     /// `StartLimitBurst=`.
     pub burst: u32,
 }
@@ -147,7 +147,7 @@ impl Default for Switch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// `Type=`.
-    pub kind: Kind,
+    pub kind: ServiceType,
     /// `ExecCondition=`.
     pub exec_condition: Vec<Exec>,
     /// `ExecStartPre=`.
@@ -157,11 +157,11 @@ pub struct Service {
     /// `Restart=`.
     pub restart: Restart,
     /// `RestartSec=`.
-    pub restart_delay: Span,
+    pub restart_delay: SystemdSpan,
     /// `RestartSteps=`.
     pub restart_steps: u32,
     /// `RestartMaxDelaySec=`.
-    pub restart_max_delay: Span,
+    pub restart_max_delay: SystemdSpan,
     /// `RestartMode=`.
     pub restart_mode: RestartMode,
     /// `SuccessExitStatus=`, beyond 0 and SIGHUP, SIGINT, SIGTERM, SIGPIPE.
@@ -171,9 +171,9 @@ pub struct Service {
     /// `RestartForceExitStatus=`.
     pub force: ExitStatuses,
     /// `TimeoutStartSec=`, its default for the type filled in.
-    pub timeout_start: Span,
+    pub timeout_start: SystemdSpan,
     /// `RuntimeMaxSec=`.
-    pub runtime_max: Span,
+    pub runtime_max: SystemdSpan,
     /// `NotifyAccess=`, its default for the type filled in.
     pub notify_access: NotifyAccess,
     /// `RemainAfterExit=`.
@@ -188,7 +188,7 @@ pub struct Service {
 
 /// `Type=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ServiceType {
     /// `simple`.
     Simple,
     /// `exec`.
@@ -329,9 +329,9 @@ pub struct Timer {
     /// `Persistent=`.
     pub persistent: bool,
     /// `RandomizedDelaySec=`.
-    pub randomized_delay: Span,
+    pub randomized_delay: SystemdSpan,
     /// `WakeSystem=`.
     pub wake_system: bool,
     /// What systemd leaves out of its files.
-    pub ignored: Vec<Ignored>,
+    pub ignored: Vec<IgnoredLine>,
 }

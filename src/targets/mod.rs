@@ -49,7 +49,7 @@ pub enum Target {
 
 /// One entry of `targets`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum TargetEntry {
     /// `"auto"`: derived from what the upgrade is.
     Auto,
     /// One target.
@@ -111,7 +111,7 @@ impl fmt::Display for Target {
 
 /// Why a string is not a target. The string is as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
+pub enum TargetParseError {
     /// None of the spellings.
     #[error(
         "invalid target {0:?}; write nix-cache:URL, https://…, http://…, ssh://HOST or tcp://HOST:PORT"
@@ -128,12 +128,12 @@ pub enum ParseError {
 }
 
 impl FromStr for Target {
-    type Err = ParseError;
+    type Err = TargetParseError;
 
-    fn from_str(written: &str) -> Result<Self, ParseError> {
+    fn from_str(written: &str) -> Result<Self, TargetParseError> {
         parse(written).map_err(|wrong| match wrong {
-            Wrong::Spelling => ParseError::NoTarget(secret::url(written)),
-            Wrong::Url(why) => ParseError::Url {
+            Wrong::Spelling => TargetParseError::NoTarget(secret::url(written)),
+            Wrong::Url(why) => TargetParseError::Url {
                 written: secret::url(written),
                 why,
             },

@@ -19,7 +19,7 @@ pub enum Span {
 /// A text that systemd would not take for a time span either.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid time span {0:?} (examples: 2s, 1min 30s, infinity)")]
-pub struct ParseError(String);
+pub struct SpanParseError(String);
 
 impl Span {
     /// The length, or none for `infinity`.
@@ -44,35 +44,35 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// A unit of time: the spellings that are read, the one that is written first, and its length in µs.
-struct Unit {
+struct TimeUnit {
     spellings: &'static [&'static str],
     micros: u64,
 }
 
 /// Largest first, as they are written. The two micro signs are U+00B5 and U+03BC.
 #[rustfmt::skip]
-const UNITS: &[Unit] = &[
-    Unit { spellings: &["y", "year", "years"], micros: 31_557_600 * SECOND },
-    Unit { spellings: &["month", "months", "M"], micros: 2_629_800 * SECOND },
-    Unit { spellings: &["w", "week", "weeks"], micros: 7 * DAY },
-    Unit { spellings: &["d", "day", "days"], micros: DAY },
-    Unit { spellings: &["h", "hr", "hour", "hours"], micros: HOUR },
-    Unit { spellings: &["min", "m", "minute", "minutes"], micros: MINUTE },
-    Unit { spellings: &["s", "sec", "second", "seconds"], micros: SECOND },
-    Unit { spellings: &["ms", "msec"], micros: 1_000 },
-    Unit { spellings: &["us", "usec", "\u{b5}s", "\u{3bc}s"], micros: 1 },
+const UNITS: &[TimeUnit] = &[
+    TimeUnit { spellings: &["y", "year", "years"], micros: 31_557_600 * SECOND },
+    TimeUnit { spellings: &["month", "months", "M"], micros: 2_629_800 * SECOND },
+    TimeUnit { spellings: &["w", "week", "weeks"], micros: 7 * DAY },
+    TimeUnit { spellings: &["d", "day", "days"], micros: DAY },
+    TimeUnit { spellings: &["h", "hr", "hour", "hours"], micros: HOUR },
+    TimeUnit { spellings: &["min", "m", "minute", "minutes"], micros: MINUTE },
+    TimeUnit { spellings: &["s", "sec", "second", "seconds"], micros: SECOND },
+    TimeUnit { spellings: &["ms", "msec"], micros: 1_000 },
+    TimeUnit { spellings: &["us", "usec", "\u{b5}s", "\u{3bc}s"], micros: 1 },
 ];
 
 impl FromStr for Span {
-    type Err = ParseError;
+    type Err = SpanParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseError> {
+    fn from_str(text: &str) -> Result<Self, SpanParseError> {
         if text.trim_matches(BLANK) == "infinity" {
             return Ok(Self::Infinite);
         }
         sum(text)
             .map(|micros| Self::Finite(Duration::from_micros(micros)))
-            .ok_or_else(|| ParseError(text.to_owned()))
+            .ok_or_else(|| SpanParseError(text.to_owned()))
     }
 }
 
@@ -132,7 +132,9 @@ fn digits(text: &str) -> (&str, &str) {
 fn unit(text: &str) -> (u64, &str) {
     UNITS
         .iter()
-        .flat_map(|Unit { spellings, micros }| spellings.iter().map(move |word| (*word, *micros)))
+        .flat_map(|TimeUnit { spellings, micros }| {
+            spellings.iter().map(move |word| (*word, *micros))
+        })
         .filter_map(|(word, micros)| Some((micros, text.strip_prefix(word)?)))
         .min_by_key(|(_, rest)| rest.len())
         .unwrap_or((SECOND, text))
@@ -163,7 +165,7 @@ impl fmt::Display for Span {
 fn write_parts(f: &mut fmt::Formatter<'_>, micros: u128) -> fmt::Result {
     let mut left = micros;
     let mut gap = "";
-    for Unit { spellings, micros } in UNITS {
+    for TimeUnit { spellings, micros } in UNITS {
         let micros = u128::from(*micros);
         let (count, remainder) = (left / micros, left % micros);
         if count == 0 {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedObjectPath};
 
-use super::rearm::{Failed, Stamps};
+use super::rearm::{FailedUnit, Stamps};
 use crate::bus::login1;
 use crate::bus::login1::{InhibitMode, Login1ManagerProxy};
 use crate::bus::systemd1::{Systemd1ManagerProxy, Systemd1UnitProxy};
@@ -64,14 +64,14 @@ impl Error {
 
 /// A connection to the system bus on which systemd's jobs are followed.
 #[derive(Debug)]
-pub struct Link {
+pub struct ManagerLink {
     connection: Connection,
     told: mpsc::UnboundedReceiver<Told>,
     /// Held, not asked: it ends when it is dropped.
     _listener: JoinSet<()>,
 }
 
-impl Link {
+impl ManagerLink {
     /// Connects, and listens before anything is asked.
     pub async fn connect() -> Result<Self, Error> {
         let connection = BusAddress::system().connect().await?;
@@ -128,7 +128,7 @@ impl Link {
     }
 
     /// The failed units whose names match one of these patterns.
-    pub async fn failed(&self, patterns: &[String]) -> Result<Vec<Failed>, Error> {
+    pub async fn failed(&self, patterns: &[String]) -> Result<Vec<FailedUnit>, Error> {
         let patterns: Vec<_> = patterns.iter().map(String::as_str).collect();
         within(async {
             let manager = self.manager().await?;
@@ -136,7 +136,7 @@ impl Link {
             let mut failed = Vec::new();
             for (name, .., path, _, _, _) in listed.await? {
                 let stamps = stamps(&self.unit(path).await?).await?;
-                failed.push(Failed::new(name, stamps));
+                failed.push(FailedUnit::new(name, stamps));
             }
             Ok(failed)
         })

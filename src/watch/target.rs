@@ -13,7 +13,7 @@ pub const TARGET: &str = "upgrade-gate-online.target";
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetAction {
-    /// Queue a start job, and say [`Target::queued`] or [`Target::refused`].
+    /// Queue a start job, and say [`TargetUnit::queued`] or [`TargetUnit::refused`].
     Start,
     /// The same with a stop job.
     Stop,
@@ -25,7 +25,7 @@ pub enum TargetAction {
 
 /// What the end of a job means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum JobEnd {
     /// It was ours.
     Ours,
     /// Someone else started or stopped the target.
@@ -34,7 +34,7 @@ pub enum Ended {
 
 /// The target, as far as it is our doing.
 #[derive(Debug, Default)]
-pub struct Target {
+pub struct TargetUnit {
     /// Whether it is to be active; unknown before the first verdict.
     wanted: Option<bool>,
     /// systemd has been told so.
@@ -54,7 +54,7 @@ enum Sleep {
     Released,
 }
 
-impl Target {
+impl TargetUnit {
     /// Whether it is to be active; `None` before anything is decided.
     pub fn wanted(&self) -> Option<bool> {
         self.wanted
@@ -110,12 +110,12 @@ impl Target {
     }
 
     /// A job of the target has ended.
-    pub fn ended(&mut self, job: &str) -> (Ended, Option<TargetAction>) {
+    pub fn ended(&mut self, job: &str) -> (JobEnd, Option<TargetAction>) {
         if self.job.as_deref() != Some(job) {
-            return (Ended::Others, None);
+            return (JobEnd::Others, None);
         }
         self.job = None;
-        (Ended::Ours, self.may_sleep())
+        (JobEnd::Ours, self.may_sleep())
     }
 
     /// The job has ended without a word: systemd was away.
@@ -182,17 +182,17 @@ mod tests {
     }
 
     /// A target that was started by a job that has ended.
-    fn active() -> Target {
-        let mut target = Target::default();
+    fn active() -> TargetUnit {
+        let mut target = TargetUnit::default();
         assert_eq!(target.want(true), Some(TargetAction::Start));
         target.queued(Some("/job/1".to_owned()));
-        assert_eq!(target.ended("/job/1"), (Ended::Ours, None));
+        assert_eq!(target.ended("/job/1"), (JobEnd::Ours, None));
         target
     }
 
     #[test]
     fn each_change_is_told_once() {
-        let mut target = Target::default();
+        let mut target = TargetUnit::default();
         assert_eq!(target.wanted(), None);
         let wishes = [false, false, true, true, false];
         let told: Vec<_> = wishes.iter().filter_map(|w| target.want(*w)).collect();
@@ -208,10 +208,10 @@ mod tests {
         assert_eq!(target.want(false), Some(TargetAction::Stop));
         target.queued(Some("/job/2".to_owned()));
         assert_eq!(target.sleeps(at(1), INHIBIT_DELAY), None);
-        assert_eq!(target.ended("/job/9"), (Ended::Others, None));
+        assert_eq!(target.ended("/job/9"), (JobEnd::Others, None));
         assert_eq!(
             target.ended("/job/2"),
-            (Ended::Ours, Some(TargetAction::ReleaseLock))
+            (JobEnd::Ours, Some(TargetAction::ReleaseLock))
         );
         assert_eq!(target.deadline(), None);
         assert_eq!(target.wakes(), Some(TargetAction::TakeLock));
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(target.deadline(), Some(at(5)));
         assert_eq!(target.tick(at(4)), None);
         assert_eq!(target.tick(at(5)), Some(TargetAction::ReleaseLock));
-        assert_eq!(target.ended("/job/2"), (Ended::Ours, None), "once");
+        assert_eq!(target.ended("/job/2"), (JobEnd::Ours, None), "once");
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn before_anything_is_decided_there_is_nothing_to_tell() {
-        assert_eq!(Target::default().tell_again(), None);
+        assert_eq!(TargetUnit::default().tell_again(), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::Value;
 use tempfile::TempDir;
-use upgrade_gate::report::status_file::{Gate, StatusFile};
+use upgrade_gate::report::status_file::{GateStatus, StatusFile};
 
 fn upgrade_gate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_upgrade-gate"));
@@ -181,14 +181,14 @@ fn gates(root: &TempDir) -> std::path::PathBuf {
     root.path().join("run/upgrade-gate/gates")
 }
 
-fn held(reason: &str) -> Gate {
-    Gate {
+fn held(reason: &str) -> GateStatus {
+    GateStatus {
         version: 1,
         pid: 7,
         command: "run".to_owned(),
         profile: "p".to_owned(),
         reason: Some(reason.to_owned()),
-        ..Gate::default()
+        ..GateStatus::default()
     }
 }
 

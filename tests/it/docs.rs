@@ -10,16 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
-use upgrade_gate::commands::lint::{Looked, Report, json};
+use upgrade_gate::commands::lint::{LintReport, Looked, json};
 use upgrade_gate::exit::{EXEC_CONDITION_TABLE, Row, TABLE};
 use upgrade_gate::gate::reason::Reason;
 use upgrade_gate::gate::time::{Monotonic, Wall};
 use upgrade_gate::gate::verdict::{Evidence, Hold, Verdict};
 use upgrade_gate::report::journal::MESSAGE_IDS;
-use upgrade_gate::report::json::{Event, StatusLine};
+use upgrade_gate::report::json::{JsonEvent, StatusLine};
 use upgrade_gate::report::status_file::Living;
 use upgrade_gate::systemd::lint::{Assumed, RULES};
-use upgrade_gate::systemd::read::files::Files;
+use upgrade_gate::systemd::read::files::UnitFiles;
 use upgrade_gate::systemd::read::scope::Scope;
 use upgrade_gate::systemd::version::Version;
 
@@ -111,12 +111,12 @@ fn keys(value: &Value) -> BTreeSet<String> {
     object.keys().cloned().collect()
 }
 
-fn told(event: Event<'_>) -> Value {
+fn told(event: JsonEvent<'_>) -> Value {
     serde_json::from_str(&event.line("p", Wall::default())).expect("json")
 }
 
 fn verdict(verdict: &Verdict) -> Value {
-    told(Event::verdict(
+    told(JsonEvent::verdict(
         verdict,
         Duration::ZERO,
         Monotonic::default(),
@@ -140,7 +140,7 @@ fn open() -> Value {
 }
 
 fn attempt_ended() -> Value {
-    told(Event::AttemptEnded {
+    told(JsonEvent::AttemptEnded {
         attempt: 1,
         outcome: "failed",
         exit_status: None,
@@ -151,7 +151,7 @@ fn attempt_ended() -> Value {
 }
 
 fn summary() -> Value {
-    told(Event::Summary {
+    told(JsonEvent::Summary {
         attempts: 0,
         exit_status: 0,
         waited_usec: 0,
@@ -171,8 +171,8 @@ fn lint() -> Value {
     std::fs::create_dir_all(&units).expect("a folder");
     let text = "[Service]\nType=oneshot\nExecStart=/bin/nixos-rebuild switch\n";
     std::fs::write(units.join("u.service"), text).expect("a file");
-    let unit = Files::below(root.path()).unit("u.service").unit;
-    let mut report = Report {
+    let unit = UnitFiles::below(root.path()).unit("u.service").unit;
+    let mut report = LintReport {
         version: Version(257),
         scope: Scope::System,
         assumed: Assumed::default(),
@@ -187,7 +187,7 @@ fn lint() -> Value {
 }
 
 fn actual() -> Fields {
-    let started = told(Event::AttemptStarted { attempt: 1 });
+    let started = told(JsonEvent::AttemptStarted { attempt: 1 });
     let ended = attempt_ended();
     let common = &keys(&started) & &keys(&ended);
     let common: BTreeSet<_> = common.into_iter().filter(|key| key != "attempt").collect();
@@ -199,7 +199,7 @@ fn actual() -> Fields {
         ("verdict.evidence", keys(&open()["evidence"])),
         ("attempt_started", own(&started)),
         ("attempt_ended", own(&ended)),
-        ("lost", own(&told(Event::Lost { lines: 1 }))),
+        ("lost", own(&told(JsonEvent::Lost { lines: 1 }))),
         ("summary", own(&summary())),
         ("lint", keys(&lint())),
         ("lint.units", keys(&lint()["units"][0])),

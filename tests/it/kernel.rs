@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::namespace::{come_and_go, enter, ip};
 use tokio::sync::{mpsc, watch};
 use upgrade_gate::gate::event::{Event, Hint, Hop, LinkState, Routes};
-use upgrade_gate::sources::kernel::{ANYWHERE, Settings, routes, watch_with};
+use upgrade_gate::sources::kernel::{ANYWHERE, KernelSettings, routes, watch_with};
 
 const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
 const TARGET6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 7, 0, 0, 0, 0, 7));
@@ -52,7 +52,7 @@ async fn without_addresses_anywhere_stands_in() {
 
 #[tokio::test]
 async fn other_addresses_are_looked_at_anew() {
-    let mut world = World::watch(Settings::default(), &[IpAddr::from([127, 0, 0, 1])]);
+    let mut world = World::watch(KernelSettings::default(), &[IpAddr::from([127, 0, 0, 1])]);
     assert_eq!(world.routes().await.hops.len(), 1);
     world
         .addresses
@@ -67,9 +67,9 @@ async fn other_addresses_are_looked_at_anew() {
 #[tokio::test]
 async fn a_new_name_server_rings_and_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
+    let settings = KernelSettings {
         resolv_conf: folder.path().join("resolv.conf"),
-        ..Settings::default()
+        ..KernelSettings::default()
     };
     let path = settings.resolv_conf.clone();
     let mut world = World::watch(settings, &[]);
@@ -126,7 +126,7 @@ async fn second_cable() {
 /// Waits until the kernel has seen the carrier of a new link, which it does on its own time.
 async fn reached(address: &str) {
     let address = address.parse().unwrap();
-    let mut world = World::watch(Settings::default(), &[address]);
+    let mut world = World::watch(KernelSettings::default(), &[address]);
     while world.routes().await.hops[&address].is_none() {}
 }
 
@@ -136,7 +136,7 @@ struct World {
 }
 
 impl World {
-    fn watch(settings: Settings, addresses: &[IpAddr]) -> Self {
+    fn watch(settings: KernelSettings, addresses: &[IpAddr]) -> Self {
         let (addresses, receiver) = watch::channel(addresses.to_vec());
         let (sender, events) = mpsc::channel(64);
         tokio::spawn(watch_with(settings, receiver, sender));
@@ -144,7 +144,7 @@ impl World {
     }
 
     fn of_targets() -> Self {
-        Self::watch(Settings::default(), &[TARGET, TARGET6])
+        Self::watch(KernelSettings::default(), &[TARGET, TARGET6])
     }
 
     async fn event(&mut self) -> Event {
@@ -186,10 +186,10 @@ fn hop(interface: &str, gateway: &str) -> Hop {
     }
 }
 
-fn settings(receive_buffer: u32) -> Settings {
-    Settings {
+fn settings(receive_buffer: u32) -> KernelSettings {
+    KernelSettings {
         receive_buffer: Some(receive_buffer),
-        ..Settings::default()
+        ..KernelSettings::default()
     }
 }
 
@@ -259,7 +259,7 @@ in_a_namespace! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resolv.conf");
         std::fs::write(&path, "nameserver fe80::53%eth1\n").unwrap();
-        let conf = Settings { resolv_conf: path, ..Settings::default() };
+        let conf = KernelSettings { resolv_conf: path, ..KernelSettings::default() };
         let seen = World::watch(conf, &[]).routes().await;
         let server: IpAddr = "fe80::53".parse().unwrap();
         assert_eq!(seen.hops[&server].as_ref().unwrap().interface, "eth1");
@@ -270,7 +270,7 @@ in_a_namespace! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resolv.conf");
         std::fs::write(&path, "nameserver fe80::53%wlan0\n").unwrap();
-        let conf = Settings { resolv_conf: path, ..Settings::default() };
+        let conf = KernelSettings { resolv_conf: path, ..KernelSettings::default() };
         let seen = World::watch(conf, &[]).routes().await;
         assert_eq!(seen.hops[&"fe80::53".parse::<IpAddr>().unwrap()], None);
     }
@@ -335,7 +335,7 @@ in_a_namespace! {
             route add default via 192.0.2.1");
         second_cable().await;
         ip("route add default via 198.51.100.1 metric 600");
-        let mut world = World::watch(Settings::default(), &[TARGET]);
+        let mut world = World::watch(KernelSettings::default(), &[TARGET]);
         assert_eq!(world.routes().await.hops[&TARGET], Some(hop("eth0", "192.0.2.1")));
         ip("link set eth0 down");
         // The kernel tells of the link before it drops the route, so there may be no way for a moment.

@@ -20,7 +20,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use upgrade_gate::run::child::Sigpipe;
 use upgrade_gate::run::command::{Launcher, Running};
-use upgrade_gate::run::judge::Ending;
+use upgrade_gate::run::judge::CommandExit;
 use upgrade_gate::run::lock::{self, Tried};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_upgrade-gate");
@@ -101,7 +101,7 @@ fn start(argv: &[&str]) -> Running {
         .unwrap()
 }
 
-async fn ending(running: &mut Running) -> Ending {
+async fn ending(running: &mut Running) -> CommandExit {
     tokio::time::timeout(GENEROUS, running.ending())
         .await
         .unwrap()
@@ -285,15 +285,15 @@ fn upgrade_gate_dies_of_the_commands_signal_and_leaves_no_core_of_its_own() {
 async fn a_command_is_started_and_waited_for() {
     assert_eq!(
         ending(&mut start(&["sh", "-c", "exit 4"])).await,
-        Ending::Exited(4)
+        CommandExit::Exited(4)
     );
     assert_eq!(
         ending(&mut start(&["no-such-command"])).await,
-        Ending::Exited(127)
+        CommandExit::Exited(127)
     );
     assert_eq!(
         ending(&mut start(&["sh", "-c", "kill -KILL $$"])).await,
-        Ending::Killed(9)
+        CommandExit::Killed(9)
     );
 }
 
@@ -302,7 +302,7 @@ async fn waiting_may_be_given_up_and_taken_up_again() {
     let mut running = start(&["sleep", "infinity"]);
     assert!(futures::poll!(Box::pin(running.ending())).is_pending());
     running.terminate();
-    assert_eq!(ending(&mut running).await, Ending::Killed(15));
+    assert_eq!(ending(&mut running).await, CommandExit::Killed(15));
     assert_eq!(running.pid(), None);
 }
 
@@ -317,7 +317,7 @@ async fn a_signal_that_we_got_is_passed_on() {
     let mut running = start(&["sh", "-c", &script]);
     appears(&ready).await;
     running.pass_on(Signal::SIGHUP);
-    assert_eq!(ending(&mut running).await, Ending::Exited(7));
+    assert_eq!(ending(&mut running).await, CommandExit::Exited(7));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use crate::systemd::drop_in::MARKER;
-use crate::systemd::read::files::Files;
+use crate::systemd::read::files::UnitFiles;
 use crate::systemd::read::scope::Scope;
 
 /// No drop-in of ours is longer.
@@ -53,13 +53,13 @@ pub(super) enum Unwritable {
 
 impl DropInFile {
     /// The unit's own, in the directory of units `own`.
-    pub(super) fn of(files: &Files, scope: Scope, own: &Path, unit: &str) -> Self {
+    pub(super) fn of(files: &UnitFiles, scope: Scope, own: &Path, unit: &str) -> Self {
         Self::new(files, scope, own, unit, MARKER.to_owned())
     }
 
     /// That of its companion.
     pub(super) fn of_companion(
-        files: &Files,
+        files: &UnitFiles,
         scope: Scope,
         own: &Path,
         companion: &str,
@@ -69,7 +69,7 @@ impl DropInFile {
         Self::new(files, scope, own, companion, marker)
     }
 
-    fn new(files: &Files, scope: Scope, own: &Path, unit: &str, marker: String) -> Self {
+    fn new(files: &UnitFiles, scope: Scope, own: &Path, unit: &str, marker: String) -> Self {
         let directory = own.join(format!("{unit}.d"));
         Self {
             real: files.real(&directory).join(NAME),

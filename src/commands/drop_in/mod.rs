@@ -16,9 +16,9 @@ use super::printed;
 use crate::cli::DropIn;
 use crate::exit::Exit;
 use crate::systemd::drop_in;
-use crate::systemd::drop_in::{DropInSpec, DropIns, Mode};
+use crate::systemd::drop_in::{DropInSpec, DropIns, GateMode};
 use crate::systemd::exec_line::Specifiers;
-use crate::systemd::read::files::{Files, Read};
+use crate::systemd::read::files::{ParsedUnit, UnitFiles};
 use crate::systemd::read::scope::{Scope, UnitPaths};
 use crate::systemd::unit::{Load, Unit};
 use crate::systemd::version::Version;
@@ -40,8 +40,8 @@ pub(super) fn drop_in(args: &DropIn, root: &Path, out: &mut impl Write) -> Exit 
 }
 
 /// Where the unit is looked for, and its drop-ins are.
-struct Place {
-    files: Files,
+struct DropInPlace {
+    files: UnitFiles,
     /// Where `UNIT.d` is.
     own: PathBuf,
     scope: Scope,
@@ -50,7 +50,7 @@ struct Place {
     file: DropInFile,
 }
 
-impl Place {
+impl DropInPlace {
     fn of(args: &DropIn, root: &Path) -> Result<Self, Refusal> {
         let wanted = names::unit(&args.unit)?;
         let scope = args.scope.scope();
@@ -59,7 +59,7 @@ impl Place {
         let own = own.ok_or_else(|| {
             unavailable(&"cannot tell where your units are: set $HOME or $XDG_CONFIG_HOME")
         })?;
-        let files = Files::in_paths(root, paths);
+        let files = UnitFiles::in_paths(root, paths);
         let unit = files.unit(&wanted).unit.name;
         let file = DropInFile::of(&files, scope, &own, &unit);
         Ok(Self {
@@ -99,7 +99,7 @@ fn unit_paths(args: &DropIn) -> Result<UnitPaths, Refusal> {
 }
 
 fn make(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<()>, Refusal> {
-    let mut place = Place::of(args, root)?;
+    let mut place = DropInPlace::of(args, root)?;
     // Ours is about to be replaced, so that the unit is looked at as if it were not there.
     if place.file.is_ours().map_err(|why| unavailable(&why))? {
         place.files = place.files.without(place.file.path());
@@ -118,7 +118,7 @@ fn make(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<(
     Ok(said(out, "wrote", &written, args))
 }
 
-fn print(made: &DropIns, place: &Place, out: &mut impl Write) -> io::Result<()> {
+fn print(made: &DropIns, place: &DropInPlace, out: &mut impl Write) -> io::Result<()> {
     out.write_all(made.own.as_bytes())?;
     if let Some((name, text)) = &made.companion {
         let file = place.of_companion(name);
@@ -129,7 +129,7 @@ fn print(made: &DropIns, place: &Place, out: &mut impl Write) -> io::Result<()> 
 }
 
 /// Writes both; the paths of what was written.
-fn write(made: &DropIns, place: &Place) -> Result<Vec<PathBuf>, Unwritable> {
+fn write(made: &DropIns, place: &DropInPlace) -> Result<Vec<PathBuf>, Unwritable> {
     let earlier = place.earlier_companion();
     let mut written = Vec::new();
     if let Some((name, text)) = &made.companion {
@@ -146,7 +146,7 @@ fn write(made: &DropIns, place: &Place) -> Result<Vec<PathBuf>, Unwritable> {
 }
 
 fn remove(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<()>, Refusal> {
-    let place = Place::of(args, root)?;
+    let place = DropInPlace::of(args, root)?;
     let companion = place.earlier_companion();
     let files = std::iter::once(&place.file).chain(&companion);
     let mut removed = Vec::new();
@@ -173,7 +173,12 @@ fn said(out: &mut impl Write, what: &str, paths: &[PathBuf], args: &DropIn) -> i
     writeln!(out, "run \"{command}\" to apply{whose}")
 }
 
-fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIns, Refusal> {
+fn made(
+    args: &DropIn,
+    root: &Path,
+    files: &UnitFiles,
+    read: &ParsedUnit,
+) -> Result<DropIns, Refusal> {
     let scope = args.scope.scope();
     let program = match &args.program {
         Some(path) => path.clone(),
@@ -186,7 +191,7 @@ fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIn
         surroundings: &read.surroundings,
         specifiers: Specifiers::Written,
         scope,
-        mode: args.mode.unwrap_or(Mode::Run),
+        mode: args.mode.unwrap_or(GateMode::Run),
         profile: &names::profile(args.profile.as_deref(), &read.unit.name)?,
         program: &program.to_string_lossy(),
         gated_script: gated_script.as_deref(),
@@ -199,7 +204,7 @@ fn made(args: &DropIn, root: &Path, files: &Files, read: &Read) -> Result<DropIn
 }
 
 /// The systemd that reads the drop-in; a directory of units does not tell, and a NixOS system has a recent one.
-fn version(args: &DropIn, files: &Files) -> Version {
+fn version(args: &DropIn, files: &UnitFiles) -> Version {
     match args.units {
         Some(_) => Version::NEWEST,
         None => files.version().unwrap_or(Version::OLDEST),
@@ -211,7 +216,7 @@ fn unavailable(why: &impl ToString) -> Refusal {
 }
 
 /// What systemd leaves out of the unit, and whether there is a companion to require.
-fn warn(read: &Read, made: &DropIns, files: &Files, version: Version) {
+fn warn(read: &ParsedUnit, made: &DropIns, files: &UnitFiles, version: Version) {
     let ignored = read.unit.ignored.iter();
     let known = ignored.filter(|ignored| !ignored.by(version));
     let known: Vec<_> = known.map(ToString::to_string).collect();
@@ -223,7 +228,7 @@ fn warn(read: &Read, made: &DropIns, files: &Files, version: Version) {
     if let Some(untold) = &made.untold {
         tracing::warn!("{untold}");
     }
-    if made.mode == Mode::Companion && companion() == Load::NotFound {
+    if made.mode == GateMode::Companion && companion() == Load::NotFound {
         tracing::warn!(
             "upgrade-gate@.service is not installed: without it {} cannot be started; it is among upgrade-gate's units",
             read.unit.name

@@ -5,14 +5,14 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::systemd::gated::{programs, script_is_gated};
-use crate::systemd::read::files::Files;
+use crate::systemd::read::files::UnitFiles;
 use crate::systemd::unit::{Exec, Service};
 
 /// No script that people write is longer.
 const LONGEST: u64 = 1 << 18;
 
 /// The first script of the service's that waits for a gate itself.
-pub(super) fn gated(files: &Files, service: &Service) -> Option<String> {
+pub(super) fn gated(files: &UnitFiles, service: &Service) -> Option<String> {
     let lists = [
         &service.exec_condition,
         &service.exec_start_pre,

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, usec};
-use crate::cli::guard::{Arm, How, Try, Waived, Watched};
+use crate::cli::guard::{Arm, How, TrialArgs, Try, Waived};
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
-use crate::guard::state::{Baseline, Mode, Phase, Rules, State, Transaction};
+use crate::guard::state::{Baseline, GuardState, Rules, Transaction, TransactionPhase, TrialMode};
 use crate::sys::clock;
 
 /// What a candidate must have to be got back from, and to be reached.
@@ -27,10 +27,10 @@ impl Context {
         let candidate = self.system(&args.candidate)?;
         refuse_armed(&self.load()?)?;
         let mode = match args.mode {
-            How::Live => Mode::Live,
-            How::Reboot => Mode::Reboot,
+            How::Live => TrialMode::Live,
+            How::Reboot => TrialMode::Reboot,
         };
-        if mode == Mode::Reboot && !self.machine.has_one_shot() {
+        if mode == TrialMode::Reboot && !self.machine.has_one_shot() {
             let why = "no systemd-boot found: this boot loader has no one-shot entry";
             return Err(Refusal::new(Exit::Unavailable, why));
         }
@@ -48,15 +48,18 @@ impl Context {
         let candidate = args.candidate.as_deref();
         let candidate = candidate.map(|path| self.system(path)).transpose()?;
         let baseline = self.baseline().await?;
-        self.begin(&args.watched, Mode::Foreign, baseline, candidate)
+        self.begin(&args.watched, TrialMode::Foreign, baseline, candidate)
             .await
     }
 
     /// Begins a try of what runs already.
-    pub(super) async fn begin_drill(&mut self, watched: &Watched) -> Result<Transaction, Refusal> {
+    pub(super) async fn begin_drill(
+        &mut self,
+        watched: &TrialArgs,
+    ) -> Result<Transaction, Refusal> {
         let baseline = self.baseline().await?;
         let candidate = baseline.system.clone();
-        self.begin(watched, Mode::Live, baseline, Some(candidate))
+        self.begin(watched, TrialMode::Live, baseline, Some(candidate))
             .await
     }
 
@@ -85,8 +88,8 @@ impl Context {
 
     async fn begin(
         &mut self,
-        watched: &Watched,
-        mode: Mode,
+        watched: &TrialArgs,
+        mode: TrialMode,
         baseline: Baseline,
         candidate: Option<PathBuf>,
     ) -> Result<Transaction, Refusal> {
@@ -103,8 +106,8 @@ impl Context {
 
     fn refuse_system(
         &self,
-        state: &State,
-        watched: &Watched,
+        state: &GuardState,
+        watched: &TrialArgs,
         baseline: &Baseline,
         candidate: Option<&Path>,
     ) -> Result<(), Refusal> {
@@ -168,8 +171,8 @@ impl Context {
 
     fn transaction(
         &self,
-        watched: &Watched,
-        mode: Mode,
+        watched: &TrialArgs,
+        mode: TrialMode,
         baseline: Baseline,
         candidate: Option<PathBuf>,
     ) -> Transaction {
@@ -177,7 +180,7 @@ impl Context {
         let now = usec(clock::now().monotonic.0);
         Transaction {
             id: id(),
-            phase: Phase::Arming,
+            phase: TransactionPhase::Arming,
             boot_id: self.machine.boot_id(),
             armed_at_usec_realtime: usec(clock::wall().0),
             tried_at_usec: now,
@@ -197,7 +200,7 @@ impl Context {
     }
 }
 
-fn refuse_armed(state: &State) -> Result<(), Refusal> {
+fn refuse_armed(state: &GuardState) -> Result<(), Refusal> {
     let Some(under_way) = &state.transaction else {
         return Ok(());
     };

@@ -15,15 +15,15 @@ use nix::fcntl::Flock;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
 pub(super) use self::status::line;
-use super::prepare::{Refusal, Setting};
+use super::prepare::{CommonOptions, Refusal};
 use crate::cli::guard::{Guard, GuardCommand};
 use crate::exit::Exit;
 use crate::guard::drive::Driver;
 use crate::guard::facts::Order;
 use crate::guard::nixos::Nixos;
-use crate::guard::state::{Phase, State, Transaction};
-use crate::guard::step::Next;
-use crate::guard::store::files::Directory;
+use crate::guard::state::{GuardState, Transaction, TransactionPhase};
+use crate::guard::step::AfterTurn;
+use crate::guard::store::files::StateDirectory;
 use crate::guard::store::{Store, StoreError};
 use crate::sys::clock;
 use crate::sys::dirs::Dirs;
@@ -40,7 +40,7 @@ struct Context {
     machine: Nixos,
     dir: PathBuf,
     driver: Driver,
-    said: Option<(String, Phase)>,
+    said: Option<(String, TransactionPhase)>,
 }
 
 /// Whether the process stays while nothing is to be done.
@@ -51,7 +51,7 @@ enum Patience {
 }
 
 /// Carries out a command of `guard`.
-pub(super) async fn guard(args: Guard, setting: &Setting) -> Result<Exit, Refusal> {
+pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, Refusal> {
     if setting.root == Path::new("/") && !nix::unistd::geteuid().is_root() {
         return Err(Refusal::new(Exit::Unavailable, "guard needs root"));
     }
@@ -72,7 +72,7 @@ pub(super) async fn guard(args: Guard, setting: &Setting) -> Result<Exit, Refusa
         GuardCommand::Drill { within } => context.drill(within).await,
         GuardCommand::Verify => context.verify().await,
         GuardCommand::Confirm(args) => context.confirm(&args).await,
-        GuardCommand::Rollback => context.say(Order::Rollback, Phase::Undone).await,
+        GuardCommand::Rollback => context.say(Order::Rollback, TransactionPhase::Undone).await,
         GuardCommand::Extend { span } => context.extend(span).await,
         GuardCommand::Disarm => context.disarm().await,
         GuardCommand::Act => context.act().await,
@@ -97,8 +97,8 @@ impl Context {
         })
     }
 
-    fn directory(&self) -> Result<Directory, Refusal> {
-        let directory = Directory::open(&self.dir);
+    fn directory(&self) -> Result<StateDirectory, Refusal> {
+        let directory = StateDirectory::open(&self.dir);
         directory.map_err(|error| {
             let dir = self.dir.display();
             Refusal::new(
@@ -118,7 +118,7 @@ impl Context {
         })
     }
 
-    fn store(&self) -> Result<Store<Directory>, Refusal> {
+    fn store(&self) -> Result<Store<StateDirectory>, Refusal> {
         let machine_id = self.machine.machine_id();
         let machine_id = machine_id.ok_or_else(|| {
             Refusal::new(
@@ -129,28 +129,28 @@ impl Context {
         Ok(Store::new(self.directory()?, &self.dir, &machine_id))
     }
 
-    fn load(&self) -> Result<State, Refusal> {
+    fn load(&self) -> Result<GuardState, Refusal> {
         self.store()?.load().map_err(|error| unusable(&error))
     }
 
-    fn save(&self, state: &State) -> Result<(), Refusal> {
+    fn save(&self, state: &GuardState) -> Result<(), Refusal> {
         self.store()?.save(state).map_err(|error| unusable(&error))
     }
 
     /// Turns, until there is nothing to do; whoever stays waits for what is to come.
     async fn turns(
         &mut self,
-        order: impl Fn(&State) -> Option<Order>,
+        order: impl Fn(&GuardState) -> Option<Order>,
         patience: Patience,
-    ) -> Result<State, Refusal> {
+    ) -> Result<GuardState, Refusal> {
         loop {
             let (state, next) = self.turn(&order).await?;
             self.tell(&state);
             match next {
-                Next::Again => {}
-                Next::Poll => tokio::time::sleep(POLL).await,
-                Next::Wait(until) if patience == Patience::Stays => pause(until).await,
-                Next::Wait(_) | Next::Rest => return Ok(state),
+                AfterTurn::Again => {}
+                AfterTurn::Poll => tokio::time::sleep(POLL).await,
+                AfterTurn::Wait(until) if patience == Patience::Stays => pause(until).await,
+                AfterTurn::Wait(_) | AfterTurn::Rest => return Ok(state),
             }
         }
     }
@@ -158,8 +158,8 @@ impl Context {
     /// One turn under the lock: between two others may say something.
     async fn turn(
         &mut self,
-        order: impl Fn(&State) -> Option<Order>,
-    ) -> Result<(State, Next), Refusal> {
+        order: impl Fn(&GuardState) -> Option<Order>,
+    ) -> Result<(GuardState, AfterTurn), Refusal> {
         let _lock = self.lock()?;
         let mut store = self.store()?;
         let order = order(&store.load().map_err(|error| unusable(&error))?);
@@ -168,7 +168,7 @@ impl Context {
     }
 
     /// Says each phase once.
-    fn tell(&mut self, state: &State) {
+    fn tell(&mut self, state: &GuardState) {
         let Some(t) = &state.transaction else {
             return;
         };
@@ -183,8 +183,11 @@ impl Context {
             cause.unwrap_or_default()
         );
         match t.phase {
-            Phase::Broken => tracing::error!("{line}: {}", what_to_type(t)),
-            Phase::Undoing | Phase::Undone | Phase::CandidateDidNotBoot | Phase::TakenOver => {
+            TransactionPhase::Broken => tracing::error!("{line}: {}", what_to_type(t)),
+            TransactionPhase::Undoing
+            | TransactionPhase::Undone
+            | TransactionPhase::CandidateDidNotBoot
+            | TransactionPhase::TakenOver => {
                 tracing::warn!("{line}");
             }
             _ => tracing::info!("{line}"),
@@ -203,7 +206,9 @@ impl Context {
     /// Only what went wrong is a failure of the unit.
     async fn act(&mut self) -> Result<Exit, Refusal> {
         let state = self.turns(|_| None, Patience::Leaves).await?;
-        let broken = state.transaction.is_some_and(|t| t.phase == Phase::Broken);
+        let broken = state
+            .transaction
+            .is_some_and(|t| t.phase == TransactionPhase::Broken);
         Ok(if broken {
             Exit::RollbackFailed
         } else {
@@ -223,18 +228,18 @@ impl Context {
 }
 
 /// The exit code of a try that has ended, or is to go on at the next boot.
-fn exit_of(state: &State, id: &str) -> Exit {
+fn exit_of(state: &GuardState, id: &str) -> Exit {
     if let Some(t) = state.transaction.as_ref().filter(|t| t.id == id) {
         return match t.phase {
-            Phase::Broken => Exit::RollbackFailed,
-            Phase::Staged => Exit::Ok,
+            TransactionPhase::Broken => Exit::RollbackFailed,
+            TransactionPhase::Staged => Exit::Ok,
             _ => Exit::NotNow,
         };
     }
     let ended = state.history.iter().find(|ended| ended.id == id);
     match ended.map(|ended| ended.phase) {
-        Some(Phase::Confirmed) => Exit::Ok,
-        Some(Phase::Undone | Phase::CandidateDidNotBoot) => Exit::RolledBack,
+        Some(TransactionPhase::Confirmed) => Exit::Ok,
+        Some(TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot) => Exit::RolledBack,
         _ => Exit::NotNow,
     }
 }

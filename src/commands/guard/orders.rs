@@ -9,7 +9,7 @@ use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
 use crate::guard::drive::Machine;
 use crate::guard::facts::{Health, Order};
-use crate::guard::state::{Denial, Phase, State, Transaction};
+use crate::guard::state::{Denial, GuardState, Transaction, TransactionPhase};
 use crate::guard::store::STATE;
 use crate::sys::clock;
 
@@ -22,14 +22,18 @@ impl Context {
         if !args.here {
             self.new_session(&t).await?;
         }
-        self.say(Order::Confirm, Phase::Confirmed).await
+        self.say(Order::Confirm, TransactionPhase::Confirmed).await
     }
 
     /// Says something to the transaction, and waits for what it comes to.
-    pub(super) async fn say(&mut self, order: Order, wanted: Phase) -> Result<Exit, Refusal> {
+    pub(super) async fn say(
+        &mut self,
+        order: Order,
+        wanted: TransactionPhase,
+    ) -> Result<Exit, Refusal> {
         let t = self.under_way()?;
         let id = t.id.clone();
-        let same = |state: &State| state.transaction.as_ref().is_some_and(|t| t.id == id);
+        let same = |state: &GuardState| state.transaction.as_ref().is_some_and(|t| t.id == id);
         let state = self
             .turns(|state| same(state).then_some(order), Patience::Leaves)
             .await?;
@@ -51,7 +55,7 @@ impl Context {
 
     pub(super) async fn extend(&mut self, span: Duration) -> Result<Exit, Refusal> {
         let before = self.under_way()?;
-        if before.phase != Phase::Verifying {
+        if before.phase != TransactionPhase::Verifying {
             return Err(Refusal::new(
                 Exit::NotNow,
                 "only a candidate that is watched can be watched for longer",
@@ -65,22 +69,25 @@ impl Context {
 
     pub(super) async fn disarm(&mut self) -> Result<Exit, Refusal> {
         let t = self.under_way()?;
-        if !matches!(t.phase, Phase::Arming | Phase::Armed | Phase::Staged) {
+        if !matches!(
+            t.phase,
+            TransactionPhase::Arming | TransactionPhase::Armed | TransactionPhase::Staged
+        ) {
             let why =
                 "something was activated already: keep it with confirm, or go back with rollback";
             return Err(Refusal::new(Exit::NotNow, why));
         }
-        let ended = if t.phase == Phase::Staged {
-            Phase::Undone
+        let ended = if t.phase == TransactionPhase::Staged {
+            TransactionPhase::Undone
         } else {
-            Phase::Abandoned
+            TransactionPhase::Abandoned
         };
         self.say(Order::Rollback, ended).await
     }
 
     pub(super) async fn verify(&mut self) -> Result<Exit, Refusal> {
         let t = self.under_way()?;
-        if t.phase != Phase::Verifying {
+        if t.phase != TransactionPhase::Verifying {
             return Err(Refusal::new(Exit::NotNow, "no candidate is watched now"));
         }
         let state = self.load()?;
@@ -124,7 +131,7 @@ impl Context {
             return Ok(Exit::Ok);
         };
         match &state.transaction {
-            Some(t) if t.phase == Phase::Broken => state.forget(),
+            Some(t) if t.phase == TransactionPhase::Broken => state.forget(),
             Some(_) => {
                 return Err(Refusal::new(
                     Exit::NotNow,

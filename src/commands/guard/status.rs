@@ -7,9 +7,11 @@ use serde::Serialize;
 use super::{Context, usec};
 use crate::commands::prepare::Refusal;
 use crate::guard::nixos::Nixos;
-use crate::guard::state::{Cause, Denial, Ended, Mode, Phase, State, Transaction};
+use crate::guard::state::{
+    Cause, Denial, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode,
+};
 use crate::guard::store::Store;
-use crate::guard::store::files::Directory;
+use crate::guard::store::files::StateDirectory;
 use crate::sys::clock;
 use crate::text::span::format_span;
 
@@ -18,11 +20,11 @@ const VERSION: u32 = 1;
 
 /// `guard status --json`.
 #[derive(Debug, Serialize)]
-pub(super) struct StatusLine<'a> {
+pub(super) struct GuardStatusLine<'a> {
     version: u32,
     phase: String,
     cause: Option<Cause>,
-    mode: Option<Mode>,
+    mode: Option<TrialMode>,
     baseline: Option<&'a Path>,
     candidate: Option<&'a Path>,
     token: Option<&'a str>,
@@ -30,14 +32,14 @@ pub(super) struct StatusLine<'a> {
     deadline_usec_monotonic: Option<u64>,
     boots_next: Option<PathBuf>,
     denied: &'a [Denial],
-    history: &'a [Ended],
+    history: &'a [EndedTransaction],
 }
 
 impl Context {
     /// One line of JSON.
-    pub(super) fn json(&self, state: &State) -> Result<String, Refusal> {
+    pub(super) fn json(&self, state: &GuardState) -> Result<String, Refusal> {
         let t = state.transaction.as_ref();
-        let line = StatusLine {
+        let line = GuardStatusLine {
             version: VERSION,
             phase: t.map_or_else(|| "idle".to_owned(), |t| label(t.phase)),
             cause: t.and_then(|t| t.cause),
@@ -55,7 +57,7 @@ impl Context {
     }
 
     /// For people.
-    pub(super) fn text(&self, state: &State) -> String {
+    pub(super) fn text(&self, state: &GuardState) -> String {
         let mut lines = match &state.transaction {
             Some(t) => self.lines(t),
             None => vec![idle(state)],
@@ -80,14 +82,22 @@ impl Context {
             let left = std::time::Duration::from_micros(t.deadline_usec.saturating_sub(now));
             lines.push(format!("deadline: in {}", format_span(left)));
         }
-        if t.rules.confirm && !matches!(t.phase, Phase::Broken | Phase::Undoing) {
+        if t.rules.confirm
+            && !matches!(
+                t.phase,
+                TransactionPhase::Broken | TransactionPhase::Undoing
+            )
+        {
             lines.push(format!("keep it: upgrade-gate guard confirm {}", t.id));
         }
         lines
     }
 
     fn has_deadline(&self, t: &Transaction) -> bool {
-        let phase = matches!(t.phase, Phase::Armed | Phase::Trying | Phase::Verifying);
+        let phase = matches!(
+            t.phase,
+            TransactionPhase::Armed | TransactionPhase::Trying | TransactionPhase::Verifying
+        );
         phase && t.boot_id == self.machine.boot_id()
     }
 
@@ -106,7 +116,7 @@ impl Context {
     }
 }
 
-fn idle(state: &State) -> String {
+fn idle(state: &GuardState) -> String {
     let Some(last) = state.history.last() else {
         return "guard: idle".to_owned();
     };
@@ -117,14 +127,14 @@ fn idle(state: &State) -> String {
 pub(in crate::commands) fn line(root: &Path, state_dir: &Path) -> Option<String> {
     let dir = state_dir.join("guard");
     let machine_id = Nixos::new(root, &dir).machine_id()?;
-    let files = Directory::existing(&dir).ok()??;
+    let files = StateDirectory::existing(&dir).ok()??;
     let state = Store::new(files, &dir, &machine_id).load().ok()?;
     let phase = label(state.transaction?.phase);
     Some(format!("guard: {phase}; see upgrade-gate guard status"))
 }
 
 /// How a try has ended.
-pub(super) fn outcome(ended: &Ended) -> String {
+pub(super) fn outcome(ended: &EndedTransaction) -> String {
     let cause = ended.cause.map(|cause| format!(" ({})", label(cause)));
     let system = ended
         .candidate

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{Context, LATE, POLL, Patience, exit_of, print, status};
-use crate::cli::guard::Watched;
+use crate::cli::guard::TrialArgs;
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
 use crate::guard::facts::Order;
-use crate::guard::state::{Cause, Phase, State, Transaction};
+use crate::guard::state::{Cause, GuardState, Transaction, TransactionPhase};
 use crate::sys::clock;
 
 impl Context {
@@ -19,7 +19,7 @@ impl Context {
             );
         }
         let id = begun.id.clone();
-        let order = |state: &State| state.transaction.as_ref().and_then(|t| tries(t, &id));
+        let order = |state: &GuardState| state.transaction.as_ref().and_then(|t| tries(t, &id));
         let state = self.turns(order, Patience::Stays).await?;
         Ok(exit_of(&state, &begun.id))
     }
@@ -36,10 +36,13 @@ impl Context {
         self.tidy().await?;
         let begun = self.begin_drill(&drilled(within)).await?;
         let id = begun.id.clone();
-        let order = |state: &State| state.transaction.as_ref().and_then(|t| tries(t, &id));
+        let order = |state: &GuardState| state.transaction.as_ref().and_then(|t| tries(t, &id));
         // The deadline is to undo it, not this process.
         let state = self.turns(order, Patience::Leaves).await?;
-        let Some(t) = state.transaction.filter(|t| t.phase == Phase::Verifying) else {
+        let Some(t) = state
+            .transaction
+            .filter(|t| t.phase == TransactionPhase::Verifying)
+        else {
             return Err(Refusal::new(
                 Exit::RollbackFailed,
                 "the drill did not come as far as the deadline",
@@ -56,7 +59,8 @@ impl Context {
             let state = self.load()?;
             let ended = state.history.iter().find(|ended| ended.id == t.id);
             if let Some(ended) = ended {
-                let well = (ended.phase, ended.cause) == (Phase::Undone, Some(Cause::NotConfirmed));
+                let well = (ended.phase, ended.cause)
+                    == (TransactionPhase::Undone, Some(Cause::NotConfirmed));
                 tracing::info!("guard: the drill ended: {}", status::outcome(ended));
                 return Ok(if well { Exit::Ok } else { Exit::RollbackFailed });
             }
@@ -72,13 +76,16 @@ impl Context {
 fn tries(t: &Transaction, id: &str) -> Option<Order> {
     let until = matches!(
         t.phase,
-        Phase::Arming | Phase::Armed | Phase::Trying | Phase::Staging
+        TransactionPhase::Arming
+            | TransactionPhase::Armed
+            | TransactionPhase::Trying
+            | TransactionPhase::Staging
     );
     (t.id == id && until).then_some(Order::Try)
 }
 
-fn drilled(within: Duration) -> Watched {
-    Watched {
+fn drilled(within: Duration) -> TrialArgs {
+    TrialArgs {
         within,
         confirm: true,
         settle_after: within,

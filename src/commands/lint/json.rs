@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::{Judged, Report};
+use super::{JudgedService, LintReport};
 use crate::report::json::{VERSION, usec};
 use crate::systemd::lint::{Finding, Prediction};
-use crate::systemd::simulate::{Ending, Timeline};
+use crate::systemd::simulate::{OutageEnding, Timeline};
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct LintLine<'a> {
     version: u32,
     systemd: u32,
     outage_usec: u64,
@@ -46,8 +46,8 @@ struct StoryFields {
 }
 
 /// The line, without its end.
-pub fn line(report: &Report) -> String {
-    let line = Line {
+pub fn line(report: &LintReport) -> String {
+    let line = LintLine {
         version: VERSION,
         systemd: report.version.0,
         outage_usec: usec(report.assumed.outage),
@@ -60,7 +60,7 @@ pub fn line(report: &Report) -> String {
     serde_json::to_string(&line).unwrap_or_default()
 }
 
-fn unit(judged: &Judged) -> UnitFields<'_> {
+fn unit(judged: &JudgedService) -> UnitFields<'_> {
     let file = judged.unit.fragment.as_ref();
     let (fate, story) = match &judged.fate {
         None => ("not_startable", None),
@@ -97,13 +97,13 @@ fn story(story: &Timeline) -> StoryFields {
     }
 }
 
-const fn ending(ending: Ending) -> &'static str {
+const fn ending(ending: OutageEnding) -> &'static str {
     match ending {
-        Ending::Survives { .. } => "survives",
-        Ending::LimitHit { .. } => "start_limit_hit",
-        Ending::GivesUp { .. } => "gives_up",
-        Ending::Hangs { .. } => "hangs",
-        Ending::WaitsForEver { .. } => "waits_for_ever",
-        Ending::Unknown { .. } => "unknown",
+        OutageEnding::Survives { .. } => "survives",
+        OutageEnding::LimitHit { .. } => "start_limit_hit",
+        OutageEnding::GivesUp { .. } => "gives_up",
+        OutageEnding::Hangs { .. } => "hangs",
+        OutageEnding::WaitsForEver { .. } => "waits_for_ever",
+        OutageEnding::Unknown { .. } => "unknown",
     }
 }

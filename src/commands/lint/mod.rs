@@ -14,13 +14,13 @@ use crate::systemd::lint;
 use crate::systemd::lint::{Assumed, Finding, Prediction};
 use crate::systemd::read::files::version_below;
 use crate::systemd::read::scope::Scope;
-use crate::systemd::read::{ReadError, Source, service_name, unit_in_file};
+use crate::systemd::read::{ReadError, UnitSource, service_name, unit_in_file};
 use crate::systemd::unit::{Load, Unit};
 use crate::systemd::version::Version;
 
 /// A service, and what is to be said of it.
 #[derive(Debug)]
-pub struct Judged {
+pub struct JudgedService {
     /// The service.
     pub unit: Unit,
     /// What is wrong with it.
@@ -31,7 +31,7 @@ pub struct Judged {
 
 /// Everything that is to be said.
 #[derive(Debug)]
-pub struct Report {
+pub struct LintReport {
     /// The systemd that is judged by.
     pub version: Version,
     /// Whose services they are.
@@ -39,7 +39,7 @@ pub struct Report {
     /// What is assumed of the outage.
     pub assumed: Assumed,
     /// The services: with `--all`, only those with findings.
-    pub judged: Vec<Judged>,
+    pub judged: Vec<JudgedService>,
     /// With `--all`, what was looked at.
     pub looked: Option<Looked>,
 }
@@ -61,10 +61,10 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
             "no service given; name one, as in upgrade-gate lint fwupd-refresh, or give --all",
         ));
     }
-    let place = Place { root, args };
+    let place = LintPlace { root, args };
     let source = place.source().await?;
     let version = place.version(source.as_ref()).await?;
-    let mut report = Report {
+    let mut report = LintReport {
         version: version.unwrap_or_else(unknown_version),
         scope: args.scope.scope(),
         assumed: Assumed {
@@ -87,23 +87,23 @@ pub(super) async fn lint(args: &Lint, root: Option<&Path>) -> Result<Exit, Refus
 }
 
 /// Where the units are that are asked for.
-struct Place<'a> {
+struct LintPlace<'a> {
     root: Option<&'a Path>,
     args: &'a Lint,
 }
 
-impl Place<'_> {
+impl LintPlace<'_> {
     /// Where units are looked up by name; nowhere, if files alone are asked for.
-    async fn source(&self) -> Result<Option<Source>, Refusal> {
+    async fn source(&self) -> Result<Option<UnitSource>, Refusal> {
         let files_only = !self.args.all && self.args.units.iter().all(|word| is_path(word));
         if files_only {
             return Ok(None);
         }
-        let source = Source::open(self.root, self.args.scope.scope()).await;
+        let source = UnitSource::open(self.root, self.args.scope.scope()).await;
         source.map(Some).map_err(|error| refusal(&error))
     }
 
-    async fn version(&self, source: Option<&Source>) -> Result<Option<Version>, Refusal> {
+    async fn version(&self, source: Option<&UnitSource>) -> Result<Option<Version>, Refusal> {
         match source {
             Some(source) => source.version().await.map_err(|error| refusal(&error)),
             None => Ok(version_below(self.root.unwrap_or(Path::new("/")))),
@@ -111,8 +111,8 @@ impl Place<'_> {
     }
 
     /// Why there is nothing to say of a unit.
-    fn unstartable(&self, judged: &Judged, running: bool) -> Option<String> {
-        let Judged { unit, findings, .. } = judged;
+    fn unstartable(&self, judged: &JudgedService, running: bool) -> Option<String> {
+        let JudgedService { unit, findings, .. } = judged;
         let name = &unit.name;
         let flag = self.args.scope.scope().flag();
         let user = flag.map(|flag| format!(" {flag}")).unwrap_or_default();
@@ -140,9 +140,9 @@ fn is_path(word: &str) -> bool {
     word.contains('/')
 }
 
-impl Report {
+impl LintReport {
     /// What to exit with, if one of them cannot be read; the others are judged.
-    async fn look_at_all(&mut self, source: &Source) -> Result<Option<Exit>, Refusal> {
+    async fn look_at_all(&mut self, source: &UnitSource) -> Result<Option<Exit>, Refusal> {
         let mut all = source.all().await.map_err(|error| refusal(&error))?;
         let unreadable = |unit: &mut Unit| matches!(unit.load, Load::Unreadable(_));
         let unread: Vec<_> = all.units.extract_if(.., unreadable).collect();
@@ -162,7 +162,7 @@ impl Report {
         let (found, clean): (Vec<_>, Vec<_>) =
             judged.partition(|judged| !judged.findings.is_empty());
         self.judged = found;
-        for Judged { unit, .. } in clean {
+        for JudgedService { unit, .. } in clean {
             if let Load::Refused(why) = unit.load {
                 tracing::warn!("systemd refuses {}: {why}", unit.name);
             }
@@ -171,7 +171,11 @@ impl Report {
     }
 
     /// What to exit with, if one of them cannot be looked at; the others are.
-    async fn look_at(&mut self, source: Option<&Source>, place: &Place<'_>) -> Option<Exit> {
+    async fn look_at(
+        &mut self,
+        source: Option<&UnitSource>,
+        place: &LintPlace<'_>,
+    ) -> Option<Exit> {
         let mut unread = None;
         for word in &place.args.units {
             match self.read(source, word, place).await {
@@ -187,10 +191,10 @@ impl Report {
 
     async fn read(
         &self,
-        source: Option<&Source>,
+        source: Option<&UnitSource>,
         word: &str,
-        place: &Place<'_>,
-    ) -> Result<Judged, Refusal> {
+        place: &LintPlace<'_>,
+    ) -> Result<JudgedService, Refusal> {
         let source = source.filter(|_| !is_path(word));
         let unit = match (source, service_name(word)) {
             (None, _) => unit_in_file(Path::new(word)),
@@ -198,14 +202,14 @@ impl Report {
             (Some(_), Err(error)) => Err(error),
         };
         let judged = self.judge(unit.map_err(|error| refusal(&error))?);
-        match place.unstartable(&judged, source.is_some_and(Source::is_running)) {
+        match place.unstartable(&judged, source.is_some_and(UnitSource::is_running)) {
             Some(why) => Err(Refusal::new(Exit::Unavailable, &why)),
             None => Ok(judged),
         }
     }
 
     /// What is to be said of a unit.
-    pub fn judge(&self, unit: Unit) -> Judged {
+    pub fn judge(&self, unit: Unit) -> JudgedService {
         let mut findings = lint::findings(&unit, self.version, self.assumed);
         if let Some(flag) = self.scope.flag() {
             let commands = findings
@@ -215,7 +219,7 @@ impl Report {
                 *command = command.replace("drop-in ", &format!("drop-in {flag} "));
             }
         }
-        Judged {
+        JudgedService {
             findings,
             fate: lint::fate(&unit, self.version, self.assumed),
             unit,

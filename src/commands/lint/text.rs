@@ -4,7 +4,7 @@ use std::io;
 
 use terminal_size::{Width, terminal_size_of};
 
-use super::{Judged, Looked, Report};
+use super::{JudgedService, LintReport, Looked};
 use crate::systemd::lint::{Diagnosis, Finding, Prediction};
 use crate::systemd::timeline;
 use crate::text::line::one_line;
@@ -22,7 +22,7 @@ pub(super) fn width() -> usize {
 }
 
 /// The whole report.
-pub(super) fn text(report: &Report, width: usize) -> String {
+pub(super) fn text(report: &LintReport, width: usize) -> String {
     let mut blocks: Vec<String> = report
         .judged
         .iter()
@@ -45,7 +45,7 @@ fn summary(looked: Looked, found: usize) -> String {
     )
 }
 
-fn block(judged: &Judged, report: &Report, width: usize) -> String {
+fn block(judged: &JudgedService, report: &LintReport, width: usize) -> String {
     let mut lines = vec![head(judged)];
     if judged.findings.is_empty() {
         lines.push("  no findings".to_owned());
@@ -64,7 +64,7 @@ fn block(judged: &Judged, report: &Report, width: usize) -> String {
     lines.join("\n") + "\n"
 }
 
-fn head(judged: &Judged) -> String {
+fn head(judged: &JudgedService) -> String {
     let file = judged.unit.fragment.as_ref();
     let file = file.map(|path| format!(" ({})", one_line(&path.to_string_lossy())));
     let transient = if judged.unit.transient {
@@ -103,7 +103,7 @@ fn fix(said: &Diagnosis) -> Vec<String> {
     fix
 }
 
-fn prediction_lines(fate: &Prediction, report: &Report, width: usize) -> Vec<String> {
+fn prediction_lines(fate: &Prediction, report: &LintReport, width: usize) -> Vec<String> {
     let outage = format_span(report.assumed.outage);
     match fate {
         Prediction::Held => vec![format!(

@@ -15,7 +15,7 @@ use nix::sys::inotify::{InitFlags, Inotify};
 use crate::cli::Status;
 use crate::gate::time::{Monotonic, Wall};
 use crate::report::json::StatusLine;
-use crate::report::status_file::{Found, Gate, Living, read_all};
+use crate::report::status_file::{FoundGates, GateStatus, Living, read_all};
 use crate::sys::clock;
 use crate::sys::dirs::Dirs;
 use crate::text::line::one_line;
@@ -87,7 +87,7 @@ fn read_unless_unread(inotify: &Inotify) -> Result<(), Errno> {
     inotify.read_events().map(drop)
 }
 
-fn print(json: bool, found: &Found, out: &mut dyn Write) -> io::Result<()> {
+fn print(json: bool, found: &FoundGates, out: &mut dyn Write) -> io::Result<()> {
     if json {
         writeln!(out, "{}", StatusLine::line(&found.gates, &found.warnings))?;
     } else {
@@ -97,7 +97,7 @@ fn print(json: bool, found: &Found, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The table, and a line for each warning.
-fn table(found: &Found, wall: Wall, now: Monotonic) -> String {
+fn table(found: &FoundGates, wall: Wall, now: Monotonic) -> String {
     let mut lines: Vec<_> = found
         .warnings
         .iter()
@@ -131,7 +131,7 @@ fn cells(living: &Living, wall: Wall, now: Monotonic) -> Cells {
 
 /// The unit, or the command and its process; and whose it is, if not root's.
 fn name(living: &Living) -> String {
-    let Gate {
+    let GateStatus {
         unit, command, pid, ..
     } = &living.gate;
     let pid = unit.is_none().then(|| format!("PID {pid}"));
@@ -144,19 +144,19 @@ fn name(living: &Living) -> String {
     format!("{name} ({})", marks.join(", "))
 }
 
-fn label(gate: &Gate) -> String {
+fn label(gate: &GateStatus) -> String {
     if gate.running {
         return "running".to_owned();
     }
     gate.reason.clone().unwrap_or_else(|| gate.verdict.clone())
 }
 
-fn since(gate: &Gate, wall: Wall) -> String {
+fn since(gate: &GateStatus, wall: Wall) -> String {
     let since = Duration::from_micros(gate.since_usec_realtime);
     format_span(wall.0.saturating_sub(since))
 }
 
-fn why(gate: &Gate, now: Monotonic) -> String {
+fn why(gate: &GateStatus, now: Monotonic) -> String {
     if gate.running {
         return format!("attempt {} is running", gate.attempt);
     }
@@ -196,8 +196,8 @@ mod tests {
     const WALL: Wall = Wall(Duration::from_secs(1_000));
     const NOW: Monotonic = Monotonic(Duration::from_secs(100));
 
-    fn gate() -> Gate {
-        Gate {
+    fn gate() -> GateStatus {
+        GateStatus {
             version: 1,
             pid: 42,
             command: "run".to_owned(),
@@ -207,18 +207,18 @@ mod tests {
             sentence: "held: dns: cache.nixos.org does not resolve; also metered".to_owned(),
             since_usec_realtime: 988_000_000,
             look_again_usec_monotonic: Some(104_000_000),
-            ..Gate::default()
+            ..GateStatus::default()
         }
     }
 
-    fn shown(gates: Vec<Gate>, warnings: &[&str]) -> String {
+    fn shown(gates: Vec<GateStatus>, warnings: &[&str]) -> String {
         let of_root = |gate| Living {
             gate,
             owner: "root".to_owned(),
         };
         let gates = gates.into_iter().map(of_root).collect();
         let warnings = warnings.iter().map(|text| (*text).to_owned()).collect();
-        table(&Found { gates, warnings }, WALL, NOW)
+        table(&FoundGates { gates, warnings }, WALL, NOW)
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn each_gate_has_a_line_of_its_own() {
-        let unit = Gate {
+        let unit = GateStatus {
             unit: Some("nixos-upgrade.service".to_owned()),
             running: true,
             attempt: 2,
@@ -248,7 +248,7 @@ mod tests {
         let named = |unit: Option<&str>, owner: &str| {
             let unit = unit.map(str::to_owned);
             name(&Living {
-                gate: Gate { unit, ..gate() },
+                gate: GateStatus { unit, ..gate() },
                 owner: owner.to_owned(),
             })
         };
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn an_open_gate_says_what_answered() {
-        let open = Gate {
+        let open = GateStatus {
             verdict: "open".to_owned(),
             reason: None,
             sentence: "open: tcp://h:1 answered".to_owned(),
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_file_s_words_cannot_command_the_terminal() {
-        let nasty = Gate {
+        let nasty = GateStatus {
             profile: "a\x1b[2J\nb".to_owned(),
             ..gate()
         };
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_wall_clock_set_back_makes_no_nonsense() {
-        let later = Gate {
+        let later = GateStatus {
             since_usec_realtime: u64::MAX,
             look_again_usec_monotonic: Some(0),
             ..gate()

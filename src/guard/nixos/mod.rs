@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use self::paths::Paths;
-use self::systemd::Systemd;
+use self::systemd::SystemdClient;
 use super::drive::Machine;
-use super::facts::{Effect, Facts, Run, Side};
+use super::facts::{Effect, GuardFacts, ProgramState, Side};
 use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
-use super::state::{Baseline, Phase, State, Transaction};
+use super::state::{Baseline, GuardState, Transaction, TransactionPhase};
 use crate::sys::clock;
 
 /// How long a program of Nix or of the boot loader may take.
@@ -40,8 +40,8 @@ impl Nixos {
     }
 
     /// A connection for one question: systemd re-executes itself in the middle of a switch.
-    async fn systemd(&self) -> Result<Systemd, String> {
-        Systemd::patiently().await
+    async fn systemd(&self) -> Result<SystemdClient, String> {
+        SystemdClient::patiently().await
     }
 
     /// This boot.
@@ -68,7 +68,7 @@ impl Nixos {
                 .filter(|(_, is)| *is == system)
                 .map(|(number, _)| number),
             system,
-            failed_units: Systemd::connect().await?.failed().await?,
+            failed_units: SystemdClient::connect().await?.failed().await?,
         })
     }
 
@@ -128,7 +128,7 @@ impl Nixos {
         words
     }
 
-    async fn deadline_set(&self, systemd: &Systemd, t: &Transaction) -> bool {
+    async fn deadline_set(&self, systemd: &SystemdClient, t: &Transaction) -> bool {
         let wanted = [plan::deadline_name(t), plan::fallback_name(t)].map(|name| name + ".timer");
         let timers = [DEADLINES, FALLBACKS].map(|pattern| format!("{pattern}.timer"));
         let timers: Vec<_> = timers.iter().map(String::as_str).collect();
@@ -235,7 +235,7 @@ impl Nixos {
 
     /// By D-Bus, or, in emergency mode, where there may be none, by systemctl's own way to systemd.
     async fn reboot(&self, t: &Transaction) -> Result<(), String> {
-        if let Ok(systemd) = Systemd::connect().await
+        if let Ok(systemd) = SystemdClient::connect().await
             && systemd.reboot().await.is_ok()
         {
             return Ok(());
@@ -247,29 +247,29 @@ impl Nixos {
     }
 
     /// What systemd knows. While it does not answer, an activation that it runs is not over.
-    async fn told(&self, t: &Transaction) -> (Run, Run, bool) {
+    async fn told(&self, t: &Transaction) -> (ProgramState, ProgramState, bool) {
         let Ok(systemd) = self.systemd().await else {
-            return (Run::Running, Run::Absent, false);
+            return (ProgramState::Running, ProgramState::Absent, false);
         };
         let run = async |side| systemd.run(&plan::activation_name(t, side)).await;
         // A systemd that is busy with the switch says nothing for a while: then it still runs.
-        let activation = run(Side::Candidate).await.unwrap_or(Run::Running);
-        let undo = run(Side::Baseline).await.unwrap_or(Run::Running);
+        let activation = run(Side::Candidate).await.unwrap_or(ProgramState::Running);
+        let undo = run(Side::Baseline).await.unwrap_or(ProgramState::Running);
         (activation, undo, self.deadline_set(&systemd, t).await)
     }
 }
 
 impl Machine for Nixos {
     /// systemd first: a program that has ended by then has left what is read after it.
-    async fn facts(&mut self, state: &State) -> Facts {
-        let mut facts = Facts::default();
+    async fn facts(&mut self, state: &GuardState) -> GuardFacts {
+        let mut facts = GuardFacts::default();
         if let Some(t) = &state.transaction {
             (facts.activation, facts.undo, facts.deadline_set) = self.told(t).await;
-            if t.phase == Phase::Verifying {
+            if t.phase == TransactionPhase::Verifying {
                 facts.health = self.health(t).await;
             }
         }
-        Facts {
+        GuardFacts {
             boot_id: self.boot_id(),
             now_usec: now_usec(),
             current: self.paths.current_system(),
@@ -280,7 +280,7 @@ impl Machine for Nixos {
         }
     }
 
-    async fn perform(&mut self, effect: Effect, state: &State) -> Result<(), String> {
+    async fn perform(&mut self, effect: Effect, state: &GuardState) -> Result<(), String> {
         let t = state.transaction.as_ref().ok_or("nothing is under way")?;
         let io = |done: std::io::Result<()>| done.map_err(|error| error.to_string());
         match effect {

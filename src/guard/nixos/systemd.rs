@@ -8,11 +8,11 @@ use zbus::{Connection, Variant};
 
 use crate::bus::BusAddress;
 use crate::bus::systemd1::{
-    ListedUnit, Settings, Systemd1ManagerProxy, Systemd1ServiceProxy, Systemd1TimerProxy,
-    Systemd1UnitProxy, unit_path,
+    ListedUnit, Systemd1ManagerProxy, Systemd1ServiceProxy, Systemd1TimerProxy, Systemd1UnitProxy,
+    UnitProperties, unit_path,
 };
-use crate::guard::facts::Run;
-use crate::guard::plan::{Setting, UnitSpec};
+use crate::guard::facts::ProgramState;
+use crate::guard::plan::{PropertyValue, UnitSpec};
 
 /// How long a unit that is stopped may take, and how often it is looked at meanwhile.
 const STOPPING: Duration = Duration::from_secs(120);
@@ -26,7 +26,7 @@ const BETWEEN: Duration = Duration::from_millis(200);
 
 /// A connection to systemd.
 #[derive(Debug)]
-pub(super) struct Systemd {
+pub(super) struct SystemdClient {
     connection: Connection,
     manager: Systemd1ManagerProxy<'static>,
 }
@@ -35,7 +35,7 @@ fn said(error: &zbus::Error) -> String {
     error.to_string()
 }
 
-impl Systemd {
+impl SystemdClient {
     /// Connects, and waits for a bus or a systemd that is being restarted by the switch.
     pub(super) async fn patiently() -> Result<Self, String> {
         for _ in 1..ATTEMPTS {
@@ -197,22 +197,22 @@ impl Systemd {
     }
 
     /// What became of a program that runs as a unit, which stays when it has ended.
-    pub(super) async fn run(&self, unit: &str) -> Result<Run, String> {
+    pub(super) async fn run(&self, unit: &str) -> Result<ProgramState, String> {
         let listed = self.list(&[], &[unit]).await?;
         let Some(found) = listed.first() else {
-            return Ok(Run::Absent);
+            return Ok(ProgramState::Absent);
         };
         match found.3.as_str() {
             // Its job has not begun.
-            _ if found.7 != 0 => Ok(Run::Running),
-            "activating" | "deactivating" | "reloading" => Ok(Run::Running),
-            "active" => Ok(Run::Exited(0)),
+            _ if found.7 != 0 => Ok(ProgramState::Running),
+            "activating" | "deactivating" | "reloading" => Ok(ProgramState::Running),
+            "active" => Ok(ProgramState::Exited(0)),
             "failed" => self.exit_of(unit).await,
-            _ => Ok(Run::Absent),
+            _ => Ok(ProgramState::Absent),
         }
     }
 
-    async fn exit_of(&self, unit: &str) -> Result<Run, String> {
+    async fn exit_of(&self, unit: &str) -> Result<ProgramState, String> {
         let proxy = Systemd1ServiceProxy::builder(&self.connection)
             .cache_properties(CacheProperties::No)
             .path(unit_path(unit));
@@ -226,7 +226,7 @@ impl Systemd {
             .await
             .map_err(|error| said(&error))?;
         let exited = u8::try_from(status).ok().filter(|_| code == EXITED);
-        Ok(Run::Exited(exited.unwrap_or(u8::MAX)))
+        Ok(ProgramState::Exited(exited.unwrap_or(u8::MAX)))
     }
 
     /// When the unit became active, in `CLOCK_MONOTONIC`.
@@ -243,23 +243,23 @@ impl Systemd {
 /// `CLD_EXITED` of waitid(2).
 const EXITED: i32 = 1;
 
-fn settings(unit: &UnitSpec) -> Settings<'_> {
+fn settings(unit: &UnitSpec) -> UnitProperties<'_> {
     let settings = unit.settings.iter();
     settings
         .map(|(name, value)| (*name, variant(value)))
         .collect()
 }
 
-fn variant(setting: &Setting) -> Variant<'_> {
+fn variant(setting: &PropertyValue) -> Variant<'_> {
     match setting {
-        Setting::Bool(value) => Variant::from(*value),
-        Setting::U64(value) => Variant::from(*value),
-        Setting::I32(value) => Variant::from(*value),
-        Setting::Text(value) => Variant::from(value.as_str()),
-        Setting::List(values) => Variant::from(values.clone()),
-        Setting::Exec(commands) => Variant::from(exec(commands)),
-        Setting::Timer(lines) => Variant::from(lines.clone()),
-        Setting::IfLink(path) => Variant::from(vec![(
+        PropertyValue::Bool(value) => Variant::from(*value),
+        PropertyValue::U64(value) => Variant::from(*value),
+        PropertyValue::I32(value) => Variant::from(*value),
+        PropertyValue::Text(value) => Variant::from(value.as_str()),
+        PropertyValue::List(values) => Variant::from(values.clone()),
+        PropertyValue::Exec(commands) => Variant::from(exec(commands)),
+        PropertyValue::Timer(lines) => Variant::from(lines.clone()),
+        PropertyValue::IfLink(path) => Variant::from(vec![(
             "ConditionPathIsSymbolicLink",
             false,
             false,

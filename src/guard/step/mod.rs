@@ -5,10 +5,10 @@
 mod phases;
 mod undoing;
 
-use super::facts::{Effect, Facts, Last};
-use super::state::{Cause, Phase, State, Transaction};
+use super::facts::{Effect, GuardFacts, Last};
+use super::state::{Cause, GuardState, Transaction, TransactionPhase};
 
-/// How often something is done in one transaction at most: a loop ends in [`Phase::Broken`].
+/// How often something is done in one transaction at most: a loop ends in [`TransactionPhase::Broken`].
 pub const STEP_LIMIT: u32 = 40;
 
 /// How often the same thing is tried again.
@@ -18,16 +18,16 @@ const TRIES: u32 = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// Written down durably, if it has changed, before anything else.
-    pub state: State,
+    pub state: GuardState,
     /// Done in this order; the first failure ends the list.
     pub effects: Vec<Effect>,
     /// What comes then.
-    pub next: Next,
+    pub next: AfterTurn,
 }
 
 /// What comes after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum AfterTurn {
     /// Decide again.
     Again,
     /// A program runs: decide again when it has ended.
@@ -42,26 +42,26 @@ pub enum Next {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Move {
     /// Nothing.
-    Stay(Next),
+    Stay(AfterTurn),
     /// Do this, in the same phase.
     Do(Vec<Effect>),
     /// Go on to another phase.
-    To(Phase, Option<Cause>),
+    To(TransactionPhase, Option<Cause>),
     /// Something in the transaction is noted.
-    Note(Box<Transaction>, Next),
+    Note(Box<Transaction>, AfterTurn),
     /// It is over.
     Close,
 }
 
 /// Decides what to do.
-pub fn step(state: &State, facts: &Facts) -> Turn {
+pub fn step(state: &GuardState, facts: &GuardFacts) -> Turn {
     let Some(transaction) = &state.transaction else {
-        return turn(state.clone(), Vec::new(), Next::Rest);
+        return turn(state.clone(), Vec::new(), AfterTurn::Rest);
     };
     apply(state, transaction, facts, decide(transaction, facts))
 }
 
-fn turn(state: State, effects: Vec<Effect>, next: Next) -> Turn {
+fn turn(state: GuardState, effects: Vec<Effect>, next: AfterTurn) -> Turn {
     Turn {
         state,
         effects,
@@ -69,20 +69,22 @@ fn turn(state: State, effects: Vec<Effect>, next: Next) -> Turn {
     }
 }
 
-fn decide(transaction: &Transaction, facts: &Facts) -> Move {
+fn decide(transaction: &Transaction, facts: &GuardFacts) -> Move {
     match transaction.phase {
-        Phase::Broken => Move::Stay(Next::Rest),
+        TransactionPhase::Broken => Move::Stay(AfterTurn::Rest),
         phase if phase.is_end() => closing(transaction, facts),
-        _ if transaction.steps >= STEP_LIMIT => Move::To(Phase::Broken, Some(Cause::TooManySteps)),
-        phase if phase != Phase::Arming && is_taken_over(transaction, facts) => {
-            Move::To(Phase::TakenOver, Some(Cause::OtherSystem))
+        _ if transaction.steps >= STEP_LIMIT => {
+            Move::To(TransactionPhase::Broken, Some(Cause::TooManySteps))
+        }
+        phase if phase != TransactionPhase::Arming && is_taken_over(transaction, facts) => {
+            Move::To(TransactionPhase::TakenOver, Some(Cause::OtherSystem))
         }
         _ => phases::decide(transaction, facts),
     }
 }
 
 /// Whether a third system runs, or is the system profile: somebody else is at work.
-fn is_taken_over(transaction: &Transaction, facts: &Facts) -> bool {
+fn is_taken_over(transaction: &Transaction, facts: &GuardFacts) -> bool {
     let ours = |system| transaction.is_baseline(system) || transaction.is_candidate(system);
     let third = |system: Option<_>| system.is_some() && !ours(system);
     transaction.candidate.is_some()
@@ -90,7 +92,7 @@ fn is_taken_over(transaction: &Transaction, facts: &Facts) -> bool {
 }
 
 /// Cleans up; what cannot be cleaned up does not keep the next upgrade out.
-fn closing(transaction: &Transaction, facts: &Facts) -> Move {
+fn closing(transaction: &Transaction, facts: &GuardFacts) -> Move {
     if facts.last == Last::Done || transaction.tries >= TRIES {
         Move::Close
     } else {
@@ -98,7 +100,7 @@ fn closing(transaction: &Transaction, facts: &Facts) -> Move {
     }
 }
 
-fn apply(state: &State, transaction: &Transaction, facts: &Facts, decided: Move) -> Turn {
+fn apply(state: &GuardState, transaction: &Transaction, facts: &GuardFacts, decided: Move) -> Turn {
     let mut state = state.clone();
     match decided {
         Move::Stay(next) => turn(state, Vec::new(), next),
@@ -117,29 +119,36 @@ fn apply(state: &State, transaction: &Transaction, facts: &Facts, decided: Move)
         }
         Move::To(phase, cause) => {
             state.transaction = Some(entered(transaction, facts, phase, cause));
-            if let (Phase::Undone | Phase::CandidateDidNotBoot, Some(cause)) = (phase, cause) {
+            if let (TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot, Some(cause)) =
+                (phase, cause)
+            {
                 state.deny(transaction, cause);
             }
-            turn(state, Vec::new(), Next::Again)
+            turn(state, Vec::new(), AfterTurn::Again)
         }
         Move::Close => {
             state.close();
-            turn(state, Vec::new(), Next::Rest)
+            turn(state, Vec::new(), AfterTurn::Rest)
         }
     }
 }
 
 /// A machine that reboots is not asked again.
-fn after(effects: &[Effect]) -> Next {
+fn after(effects: &[Effect]) -> AfterTurn {
     if effects.contains(&Effect::Reboot) {
-        Next::Rest
+        AfterTurn::Rest
     } else {
-        Next::Again
+        AfterTurn::Again
     }
 }
 
 /// The transaction as it enters a phase. What is verified is watched for the whole grace, from now.
-fn entered(from: &Transaction, facts: &Facts, phase: Phase, cause: Option<Cause>) -> Transaction {
+fn entered(
+    from: &Transaction,
+    facts: &GuardFacts,
+    phase: TransactionPhase,
+    cause: Option<Cause>,
+) -> Transaction {
     let mut to = Transaction {
         phase,
         cause: cause.or(from.cause),
@@ -147,14 +156,14 @@ fn entered(from: &Transaction, facts: &Facts, phase: Phase, cause: Option<Cause>
         ..from.clone()
     };
     match phase {
-        Phase::Verifying => watch(&mut to, facts),
-        Phase::Trying => to.tried_at_usec = facts.now_usec,
+        TransactionPhase::Verifying => watch(&mut to, facts),
+        TransactionPhase::Trying => to.tried_at_usec = facts.now_usec,
         _ => {}
     }
     to
 }
 
-fn watch(to: &mut Transaction, facts: &Facts) {
+fn watch(to: &mut Transaction, facts: &GuardFacts) {
     if to.candidate.is_none() {
         to.candidate.clone_from(&facts.current);
     }

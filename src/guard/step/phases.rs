@@ -1,39 +1,39 @@
 //! What each phase decides.
 
 use super::undoing::undoing;
-use super::{Move, Next, TRIES};
-use crate::guard::facts::{Effect, Facts, Health, Last, Order, Run, Side};
-use crate::guard::state::{Cause, Mode, Phase, Transaction};
+use super::{AfterTurn, Move, TRIES};
+use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState, Side};
+use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
 
-pub(super) fn decide(t: &Transaction, facts: &Facts) -> Move {
+pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
     match t.phase {
-        Phase::Arming => arming(facts),
-        Phase::Armed => armed(t, facts),
-        Phase::Trying => trying(t, facts),
-        Phase::Staging => staging(t, facts),
-        Phase::Staged => staged(t, facts),
-        Phase::Verifying => verifying(t, facts),
-        Phase::Committing => committing(t, facts),
-        Phase::Undoing => undoing(t, facts),
-        _ => Move::Stay(Next::Rest),
+        TransactionPhase::Arming => arming(facts),
+        TransactionPhase::Armed => armed(t, facts),
+        TransactionPhase::Trying => trying(t, facts),
+        TransactionPhase::Staging => staging(t, facts),
+        TransactionPhase::Staged => staged(t, facts),
+        TransactionPhase::Verifying => verifying(t, facts),
+        TransactionPhase::Committing => committing(t, facts),
+        TransactionPhase::Undoing => undoing(t, facts),
+        _ => Move::Stay(AfterTurn::Rest),
     }
 }
 
 fn undo(cause: Cause) -> Move {
-    Move::To(Phase::Undoing, Some(cause))
+    Move::To(TransactionPhase::Undoing, Some(cause))
 }
 
 fn abandon() -> Move {
-    Move::To(Phase::Abandoned, Some(Cause::Interrupted))
+    Move::To(TransactionPhase::Abandoned, Some(Cause::Interrupted))
 }
 
 /// The baseline is made sure of: its root, its files on disk, and that it is what boots.
-fn arming(facts: &Facts) -> Move {
+fn arming(facts: &GuardFacts) -> Move {
     let by_its_own = matches!(facts.order, Some(Order::Arm | Order::Try));
     match facts.last {
         _ if !by_its_own => abandon(),
         Last::Failed => abandon(),
-        Last::Done => Move::To(Phase::Armed, None),
+        Last::Done => Move::To(TransactionPhase::Armed, None),
         Last::Nothing => Move::Do(vec![
             Effect::Root(Side::Baseline),
             Effect::Root(Side::Candidate),
@@ -45,30 +45,34 @@ fn arming(facts: &Facts) -> Move {
     }
 }
 
-fn armed(t: &Transaction, facts: &Facts) -> Move {
+fn armed(t: &Transaction, facts: &GuardFacts) -> Move {
     let same_boot = facts.boot_id == t.boot_id;
     if has_switched(t, facts) {
-        return Move::To(Phase::Verifying, None);
+        return Move::To(TransactionPhase::Verifying, None);
     }
     match facts.order {
         _ if !same_boot || facts.now_usec >= t.deadline_usec => abandon(),
-        Some(Order::Rollback) => Move::To(Phase::Abandoned, Some(Cause::Asked)),
-        _ if facts.last == Last::Failed => Move::To(Phase::Abandoned, Some(Cause::NoDeadline)),
+        Some(Order::Rollback) => Move::To(TransactionPhase::Abandoned, Some(Cause::Asked)),
+        _ if facts.last == Last::Failed => {
+            Move::To(TransactionPhase::Abandoned, Some(Cause::NoDeadline))
+        }
         _ if !facts.deadline_set => Move::Do(vec![Effect::SetDeadline]),
-        Some(Order::Try) if t.mode == Mode::Reboot => Move::To(Phase::Staging, None),
-        Some(Order::Try) => Move::To(Phase::Trying, None),
-        _ => Move::Stay(Next::Wait(t.deadline_usec)),
+        Some(Order::Try) if t.mode == TrialMode::Reboot => {
+            Move::To(TransactionPhase::Staging, None)
+        }
+        Some(Order::Try) => Move::To(TransactionPhase::Trying, None),
+        _ => Move::Stay(AfterTurn::Wait(t.deadline_usec)),
     }
 }
 
 /// Whether somebody has activated the candidate; any other system is it, where none was named.
-fn has_switched(t: &Transaction, facts: &Facts) -> bool {
+fn has_switched(t: &Transaction, facts: &GuardFacts) -> bool {
     let current = facts.current.as_ref();
     let shown = t.candidate.is_none() && current.is_some();
     !t.is_baseline(current) && (shown || t.is_candidate(current))
 }
 
-fn trying(t: &Transaction, facts: &Facts) -> Move {
+fn trying(t: &Transaction, facts: &GuardFacts) -> Move {
     if facts.boot_id != t.boot_id {
         return rebooted(t, facts);
     }
@@ -76,21 +80,21 @@ fn trying(t: &Transaction, facts: &Facts) -> Move {
     match facts.activation {
         _ if facts.order == Some(Order::Rollback) => undo(Cause::Asked),
         _ if facts.now_usec >= t.deadline_usec => undo(Cause::ActivationFailed),
-        Run::Running => Move::Stay(Next::Poll),
-        Run::Absent if first => Move::Do(vec![Effect::Activate(Side::Candidate)]),
+        ProgramState::Running => Move::Stay(AfterTurn::Poll),
+        ProgramState::Absent if first => Move::Do(vec![Effect::Activate(Side::Candidate)]),
         // The init interface has changed: nothing was activated.
-        Run::Exited(100) => undo(Cause::NeedsReboot),
-        Run::Absent if t.is_drill() => undo(Cause::ActivationFailed),
-        _ if t.is_candidate(facts.current.as_ref()) => Move::To(Phase::Verifying, None),
+        ProgramState::Exited(100) => undo(Cause::NeedsReboot),
+        ProgramState::Absent if t.is_drill() => undo(Cause::ActivationFailed),
+        _ if t.is_candidate(facts.current.as_ref()) => Move::To(TransactionPhase::Verifying, None),
         _ => undo(Cause::ActivationFailed),
     }
 }
 
 /// Another boot than the one it was tried in: a reboot, or a loss of power.
-fn rebooted(t: &Transaction, facts: &Facts) -> Move {
+fn rebooted(t: &Transaction, facts: &GuardFacts) -> Move {
     let runs = t.is_candidate(facts.current.as_ref()) && !t.is_drill();
     if runs && t.boots == 0 {
-        Move::To(Phase::Verifying, None)
+        Move::To(TransactionPhase::Verifying, None)
     } else {
         undo(Cause::Lost)
     }
@@ -98,7 +102,7 @@ fn rebooted(t: &Transaction, facts: &Facts) -> Move {
 
 /// The builder lists the generations of the profile, so the candidate is in it while the entries are written; the
 /// default stays the baseline all the time.
-fn staging(t: &Transaction, facts: &Facts) -> Move {
+fn staging(t: &Transaction, facts: &GuardFacts) -> Move {
     let first = t.tries == 0 && facts.order == Some(Order::Try) && facts.boot_id == t.boot_id;
     if first {
         return Move::Do(vec![
@@ -113,32 +117,34 @@ fn staging(t: &Transaction, facts: &Facts) -> Move {
         ]);
     }
     if facts.last == Last::Done && t.is_candidate(facts.one_shot.as_ref()) {
-        Move::To(Phase::Staged, None)
+        Move::To(TransactionPhase::Staged, None)
     } else {
         undo(Cause::Interrupted)
     }
 }
 
 /// The reboot may come in a week: there is no deadline.
-fn staged(t: &Transaction, facts: &Facts) -> Move {
+fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
     let new_boot = facts.boot_id != t.boot_id;
     match facts.order {
-        _ if new_boot && t.is_candidate(facts.current.as_ref()) => Move::To(Phase::Verifying, None),
+        _ if new_boot && t.is_candidate(facts.current.as_ref()) => {
+            Move::To(TransactionPhase::Verifying, None)
+        }
         Some(Order::Rollback) => undo(Cause::Asked),
-        _ if t.is_candidate(facts.one_shot.as_ref()) => Move::Stay(Next::Rest),
+        _ if t.is_candidate(facts.one_shot.as_ref()) => Move::Stay(AfterTurn::Rest),
         _ if new_boot => undo(Cause::DidNotBoot),
         _ => undo(Cause::EntryGone),
     }
 }
 
-fn verifying(t: &Transaction, facts: &Facts) -> Move {
+fn verifying(t: &Transaction, facts: &GuardFacts) -> Move {
     if facts.boot_id != t.boot_id {
         return rebooted(t, facts);
     }
     match facts.order {
         _ if !t.is_candidate(facts.current.as_ref()) => undo(Cause::RolledBackElsewhere),
         Some(Order::Rollback) => undo(Cause::Asked),
-        Some(Order::Confirm) => Move::To(Phase::Committing, None),
+        Some(Order::Confirm) => Move::To(TransactionPhase::Committing, None),
         Some(Order::Extend(span)) => extend(t, facts.now_usec.saturating_add(span)),
         _ if facts.now_usec >= t.deadline_usec => at_the_end(t, facts),
         _ if facts.deadline_set => compare(t, facts),
@@ -151,28 +157,28 @@ fn extend(t: &Transaction, deadline: u64) -> Move {
     let mut noted = Box::new(t.clone());
     // The deadline in systemd is another one now, and is set with all the tries there are.
     (noted.deadline_usec, noted.tries) = (deadline, 0);
-    Move::Note(noted, Next::Again)
+    Move::Note(noted, AfterTurn::Again)
 }
 
 /// The end of the grace: somebody's word, or the verdict.
-fn at_the_end(t: &Transaction, facts: &Facts) -> Move {
+fn at_the_end(t: &Transaction, facts: &GuardFacts) -> Move {
     match facts.health {
         Health::Bad(_) => undo(Cause::Unhealthy),
         _ if t.rules.confirm => undo(Cause::NotConfirmed),
-        Health::Good => Move::To(Phase::Committing, None),
+        Health::Good => Move::To(TransactionPhase::Committing, None),
         Health::Unknown => undo(Cause::NoVerdict),
     }
 }
 
 /// Within the grace only what stays worse is undone.
-fn compare(t: &Transaction, facts: &Facts) -> Move {
+fn compare(t: &Transaction, facts: &GuardFacts) -> Move {
     let bad = matches!(facts.health, Health::Bad(_));
     let since = bad.then(|| t.bad_since_usec.unwrap_or(facts.now_usec));
     let until = since.map(|since| since.saturating_add(t.rules.settle_usec));
     if until.is_some_and(|until| facts.now_usec >= until) {
         return undo(Cause::Unhealthy);
     }
-    let next = Next::Wait(until.unwrap_or(u64::MAX).min(t.deadline_usec));
+    let next = AfterTurn::Wait(until.unwrap_or(u64::MAX).min(t.deadline_usec));
     if since == t.bad_since_usec {
         return Move::Stay(next);
     }
@@ -182,9 +188,9 @@ fn compare(t: &Transaction, facts: &Facts) -> Move {
 }
 
 /// The point of no return is behind: only forwards, or, where that fails, to the baseline as the boot default.
-fn committing(t: &Transaction, facts: &Facts) -> Move {
+fn committing(t: &Transaction, facts: &GuardFacts) -> Move {
     if facts.last == Last::Done && is_committed(t, facts) {
-        return Move::To(Phase::Confirmed, None);
+        return Move::To(TransactionPhase::Confirmed, None);
     }
     if t.tries >= TRIES {
         return undo(Cause::CommitFailed);
@@ -198,7 +204,7 @@ fn committing(t: &Transaction, facts: &Facts) -> Move {
     ])
 }
 
-fn is_committed(t: &Transaction, facts: &Facts) -> bool {
+fn is_committed(t: &Transaction, facts: &GuardFacts) -> bool {
     let default = facts.boot_default.as_ref();
     t.is_candidate(facts.profile.as_ref()) && (default.is_none() || t.is_candidate(default))
 }

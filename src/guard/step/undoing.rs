@@ -1,35 +1,38 @@
 //! The way back: what boots first, what runs then.
 
-use super::{Move, Next};
-use crate::guard::facts::{Effect, Facts, Last, Run, Side};
-use crate::guard::state::{Cause, Mode, Phase, Transaction};
+use super::{AfterTurn, Move};
+use crate::guard::facts::{Effect, GuardFacts, Last, ProgramState, Side};
+use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
 
 /// How often something is done to get back, before a person is needed.
 const UNDO_TRIES: u32 = 6;
 
-pub(super) fn undoing(t: &Transaction, facts: &Facts) -> Move {
-    if facts.activation == Run::Running && facts.boot_id == t.boot_id {
+pub(super) fn undoing(t: &Transaction, facts: &GuardFacts) -> Move {
+    if facts.activation == ProgramState::Running && facts.boot_id == t.boot_id {
         return end_activation(t, facts);
     }
-    if facts.undo == Run::Running {
-        return Move::Stay(Next::Poll);
+    if facts.undo == ProgramState::Running {
+        return Move::Stay(AfterTurn::Poll);
     }
     let pinned = is_pinned(t, facts);
     if pinned && is_restored(t, facts) {
-        return Move::To(t.cause.map_or(Phase::Undone, Cause::end), t.cause);
+        return Move::To(
+            t.cause.map_or(TransactionPhase::Undone, Cause::end),
+            t.cause,
+        );
     }
     match pinned {
-        _ if t.tries >= UNDO_TRIES => Move::To(Phase::Broken, None),
+        _ if t.tries >= UNDO_TRIES => Move::To(TransactionPhase::Broken, None),
         false => Move::Do(pin()),
         true => restore(t, facts),
     }
 }
 
 /// What is being activated would go on after the baseline is back: it is waited for, as long as the deadline allows.
-fn end_activation(t: &Transaction, facts: &Facts) -> Move {
+fn end_activation(t: &Transaction, facts: &GuardFacts) -> Move {
     match facts.last {
-        _ if t.tries >= UNDO_TRIES => Move::To(Phase::Broken, None),
-        _ if facts.now_usec < t.deadline_usec => Move::Stay(Next::Poll),
+        _ if t.tries >= UNDO_TRIES => Move::To(TransactionPhase::Broken, None),
+        _ if facts.now_usec < t.deadline_usec => Move::Stay(AfterTurn::Poll),
         _ => Move::Do(vec![Effect::StopActivation]),
     }
 }
@@ -45,7 +48,7 @@ fn pin() -> Vec<Effect> {
 }
 
 /// Whether the baseline boots next. Where the boot loader cannot be read, only having written it tells.
-fn is_pinned(t: &Transaction, facts: &Facts) -> bool {
+fn is_pinned(t: &Transaction, facts: &GuardFacts) -> bool {
     let known = t.is_baseline(facts.boot_default.as_ref());
     let written = facts.boot_default.is_none() && (!may_be_written(t) || facts.last == Last::Done);
     let profile = facts.profile.is_none() || t.is_baseline(facts.profile.as_ref());
@@ -55,21 +58,23 @@ fn is_pinned(t: &Transaction, facts: &Facts) -> bool {
 
 /// Whether the candidate may have become the boot default.
 fn may_be_written(t: &Transaction) -> bool {
-    t.mode == Mode::Foreign || t.cause == Some(Cause::CommitFailed)
+    t.mode == TrialMode::Foreign || t.cause == Some(Cause::CommitFailed)
 }
 
 /// Whether the baseline runs, and what the activation stopped has been started again: by an activation, or by a boot.
-fn is_restored(t: &Transaction, facts: &Facts) -> bool {
-    let activated = matches!(facts.undo, Run::Exited(_)) && t.tries > 0;
+fn is_restored(t: &Transaction, facts: &GuardFacts) -> bool {
+    let activated = matches!(facts.undo, ProgramState::Exited(_)) && t.tries > 0;
     let new_boot = facts.boot_id != t.boot_id;
-    let never_left = t.mode == Mode::Reboot;
+    let never_left = t.mode == TrialMode::Reboot;
     t.is_baseline(facts.current.as_ref()) && (activated || new_boot || never_left)
 }
 
-fn restore(t: &Transaction, facts: &Facts) -> Move {
+fn restore(t: &Transaction, facts: &GuardFacts) -> Move {
     match facts.undo {
-        Run::Absent if t.mode != Mode::Reboot => Move::Do(vec![Effect::Activate(Side::Baseline)]),
+        ProgramState::Absent if t.mode != TrialMode::Reboot => {
+            Move::Do(vec![Effect::Activate(Side::Baseline)])
+        }
         _ if t.rules.reboot => Move::Do(vec![Effect::Reboot]),
-        _ => Move::To(Phase::Broken, None),
+        _ => Move::To(TransactionPhase::Broken, None),
     }
 }

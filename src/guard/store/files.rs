@@ -9,7 +9,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::geteuid;
 
 /// What can be done to files.
-pub trait Files {
+pub trait StateFiles {
     /// The whole file; none if there is none.
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
     /// Writes a file.
@@ -27,11 +27,11 @@ const LARGEST: u64 = 1 << 20;
 
 /// A directory that only its owner can enter.
 #[derive(Debug)]
-pub struct Directory {
+pub struct StateDirectory {
     path: PathBuf,
 }
 
-impl Directory {
+impl StateDirectory {
     /// The directory, created if need be. One that others own or can write to is refused.
     pub fn open(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
@@ -92,7 +92,7 @@ fn ours(metadata: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-impl Files for Directory {
+impl StateFiles for StateDirectory {
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         let file = match options().read(true).open(self.path.join(name)) {
             Ok(file) => file,

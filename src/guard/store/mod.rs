@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use self::files::Files;
-use super::state::{FORMAT, State};
+use self::files::StateFiles;
+use super::state::{FORMAT, GuardState};
 
 /// The file of the state.
 pub const STATE: &str = "state.json";
@@ -70,7 +70,7 @@ pub struct Store<F> {
     machine_id: String,
 }
 
-impl<F: Files> Store<F> {
+impl<F: StateFiles> Store<F> {
     /// The state in `files`; `dir` is for messages.
     pub fn new(files: F, dir: &Path, machine_id: &str) -> Self {
         Self {
@@ -81,24 +81,24 @@ impl<F: Files> Store<F> {
     }
 
     /// Reads the state; idle if there is none.
-    pub fn load(&self) -> Result<State, StoreError> {
+    pub fn load(&self) -> Result<GuardState, StoreError> {
         let path = self.dir.join(STATE);
         match self.files.read(STATE) {
             Ok(Some(text)) => parse(&path, &text, &self.machine_id),
-            Ok(None) => Ok(State::idle(&self.machine_id)),
+            Ok(None) => Ok(GuardState::idle(&self.machine_id)),
             Err(source) => Err(StoreError::Read { path, source }),
         }
     }
 
     /// Writes the state: after this a loss of power finds it, and before the old one.
-    pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
+    pub fn save(&mut self, state: &GuardState) -> Result<(), StoreError> {
         self.write(state).map_err(|source| StoreError::Write {
             path: self.dir.join(STATE),
             source,
         })
     }
 
-    fn write(&mut self, state: &State) -> io::Result<()> {
+    fn write(&mut self, state: &GuardState) -> io::Result<()> {
         let text = serde_json::to_vec(state)?;
         self.files.create(TEMPORARY, &text)?;
         self.files.sync(TEMPORARY)?;
@@ -114,7 +114,7 @@ struct Header {
 }
 
 /// Format and machine first: all else may mean something different.
-fn parse(path: &Path, text: &[u8], machine_id: &str) -> Result<State, StoreError> {
+fn parse(path: &Path, text: &[u8], machine_id: &str) -> Result<GuardState, StoreError> {
     let path = || path.to_owned();
     let damaged = |source| StoreError::Damaged {
         path: path(),

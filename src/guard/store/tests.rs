@@ -1,25 +1,25 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use super::files::Directory;
+use super::files::StateDirectory;
 use super::*;
-use crate::guard::state::{Phase, Transaction};
+use crate::guard::state::{Transaction, TransactionPhase};
 
 const MACHINE: &str = "0123456789abcdef0123456789abcdef";
 
-fn store(dir: &Path) -> Store<Directory> {
-    Store::new(Directory::open(dir).unwrap(), dir, MACHINE)
+fn store(dir: &Path) -> Store<StateDirectory> {
+    Store::new(StateDirectory::open(dir).unwrap(), dir, MACHINE)
 }
 
-fn armed() -> State {
-    State {
+fn armed() -> GuardState {
+    GuardState {
         transaction: Some(Transaction {
             id: "ab12".to_owned(),
-            phase: Phase::Armed,
+            phase: TransactionPhase::Armed,
             candidate: Some("/nix/store/new".into()),
             ..Transaction::default()
         }),
-        ..State::idle(MACHINE)
+        ..GuardState::idle(MACHINE)
     }
 }
 
@@ -45,7 +45,7 @@ fn refused(text: &[u8], words: &str) {
 fn what_is_written_is_read_again_and_nothing_else_is_left() {
     let base = tempfile::tempdir().unwrap();
     let dir = base.path().join("guard");
-    assert_eq!(store(&dir).load().unwrap(), State::idle(MACHINE));
+    assert_eq!(store(&dir).load().unwrap(), GuardState::idle(MACHINE));
     store(&dir).save(&armed()).unwrap();
     assert_eq!(store(&dir).load().unwrap(), armed());
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
@@ -130,7 +130,7 @@ fn a_directory_that_others_can_write_to_is_refused() {
     let dir = base.path().join("guard");
     fs::create_dir(&dir).unwrap();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
-    let error = Directory::open(&dir).unwrap_err().to_string();
+    let error = StateDirectory::open(&dir).unwrap_err().to_string();
     assert!(error.contains("others can write"), "{error}");
 }
 
@@ -150,8 +150,8 @@ fn a_write_cut_off_before_the_rename_leaves_the_old_state() {
     let (_base, dir) = with(&serde_json::to_vec(&armed()).unwrap());
     fs::write(dir.join(TEMPORARY), "{\"form").unwrap();
     assert_eq!(store(&dir).load().unwrap(), armed());
-    store(&dir).save(&State::idle(MACHINE)).unwrap();
-    assert_eq!(store(&dir).load().unwrap(), State::idle(MACHINE));
+    store(&dir).save(&GuardState::idle(MACHINE)).unwrap();
+    assert_eq!(store(&dir).load().unwrap(), GuardState::idle(MACHINE));
 }
 
 proptest::proptest! {

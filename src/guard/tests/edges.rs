@@ -8,14 +8,14 @@ use super::disk::{Nature, Planted, Write};
 use super::table::CAND;
 use super::world::{World, path};
 use crate::guard::drive::Machine;
-use crate::guard::facts::{Effect, Facts, Health, Run, Side};
-use crate::guard::state::{Phase, State};
-use crate::guard::store::files::Files;
+use crate::guard::facts::{Effect, GuardFacts, Health, ProgramState, Side};
+use crate::guard::state::{GuardState, TransactionPhase};
+use crate::guard::store::files::StateFiles;
 use crate::guard::store::{STATE, TEMPORARY};
 
 /// The phase in a state's text; none if it is idle.
-pub(super) fn phase(text: Option<&[u8]>) -> Option<Phase> {
-    let state: State = serde_json::from_slice(text?).ok()?;
+pub(super) fn phase(text: Option<&[u8]>) -> Option<TransactionPhase> {
+    let state: GuardState = serde_json::from_slice(text?).ok()?;
     state.transaction.map(|transaction| transaction.phase)
 }
 
@@ -34,23 +34,23 @@ impl Handle {
 }
 
 impl Machine for Handle {
-    async fn facts(&mut self, state: &State) -> Facts {
+    async fn facts(&mut self, state: &GuardState) -> GuardFacts {
         self.world().facts(state)
     }
 
-    async fn perform(&mut self, effect: Effect, state: &State) -> Result<(), String> {
+    async fn perform(&mut self, effect: Effect, state: &GuardState) -> Result<(), String> {
         self.world().perform(effect, state)
     }
 }
 
 impl World {
-    fn facts(&self, state: &State) -> Facts {
+    fn facts(&self, state: &GuardState) -> GuardFacts {
         let seen = self.seen();
         let deadline = state.transaction.as_ref().map(|t| t.deadline_usec);
-        let blind = self.planted == Planted::NotWaiting && self.activation == Run::Running;
-        let blind = blind && phase(seen.state.as_deref()) == Some(Phase::Undoing);
+        let blind = self.planted == Planted::NotWaiting && self.activation == ProgramState::Running;
+        let blind = blind && phase(seen.state.as_deref()) == Some(TransactionPhase::Undoing);
         let worse = self.current == Side::Candidate && self.nature == Nature::Bad;
-        Facts {
+        GuardFacts {
             boot_id: self.boot_id(),
             now_usec: self.now,
             current: Some(path(self.current)),
@@ -60,18 +60,22 @@ impl World {
             deadline_set: self.deadline.is_some()
                 && self.deadline == deadline
                 && self.fallback.is_some(),
-            activation: if blind { Run::Absent } else { self.activation },
+            activation: if blind {
+                ProgramState::Absent
+            } else {
+                self.activation
+            },
             undo: self.undo,
             health: if worse {
                 Health::Bad("worse".to_owned())
             } else {
                 Health::Good
             },
-            ..Facts::default()
+            ..GuardFacts::default()
         }
     }
 
-    fn perform(&mut self, effect: Effect, state: &State) -> Result<(), String> {
+    fn perform(&mut self, effect: Effect, state: &GuardState) -> Result<(), String> {
         match effect {
             Effect::Root(Side::Candidate) if self.planted == Planted::NoRoot => Ok(()),
             Effect::Root(Side::Candidate) if self.seen().collected => {
@@ -118,7 +122,7 @@ impl World {
     }
 }
 
-impl Files for Handle {
+impl StateFiles for Handle {
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         assert_eq!(name, STATE);
         Ok(self.world().seen().state)

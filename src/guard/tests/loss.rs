@@ -8,9 +8,9 @@ use super::edges::Handle;
 use super::play::{Scenario, Word, after_breakage, after_crash, after_kill};
 use super::table::BASE;
 use super::world::World;
-use crate::guard::facts::{Effect, Facts, Side};
-use crate::guard::state::{Mode, Phase, State};
-use crate::guard::step::{Next, Turn, step};
+use crate::guard::facts::{Effect, GuardFacts, Side};
+use crate::guard::state::{GuardState, TransactionPhase, TrialMode};
+use crate::guard::step::{AfterTurn, Turn, step};
 
 const NATURES: [Nature; 5] = [
     Nature::Good,
@@ -23,7 +23,7 @@ const WORDS: [Word; 4] = [Word::Confirm, Word::Nothing, Word::Rollback, Word::Hu
 
 fn scenarios() -> Vec<Scenario> {
     let mut all = Vec::new();
-    for mode in [Mode::Live, Mode::Reboot] {
+    for mode in [TrialMode::Live, TrialMode::Reboot] {
         for nature in NATURES {
             all.extend(WORDS.map(|word| Scenario {
                 nature,
@@ -34,7 +34,7 @@ fn scenarios() -> Vec<Scenario> {
         }
     }
     // What panics at boot and yet runs, and whoever keeps it all the same, is nobody's case.
-    all.retain(|one| one.mode == Mode::Reboot || one.nature != Nature::Panics);
+    all.retain(|one| one.mode == TrialMode::Reboot || one.nature != Nature::Panics);
     all
 }
 
@@ -131,9 +131,10 @@ fn without_a_loss_each_try_ends_as_it_should() {
     for scenario in scenarios() {
         let handle = Handle::new(World::new(scenario.nature));
         scenario.play(&handle);
-        let state: State = serde_json::from_slice(&handle.world().seen().state.unwrap()).unwrap();
+        let state: GuardState =
+            serde_json::from_slice(&handle.world().seen().state.unwrap()).unwrap();
         let runs = match scenario.mode {
-            Mode::Reboot => scenario.nature != Nature::Panics,
+            TrialMode::Reboot => scenario.nature != Nature::Panics,
             _ => matches!(scenario.nature, Nature::Good | Nature::Bad),
         };
         let kept = match scenario.word {
@@ -142,7 +143,11 @@ fn without_a_loss_each_try_ends_as_it_should() {
             _ => false,
         };
         let end = state.history.last().map(|end| end.phase);
-        assert_eq!(end == Some(Phase::Confirmed), kept, "{scenario:?}: {end:?}");
+        assert_eq!(
+            end == Some(TransactionPhase::Confirmed),
+            kept,
+            "{scenario:?}: {end:?}"
+        );
     }
 }
 
@@ -178,7 +183,7 @@ fn a_second_loss_while_the_first_is_undone_changes_nothing_of_that() {
     assert!(tally.cases > 5000, "{}", tally.cases);
 }
 
-fn found(planted: Planted, decide: fn(&State, &Facts) -> Turn) -> Tally {
+fn found(planted: Planted, decide: fn(&GuardState, &GuardFacts) -> Turn) -> Tally {
     let mut tally = Tally::default();
     for scenario in scenarios() {
         exhaust(Scenario { decide, ..scenario }, planted, &mut tally);
@@ -220,19 +225,19 @@ fn an_undo_that_does_not_wait_for_the_activation_is_caught() {
 }
 
 /// Commits one turn before that is written down.
-fn hasty(state: &State, facts: &Facts) -> Turn {
+fn hasty(state: &GuardState, facts: &GuardFacts) -> Turn {
     let turn = step(state, facts);
-    let phase = |state: &State| state.transaction.as_ref().map(|t| t.phase);
-    let commits = phase(&turn.state) == Some(Phase::Committing);
+    let phase = |state: &GuardState| state.transaction.as_ref().map(|t| t.phase);
+    let commits = phase(&turn.state) == Some(TransactionPhase::Committing);
     let first = facts.profile == Some(BASE.into());
-    if commits && first && phase(state) == Some(Phase::Verifying) {
+    if commits && first && phase(state) == Some(TransactionPhase::Verifying) {
         return Turn {
             state: state.clone(),
             effects: vec![
                 Effect::SetProfile(Side::Candidate),
                 Effect::InstallBoot(Side::Candidate),
             ],
-            next: Next::Again,
+            next: AfterTurn::Again,
         };
     }
     turn

@@ -7,9 +7,9 @@ use super::edges::{Handle, phase};
 use super::table::{CAND, transaction};
 use super::world::World;
 use crate::guard::drive::{Decide, Driver};
-use crate::guard::facts::{Order, Run, Side};
-use crate::guard::state::{Ended, Mode, Phase, State, Transaction};
-use crate::guard::step::Next;
+use crate::guard::facts::{Order, ProgramState, Side};
+use crate::guard::state::{EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode};
+use crate::guard::step::AfterTurn;
 use crate::guard::store::Store;
 
 const MACHINE: &str = "m";
@@ -32,45 +32,45 @@ pub(super) enum Word {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scenario {
     pub(super) nature: Nature,
-    pub(super) mode: Mode,
+    pub(super) mode: TrialMode,
     pub(super) word: Word,
     pub(super) decide: Decide,
 }
 
 impl Scenario {
-    fn beginning(self) -> State {
+    fn beginning(self) -> GuardState {
         let mut armed = Transaction {
             mode: self.mode,
-            ..transaction(Phase::Arming)
+            ..transaction(TransactionPhase::Arming)
         };
         // Whoever may say a word must.
         armed.rules.confirm = self.word != Word::Nothing;
-        State {
+        GuardState {
             transaction: Some(armed),
-            ..State::idle(MACHINE)
+            ..GuardState::idle(MACHINE)
         }
     }
 
-    fn order(self, phase: Option<Phase>, running: bool) -> Option<Order> {
+    fn order(self, phase: Option<TransactionPhase>, running: bool) -> Option<Order> {
         match (phase, self.word) {
-            (Some(Phase::Verifying), Word::Confirm) => Some(Order::Confirm),
-            (Some(Phase::Verifying), Word::Rollback) => Some(Order::Rollback),
-            (Some(Phase::Trying), Word::Hurry) if running => Some(Order::Rollback),
-            (Some(Phase::Verifying), _) => None,
+            (Some(TransactionPhase::Verifying), Word::Confirm) => Some(Order::Confirm),
+            (Some(TransactionPhase::Verifying), Word::Rollback) => Some(Order::Rollback),
+            (Some(TransactionPhase::Trying), Word::Hurry) if running => Some(Order::Rollback),
+            (Some(TransactionPhase::Verifying), _) => None,
             _ => Some(Order::Try),
         }
     }
 
     /// Processes that were not told to try act alone, but for the word that somebody says.
-    fn later(self, phase: Option<Phase>) -> Option<Order> {
-        let verifying = phase == Some(Phase::Verifying);
+    fn later(self, phase: Option<TransactionPhase>) -> Option<Order> {
+        let verifying = phase == Some(TransactionPhase::Verifying);
         verifying.then(|| self.order(phase, false)).flatten()
     }
 
     /// The process that tries, until it ends or the power fails; then those that the boots start.
     pub(super) fn play(self, handle: &Handle) {
         begun(self, handle);
-        let order = |phase| self.order(phase, handle.world().activation == Run::Running);
+        let order = |phase| self.order(phase, handle.world().activation == ProgramState::Running);
         process(handle, self.decide, order, true);
         self.go_on(handle);
     }
@@ -82,7 +82,7 @@ impl Scenario {
                 return;
             }
             let boots = handle.world().boots;
-            if now_in(handle) == Some(Phase::Staged) {
+            if now_in(handle) == Some(TransactionPhase::Staged) {
                 handle.world().reboot();
             }
             let order = |phase| self.later(phase);
@@ -105,14 +105,18 @@ pub(super) fn begun(scenario: Scenario, handle: &Handle) {
 }
 
 /// One turn of a process; none without power.
-pub(super) fn one_turn(handle: &Handle, driver: &mut Driver, order: Option<Order>) -> Option<Next> {
+pub(super) fn one_turn(
+    handle: &Handle,
+    driver: &mut Driver,
+    order: Option<Order>,
+) -> Option<AfterTurn> {
     let mut machine = handle.clone();
     let mut store = store(handle);
     let turn = driver.turn(&mut store, &mut machine, order);
     turn.now_or_never().unwrap().ok().map(|(_, next)| next)
 }
 
-fn now_in(handle: &Handle) -> Option<Phase> {
+fn now_in(handle: &Handle) -> Option<TransactionPhase> {
     phase(handle.world().seen().state.as_deref())
 }
 
@@ -121,7 +125,7 @@ fn now_in(handle: &Handle) -> Option<Phase> {
 fn process(
     handle: &Handle,
     decide: Decide,
-    order: impl Fn(Option<Phase>) -> Option<Order>,
+    order: impl Fn(Option<TransactionPhase>) -> Option<Order>,
     lives: bool,
 ) {
     let mut driver = Driver::new(decide);
@@ -136,8 +140,8 @@ fn process(
             return;
         }
         match next {
-            Next::Again => world.collect_garbage(),
-            Next::Poll => {
+            AfterTurn::Again => world.collect_garbage(),
+            AfterTurn::Poll => {
                 world.finish_program();
                 world.now += if world.nature == Nature::Hangs {
                     600_000_000
@@ -145,12 +149,12 @@ fn process(
                     1_000_000
                 };
             }
-            Next::Wait(_) if !lives && world.deadline.is_none() => return,
-            Next::Wait(until) => {
+            AfterTurn::Wait(_) if !lives && world.deadline.is_none() => return,
+            AfterTurn::Wait(until) => {
                 world.now = world.now.max(until);
                 world.collect_garbage();
             }
-            Next::Rest => return,
+            AfterTurn::Rest => return,
         }
     }
     handle.world().faults.push("it never ends");
@@ -159,7 +163,7 @@ fn process(
 /// After a loss of power and the boot that follows, everything goes on by itself.
 pub(super) fn after_crash(scenario: Scenario, world: &World) -> World {
     let handle = Handle::new(world.clone());
-    let committing = now_in(&handle) == Some(Phase::Committing);
+    let committing = now_in(&handle) == Some(TransactionPhase::Committing);
     handle.world().collect_garbage();
     scenario.go_on(&handle);
     finish(scenario, &handle, committing)
@@ -168,7 +172,7 @@ pub(super) fn after_crash(scenario: Scenario, world: &World) -> World {
 /// The process is killed, nothing else; systemd's deadline starts the next one, or, without one, the next boot.
 pub(super) fn after_kill(scenario: Scenario, world: &World, finished: bool) -> World {
     let handle = Handle::new(world.clone());
-    let committing = now_in(&handle) == Some(Phase::Committing);
+    let committing = now_in(&handle) == Some(TransactionPhase::Committing);
     handle.world().fuel = None;
     if finished {
         handle.world().finish_program();
@@ -190,7 +194,7 @@ pub(super) fn after_breakage(scenario: Scenario, world: &World) -> World {
     let handle = Handle::new(world.clone());
     handle.world().fuel = None;
     handle.world().finish_program();
-    let committing = now_in(&handle) == Some(Phase::Committing);
+    let committing = now_in(&handle) == Some(TransactionPhase::Committing);
     handle.world().fall_back();
     handle.world().reboot();
     scenario.go_on(&handle);
@@ -212,8 +216,8 @@ fn finish(scenario: Scenario, handle: &Handle, committing: bool) -> World {
 fn judge(scenario: Scenario, world: &World, committing: bool) -> Option<&'static str> {
     let seen = world.seen();
     let text = seen.state.as_deref();
-    let state: State = match text {
-        None => State::idle(MACHINE),
+    let state: GuardState = match text {
+        None => GuardState::idle(MACHINE),
         Some(text) => match serde_json::from_slice(text) {
             Ok(state) => state,
             Err(_) => return Some("the state is damaged"),
@@ -223,7 +227,7 @@ fn judge(scenario: Scenario, world: &World, committing: bool) -> Option<&'static
         return Some("it has not come to an end");
     }
     let end = state.history.last();
-    let confirmed = end.is_some_and(|end| end.phase == Phase::Confirmed);
+    let confirmed = end.is_some_and(|end| end.phase == TransactionPhase::Confirmed);
     // Three processes that were killed at it are three commits that failed.
     if committing && !confirmed && scenario.word != Word::Anything {
         return Some("the point of no return was none");
@@ -234,7 +238,7 @@ fn judge(scenario: Scenario, world: &World, committing: bool) -> Option<&'static
 fn ends_well(
     scenario: Scenario,
     world: &World,
-    end: Option<&Ended>,
+    end: Option<&EndedTransaction>,
     confirmed: bool,
 ) -> Option<&'static str> {
     let kept =

@@ -8,15 +8,15 @@ use super::edges::Handle;
 use super::play::{Scenario, Word, after_crash, begun, one_turn};
 use super::world::World;
 use crate::guard::drive::Driver;
-use crate::guard::facts::{Last, Order, Run};
-use crate::guard::state::{Mode, Phase};
+use crate::guard::facts::{Last, Order, ProgramState};
+use crate::guard::state::{TransactionPhase, TrialMode};
 use crate::guard::step::step;
 
 /// A machine, and what the process that looks after it remembers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Node {
     world: World,
-    last: Option<(String, Phase, Last)>,
+    last: Option<(String, TransactionPhase, Last)>,
 }
 
 const ORDERS: [Option<Order>; 4] = [
@@ -68,7 +68,8 @@ fn successors(node: &Node) -> Vec<Node> {
     next.push(changed(node, |world| {
         world.now = world.deadline.map_or(world.now, |at| at.max(world.now));
     }));
-    let quiet = node.world.activation != Run::Running && node.world.undo != Run::Running;
+    let quiet =
+        node.world.activation != ProgramState::Running && node.world.undo != ProgramState::Running;
     if quiet && node.world.fallback.is_some() {
         next.push(changed(node, World::fall_back));
     }
@@ -114,7 +115,7 @@ fn whatever_happens_in_whatever_order_it_ends_in_one_system_that_says_so() {
         .and_then(|text| text.parse().ok());
     let limit = limit.unwrap_or(1500);
     let mut states = 0;
-    for mode in [Mode::Live, Mode::Reboot] {
+    for mode in [TrialMode::Live, TrialMode::Reboot] {
         for nature in [Nature::Good, Nature::Bad, Nature::Refuses] {
             let scenario = Scenario {
                 nature,

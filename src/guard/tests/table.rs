@@ -1,15 +1,17 @@
 //! Every row of what is decided after a death: phase and facts, and where they lead.
 
-use crate::guard::facts::{Effect, Facts, Health, Last, Order, Run, Side};
-use crate::guard::state::{Baseline, Cause, Ended, Mode, Phase, Rules, State, Transaction};
-use crate::guard::step::{Next, Turn, step};
+use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState, Side};
+use crate::guard::state::{
+    Baseline, Cause, EndedTransaction, GuardState, Rules, Transaction, TransactionPhase, TrialMode,
+};
+use crate::guard::step::{AfterTurn, Turn, step};
 
 pub(super) const BASE: &str = "/nix/store/base";
 pub(super) const CAND: &str = "/nix/store/cand";
 pub(super) const THIRD: &str = "/nix/store/third";
 pub(super) const MINUTE: u64 = 60_000_000;
 
-pub(super) fn transaction(phase: Phase) -> Transaction {
+pub(super) fn transaction(phase: TransactionPhase) -> Transaction {
     Transaction {
         id: "ab12".to_owned(),
         phase,
@@ -31,7 +33,7 @@ pub(super) fn transaction(phase: Phase) -> Transaction {
     }
 }
 
-pub(super) fn in_mode(mode: Mode, phase: Phase) -> Transaction {
+pub(super) fn in_mode(mode: TrialMode, phase: TransactionPhase) -> Transaction {
     Transaction {
         mode,
         ..transaction(phase)
@@ -41,26 +43,26 @@ pub(super) fn in_mode(mode: Mode, phase: Phase) -> Transaction {
 pub(super) fn undoing(cause: Cause) -> Transaction {
     Transaction {
         cause: Some(cause),
-        ..transaction(Phase::Undoing)
+        ..transaction(TransactionPhase::Undoing)
     }
 }
 
 /// The baseline runs and boots, in the boot of the try.
-pub(super) fn facts() -> Facts {
-    Facts {
+pub(super) fn facts() -> GuardFacts {
+    GuardFacts {
         boot_id: "boot1".to_owned(),
         now_usec: MINUTE,
         current: Some(BASE.into()),
         profile: Some(BASE.into()),
         boot_default: Some(BASE.into()),
         deadline_set: true,
-        ..Facts::default()
+        ..GuardFacts::default()
     }
 }
 
 /// The same in the next boot.
-fn rebooted() -> Facts {
-    Facts {
+fn rebooted() -> GuardFacts {
+    GuardFacts {
         boot_id: "boot2".to_owned(),
         deadline_set: false,
         ..facts()
@@ -68,53 +70,53 @@ fn rebooted() -> Facts {
 }
 
 /// The candidate runs.
-pub(super) fn switched() -> Facts {
-    Facts {
+pub(super) fn switched() -> GuardFacts {
+    GuardFacts {
         current: Some(CAND.into()),
-        activation: Run::Exited(0),
+        activation: ProgramState::Exited(0),
         health: Health::Good,
         ..facts()
     }
 }
 
-pub(super) fn ordered(order: Order, facts: Facts) -> Facts {
-    Facts {
+pub(super) fn ordered(order: Order, facts: GuardFacts) -> GuardFacts {
+    GuardFacts {
         order: Some(order),
         ..facts
     }
 }
 
-fn state(transaction: Transaction) -> State {
-    State {
+fn state(transaction: Transaction) -> GuardState {
+    GuardState {
         transaction: Some(transaction),
-        ..State::idle("m")
+        ..GuardState::idle("m")
     }
 }
 
-pub(super) fn decided(transaction: Transaction, facts: &Facts) -> Turn {
+pub(super) fn decided(transaction: Transaction, facts: &GuardFacts) -> Turn {
     step(&state(transaction), facts)
 }
 
-pub(super) fn phase_of(turn: &Turn) -> Option<Phase> {
+pub(super) fn phase_of(turn: &Turn) -> Option<TransactionPhase> {
     turn.state.transaction.as_ref().map(|t| t.phase)
 }
 
 /// It goes to this phase, for this cause, and does nothing before that is written down.
 pub(super) fn leads(
     transaction: Transaction,
-    facts: &Facts,
-    phase: Phase,
+    facts: &GuardFacts,
+    phase: TransactionPhase,
     cause: Option<Cause>,
-) -> State {
+) -> GuardState {
     let turn = decided(transaction, facts);
     let now = turn.state.transaction.clone().unwrap();
     assert_eq!((now.phase, now.cause), (phase, cause));
-    assert_eq!((turn.effects, turn.next), (vec![], Next::Again));
+    assert_eq!((turn.effects, turn.next), (vec![], AfterTurn::Again));
     turn.state
 }
 
 /// It does this, in the same phase, and has counted it before.
-pub(super) fn does(transaction: Transaction, facts: &Facts, effects: &[Effect]) {
+pub(super) fn does(transaction: Transaction, facts: &GuardFacts, effects: &[Effect]) {
     let (phase, steps) = (transaction.phase, transaction.steps);
     let turn = decided(transaction, facts);
     assert_eq!(turn.effects, effects);
@@ -122,7 +124,7 @@ pub(super) fn does(transaction: Transaction, facts: &Facts, effects: &[Effect]) 
     assert_eq!((now.phase, now.steps), (phase, steps + 1));
 }
 
-pub(super) fn stays(transaction: Transaction, facts: &Facts, next: Next) {
+pub(super) fn stays(transaction: Transaction, facts: &GuardFacts, next: AfterTurn) {
     let before = state(transaction);
     let turn = step(&before, facts);
     assert_eq!(
@@ -135,43 +137,61 @@ pub(super) fn stays(transaction: Transaction, facts: &Facts, next: Next) {
 fn an_arming_that_died_has_done_nothing() {
     let cause = Some(Cause::Interrupted);
     for facts in [facts(), rebooted()] {
-        leads(transaction(Phase::Arming), &facts, Phase::Abandoned, cause);
+        leads(
+            transaction(TransactionPhase::Arming),
+            &facts,
+            TransactionPhase::Abandoned,
+            cause,
+        );
     }
     leads(
-        transaction(Phase::Armed),
+        transaction(TransactionPhase::Armed),
         &rebooted(),
-        Phase::Abandoned,
+        TransactionPhase::Abandoned,
         cause,
     );
 }
 
 #[test]
 fn what_is_armed_and_never_tried_is_given_up_at_its_deadline() {
-    stays(transaction(Phase::Armed), &facts(), Next::Wait(10 * MINUTE));
-    let late = Facts {
+    stays(
+        transaction(TransactionPhase::Armed),
+        &facts(),
+        AfterTurn::Wait(10 * MINUTE),
+    );
+    let late = GuardFacts {
         now_usec: 10 * MINUTE,
         ..facts()
     };
     let cause = Some(Cause::Interrupted);
-    leads(transaction(Phase::Armed), &late, Phase::Abandoned, cause);
+    leads(
+        transaction(TransactionPhase::Armed),
+        &late,
+        TransactionPhase::Abandoned,
+        cause,
+    );
 }
 
 #[test]
 fn an_activation_that_runs_is_waited_for_until_the_deadline() {
-    let running = Facts {
-        activation: Run::Running,
+    let running = GuardFacts {
+        activation: ProgramState::Running,
         ..facts()
     };
-    stays(transaction(Phase::Trying), &running, Next::Poll);
-    let late = Facts {
+    stays(
+        transaction(TransactionPhase::Trying),
+        &running,
+        AfterTurn::Poll,
+    );
+    let late = GuardFacts {
         now_usec: 10 * MINUTE,
         ..running
     };
     let cause = Cause::ActivationFailed;
     leads(
-        transaction(Phase::Trying),
+        transaction(TransactionPhase::Trying),
         &late,
-        Phase::Undoing,
+        TransactionPhase::Undoing,
         Some(cause),
     );
     does(undoing(cause), &late, &[Effect::StopActivation]);
@@ -180,26 +200,31 @@ fn an_activation_that_runs_is_waited_for_until_the_deadline() {
 #[test]
 fn an_activation_that_ended_in_the_candidate_is_verified_whatever_it_exited_with() {
     for code in [0, 1, 2, 4] {
-        let ended = Facts {
-            activation: Run::Exited(code),
+        let ended = GuardFacts {
+            activation: ProgramState::Exited(code),
             ..switched()
         };
-        let state = leads(transaction(Phase::Trying), &ended, Phase::Verifying, None);
+        let state = leads(
+            transaction(TransactionPhase::Trying),
+            &ended,
+            TransactionPhase::Verifying,
+            None,
+        );
         assert_eq!(state.transaction.unwrap().deadline_usec, 11 * MINUTE);
     }
 }
 
 #[test]
 fn an_activation_that_was_refused_is_undone_to_start_again_what_it_stopped() {
-    let refused = Facts {
-        activation: Run::Exited(1),
+    let refused = GuardFacts {
+        activation: ProgramState::Exited(1),
         ..facts()
     };
     let cause = Cause::ActivationFailed;
     leads(
-        transaction(Phase::Trying),
+        transaction(TransactionPhase::Trying),
         &refused,
-        Phase::Undoing,
+        TransactionPhase::Undoing,
         Some(cause),
     );
     does(
@@ -211,35 +236,40 @@ fn an_activation_that_was_refused_is_undone_to_start_again_what_it_stopped() {
 
 #[test]
 fn an_activation_that_wants_a_reboot_is_no_failure_of_the_candidate() {
-    let wants = Facts {
-        activation: Run::Exited(100),
+    let wants = GuardFacts {
+        activation: ProgramState::Exited(100),
         ..facts()
     };
     let cause = Some(Cause::NeedsReboot);
-    leads(transaction(Phase::Trying), &wants, Phase::Undoing, cause);
+    leads(
+        transaction(TransactionPhase::Trying),
+        &wants,
+        TransactionPhase::Undoing,
+        cause,
+    );
 }
 
 #[test]
 fn a_loss_of_power_during_the_try_ends_in_the_baseline_and_is_denied_the_second_time() {
-    for phase in [Phase::Trying, Phase::Verifying] {
+    for phase in [TransactionPhase::Trying, TransactionPhase::Verifying] {
         leads(
             transaction(phase),
             &rebooted(),
-            Phase::Undoing,
+            TransactionPhase::Undoing,
             Some(Cause::Lost),
         );
     }
     let first = leads(
         undoing(Cause::Lost),
         &rebooted(),
-        Phase::Undone,
+        TransactionPhase::Undone,
         Some(Cause::Lost),
     );
     assert_eq!(first.denied, vec![]);
     let mut again = state(undoing(Cause::Lost));
-    again.history.push(Ended {
+    again.history.push(EndedTransaction {
         id: "first".to_owned(),
-        phase: Phase::Undone,
+        phase: TransactionPhase::Undone,
         cause: Some(Cause::Lost),
         candidate: Some(CAND.into()),
         baseline: BASE.into(),
@@ -252,42 +282,56 @@ fn a_loss_of_power_during_the_try_ends_in_the_baseline_and_is_denied_the_second_
 #[test]
 fn a_staged_candidate_stays_staged_while_its_one_shot_entry_is_set() {
     for facts in [facts(), rebooted()] {
-        let set = Facts {
+        let set = GuardFacts {
             one_shot: Some(CAND.into()),
             now_usec: 1000 * MINUTE,
             ..facts
         };
-        stays(in_mode(Mode::Reboot, Phase::Staged), &set, Next::Rest);
+        stays(
+            in_mode(TrialMode::Reboot, TransactionPhase::Staged),
+            &set,
+            AfterTurn::Rest,
+        );
     }
 }
 
 #[test]
 fn a_staged_candidate_whose_entry_is_used_up_did_not_boot_and_is_denied() {
-    let staged = in_mode(Mode::Reboot, Phase::Staged);
+    let staged = in_mode(TrialMode::Reboot, TransactionPhase::Staged);
     let cause = Some(Cause::DidNotBoot);
-    let state = leads(staged, &rebooted(), Phase::Undoing, cause);
+    let state = leads(staged, &rebooted(), TransactionPhase::Undoing, cause);
     let undoing = state.transaction.unwrap();
-    let ended = leads(undoing, &rebooted(), Phase::CandidateDidNotBoot, cause);
+    let ended = leads(
+        undoing,
+        &rebooted(),
+        TransactionPhase::CandidateDidNotBoot,
+        cause,
+    );
     assert!(ended.denial(CAND.as_ref()).is_some());
 }
 
 #[test]
 fn a_staged_candidate_whose_entry_is_gone_before_the_reboot_is_not_to_blame() {
-    let staged = in_mode(Mode::Reboot, Phase::Staged);
-    leads(staged, &facts(), Phase::Undoing, Some(Cause::EntryGone));
+    let staged = in_mode(TrialMode::Reboot, TransactionPhase::Staged);
+    leads(
+        staged,
+        &facts(),
+        TransactionPhase::Undoing,
+        Some(Cause::EntryGone),
+    );
 }
 
 #[test]
 fn a_boot_into_the_candidate_is_watched_for_the_whole_grace_from_then() {
-    for phase in [Phase::Staged, Phase::Verifying] {
-        let booted = Facts {
+    for phase in [TransactionPhase::Staged, TransactionPhase::Verifying] {
+        let booted = GuardFacts {
             current: Some(CAND.into()),
             ..rebooted()
         };
         let state = leads(
-            in_mode(Mode::Reboot, phase),
+            in_mode(TrialMode::Reboot, phase),
             &booted,
-            Phase::Verifying,
+            TransactionPhase::Verifying,
             None,
         );
         let now = state.transaction.unwrap();
@@ -301,13 +345,13 @@ fn a_boot_into_the_candidate_is_watched_for_the_whole_grace_from_then() {
 fn a_second_boot_into_an_unconfirmed_candidate_is_undone() {
     let once = Transaction {
         boots: 1,
-        ..in_mode(Mode::Foreign, Phase::Verifying)
+        ..in_mode(TrialMode::Foreign, TransactionPhase::Verifying)
     };
-    let booted = Facts {
+    let booted = GuardFacts {
         current: Some(CAND.into()),
         ..rebooted()
     };
-    leads(once, &booted, Phase::Undoing, Some(Cause::Lost));
+    leads(once, &booted, TransactionPhase::Undoing, Some(Cause::Lost));
 }
 
 const COMMIT: &[Effect] = &[
@@ -321,45 +365,45 @@ const COMMIT: &[Effect] = &[
 #[test]
 fn a_commit_that_was_cut_off_goes_on_forwards_in_any_boot() {
     for facts in [facts(), rebooted(), switched()] {
-        does(transaction(Phase::Committing), &facts, COMMIT);
+        does(transaction(TransactionPhase::Committing), &facts, COMMIT);
     }
-    let done = Facts {
+    let done = GuardFacts {
         profile: Some(CAND.into()),
         boot_default: Some(CAND.into()),
         last: Last::Done,
         ..switched()
     };
     leads(
-        transaction(Phase::Committing),
+        transaction(TransactionPhase::Committing),
         &done,
-        Phase::Confirmed,
+        TransactionPhase::Confirmed,
         None,
     );
 }
 
 #[test]
 fn a_commit_is_believed_only_when_the_boot_loader_says_so() {
-    let unread = Facts {
+    let unread = GuardFacts {
         profile: Some(CAND.into()),
         last: Last::Done,
         ..switched()
     };
-    does(transaction(Phase::Committing), &unread, COMMIT);
+    does(transaction(TransactionPhase::Committing), &unread, COMMIT);
 }
 
 #[test]
 fn a_commit_that_fails_three_times_makes_the_baseline_boot_again() {
     let tired = Transaction {
         tries: 3,
-        ..transaction(Phase::Committing)
+        ..transaction(TransactionPhase::Committing)
     };
-    let half = Facts {
+    let half = GuardFacts {
         profile: Some(CAND.into()),
         last: Last::Failed,
         ..switched()
     };
     let cause = Some(Cause::CommitFailed);
-    let state = leads(tired, &half, Phase::Undoing, cause);
+    let state = leads(tired, &half, TransactionPhase::Undoing, cause);
     let turn = step(&state, &half);
     assert!(turn.effects.contains(&Effect::InstallBoot(Side::Baseline)));
 }
@@ -370,8 +414,8 @@ fn an_undo_that_was_cut_off_is_done_again_until_a_person_is_needed() {
         tries: 2,
         ..undoing(Cause::Unhealthy)
     };
-    let half = Facts {
-        activation: Run::Exited(4),
+    let half = GuardFacts {
+        activation: ProgramState::Exited(4),
         ..switched()
     };
     does(cut_off, &half, &[Effect::Activate(Side::Baseline)]);
@@ -379,18 +423,32 @@ fn an_undo_that_was_cut_off_is_done_again_until_a_person_is_needed() {
         tries: 6,
         ..undoing(Cause::Unhealthy)
     };
-    leads(tired, &half, Phase::Broken, Some(Cause::Unhealthy));
-    stays(transaction(Phase::Broken), &half, Next::Rest);
+    leads(
+        tired,
+        &half,
+        TransactionPhase::Broken,
+        Some(Cause::Unhealthy),
+    );
+    stays(
+        transaction(TransactionPhase::Broken),
+        &half,
+        AfterTurn::Rest,
+    );
 }
 
 #[test]
 fn a_live_undo_that_is_not_enough_reboots_if_it_may() {
-    let failed = Facts {
-        undo: Run::Exited(1),
+    let failed = GuardFacts {
+        undo: ProgramState::Exited(1),
         ..switched()
     };
     does(undoing(Cause::Unhealthy), &failed, &[Effect::Reboot]);
     let mut never = undoing(Cause::Unhealthy);
     never.rules.reboot = false;
-    leads(never, &failed, Phase::Broken, Some(Cause::Unhealthy));
+    leads(
+        never,
+        &failed,
+        TransactionPhase::Broken,
+        Some(Cause::Unhealthy),
+    );
 }

@@ -1,8 +1,8 @@
 //! The deadline in systemd does not move, however often systemd is reloaded.
 
 use super::table::transaction;
-use crate::guard::plan::{Clock, Programs, Setting, UnitSpec, deadline, fallback};
-use crate::guard::state::{Mode, Phase};
+use crate::guard::plan::{Clock, Programs, PropertyValue, UnitSpec, deadline, fallback};
+use crate::guard::state::{TransactionPhase, TrialMode};
 
 const SECOND: u64 = 1_000_000;
 
@@ -27,7 +27,7 @@ fn lines(timer: &UnitSpec) -> Vec<(&'static str, u64)> {
         .settings
         .iter()
         .find_map(|(_, setting)| match setting {
-            Setting::Timer(lines) => Some(lines.clone()),
+            PropertyValue::Timer(lines) => Some(lines.clone()),
             _ => None,
         });
     found.unwrap()
@@ -46,7 +46,7 @@ fn elapses(lines: &[(&'static str, u64)], now: u64, reload: u64) -> Option<u64> 
 
 #[test]
 fn the_deadline_fires_through_a_storm_of_reloads() {
-    let t = transaction(Phase::Armed);
+    let t = transaction(TransactionPhase::Armed);
     let [timer, _] = deadline(&t, &programs(), CLOCK);
     let lines = lines(&timer);
     assert_eq!(elapses(&lines, 60 * SECOND, SECOND), Some(90 * SECOND));
@@ -57,7 +57,7 @@ fn the_deadline_fires_through_a_storm_of_reloads() {
 
 #[test]
 fn a_deadline_that_counts_from_its_start_is_caught() {
-    let t = transaction(Phase::Armed);
+    let t = transaction(TransactionPhase::Armed);
     let [timer, _] = deadline(&t, &programs(), CLOCK);
     let planted: Vec<_> = lines(&timer)
         .into_iter()
@@ -68,7 +68,7 @@ fn a_deadline_that_counts_from_its_start_is_caught() {
 
 #[test]
 fn the_fallback_comes_after_the_deadline_and_needs_no_program_of_ours() {
-    let t = transaction(Phase::Armed);
+    let t = transaction(TransactionPhase::Armed);
     let [timer, service] = fallback(&t, &programs(), CLOCK);
     assert!(
         lines(&timer)
@@ -79,7 +79,7 @@ fn the_fallback_comes_after_the_deadline_and_needs_no_program_of_ours() {
         .settings
         .iter()
         .find_map(|(_, setting)| match setting {
-            Setting::Exec(commands) => Some(commands.clone()),
+            PropertyValue::Exec(commands) => Some(commands.clone()),
             _ => None,
         });
     let commands: Vec<String> = commands
@@ -94,15 +94,15 @@ fn the_fallback_comes_after_the_deadline_and_needs_no_program_of_ours() {
             "/nix/store/base/bin/switch-to-configuration test",
         ]
     );
-    let condition = Setting::IfLink(programs().root_of_baseline);
+    let condition = PropertyValue::IfLink(programs().root_of_baseline);
     assert!(service.settings.contains(&("Conditions", condition)));
 }
 
 #[test]
 fn the_fallback_of_a_reboot_is_a_reboot() {
-    let mut t = transaction(Phase::Verifying);
-    t.mode = Mode::Reboot;
+    let mut t = transaction(TransactionPhase::Verifying);
+    t.mode = TrialMode::Reboot;
     let [_, service] = fallback(&t, &programs(), CLOCK);
-    let reboots = |setting: &Setting| matches!(setting, Setting::Exec(commands) if commands[1][1] == "reboot");
+    let reboots = |setting: &PropertyValue| matches!(setting, PropertyValue::Exec(commands) if commands[1][1] == "reboot");
     assert!(service.settings.iter().any(|(_, setting)| reboots(setting)));
 }

@@ -1,33 +1,42 @@
 //! What is decided while all goes its way: the deadline, the verdict, what people say, the end.
 
 use super::table::*;
-use crate::guard::facts::{Effect, Facts, Health, Last, Order, Run};
-use crate::guard::state::{Cause, Mode, Phase, State, Transaction};
-use crate::guard::step::{Next, STEP_LIMIT, step};
+use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState};
+use crate::guard::state::{Cause, GuardState, Transaction, TransactionPhase, TrialMode};
+use crate::guard::step::{AfterTurn, STEP_LIMIT, step};
 
 #[test]
 fn any_loop_ends() {
-    for phase in [Phase::Armed, Phase::Trying, Phase::Committing] {
+    for phase in [
+        TransactionPhase::Armed,
+        TransactionPhase::Trying,
+        TransactionPhase::Committing,
+    ] {
         let tired = Transaction {
             steps: STEP_LIMIT,
             ..transaction(phase)
         };
-        leads(tired, &facts(), Phase::Broken, Some(Cause::TooManySteps));
+        leads(
+            tired,
+            &facts(),
+            TransactionPhase::Broken,
+            Some(Cause::TooManySteps),
+        );
     }
 }
 
 #[test]
 fn a_third_system_or_profile_is_somebody_elses_and_is_not_touched() {
-    use Phase::*;
+    use TransactionPhase::*;
     for phase in [
         Armed, Trying, Staging, Staged, Verifying, Committing, Undoing,
     ] {
         for third in [
-            Facts {
+            GuardFacts {
                 current: Some(THIRD.into()),
                 ..facts()
             },
-            Facts {
+            GuardFacts {
                 profile: Some(THIRD.into()),
                 ..facts()
             },
@@ -40,51 +49,64 @@ fn a_third_system_or_profile_is_somebody_elses_and_is_not_touched() {
 
 #[test]
 fn a_profile_that_is_the_candidate_already_is_no_other_hand() {
-    let refused = Facts {
+    let refused = GuardFacts {
         profile: Some(CAND.into()),
         ..facts()
     };
-    stays(transaction(Phase::Armed), &refused, Next::Wait(10 * MINUTE));
+    stays(
+        transaction(TransactionPhase::Armed),
+        &refused,
+        AfterTurn::Wait(10 * MINUTE),
+    );
 }
 
 #[test]
 fn the_deadline_is_set_before_anything_is_tried() {
-    let unset = Facts {
+    let unset = GuardFacts {
         deadline_set: false,
         ..ordered(Order::Try, facts())
     };
-    does(transaction(Phase::Armed), &unset, &[Effect::SetDeadline]);
+    does(
+        transaction(TransactionPhase::Armed),
+        &unset,
+        &[Effect::SetDeadline],
+    );
     leads(
-        transaction(Phase::Armed),
+        transaction(TransactionPhase::Armed),
         &ordered(Order::Try, facts()),
-        Phase::Trying,
+        TransactionPhase::Trying,
         None,
     );
-    let failed = Facts {
+    let failed = GuardFacts {
         last: Last::Failed,
         ..unset
     };
     let cause = Some(Cause::NoDeadline);
-    leads(transaction(Phase::Armed), &failed, Phase::Abandoned, cause);
+    leads(
+        transaction(TransactionPhase::Armed),
+        &failed,
+        TransactionPhase::Abandoned,
+        cause,
+    );
 }
 
 #[test]
 fn what_stays_worse_for_long_enough_is_undone_and_what_recovers_is_not() {
-    let worse = Facts {
+    let worse = GuardFacts {
         health: Health::Bad("sshd.service".to_owned()),
         ..switched()
     };
-    let turn = decided(transaction(Phase::Verifying), &worse);
-    assert_eq!(turn.next, Next::Wait(MINUTE + MINUTE / 2));
+    let turn = decided(transaction(TransactionPhase::Verifying), &worse);
+    assert_eq!(turn.next, AfterTurn::Wait(MINUTE + MINUTE / 2));
     let noted = turn.state.transaction.unwrap();
     assert_eq!(noted.bad_since_usec, Some(MINUTE));
-    let later = Facts {
+    let later = GuardFacts {
         now_usec: 2 * MINUTE,
         ..worse
     };
     let cause = Some(Cause::Unhealthy);
-    leads(noted.clone(), &later, Phase::Undoing, cause);
-    let well = Facts {
+    leads(noted.clone(), &later, TransactionPhase::Undoing, cause);
+    let well = GuardFacts {
         health: Health::Good,
         ..later
     };
@@ -94,35 +116,55 @@ fn what_stays_worse_for_long_enough_is_undone_and_what_recovers_is_not() {
 
 #[test]
 fn the_grace_ends_by_the_verdict_or_by_the_word_that_is_missing() {
-    let ended = |health| Facts {
+    let ended = |health| GuardFacts {
         now_usec: 10 * MINUTE,
         health,
         ..switched()
     };
-    let verifying = || transaction(Phase::Verifying);
-    leads(verifying(), &ended(Health::Good), Phase::Committing, None);
+    let verifying = || transaction(TransactionPhase::Verifying);
+    leads(
+        verifying(),
+        &ended(Health::Good),
+        TransactionPhase::Committing,
+        None,
+    );
     let unknown = ended(Health::Unknown);
     leads(
         verifying(),
         &unknown,
-        Phase::Undoing,
+        TransactionPhase::Undoing,
         Some(Cause::NoVerdict),
     );
     let bad = ended(Health::Bad(String::new()));
-    leads(verifying(), &bad, Phase::Undoing, Some(Cause::Unhealthy));
+    leads(
+        verifying(),
+        &bad,
+        TransactionPhase::Undoing,
+        Some(Cause::Unhealthy),
+    );
     let mut asks = verifying();
     asks.rules.confirm = true;
     let good = ended(Health::Good);
-    leads(asks, &good, Phase::Undoing, Some(Cause::NotConfirmed));
+    leads(
+        asks,
+        &good,
+        TransactionPhase::Undoing,
+        Some(Cause::NotConfirmed),
+    );
 }
 
 #[test]
 fn orders_are_followed_while_the_candidate_is_verified() {
-    let verifying = || transaction(Phase::Verifying);
+    let verifying = || transaction(TransactionPhase::Verifying);
     let confirm = ordered(Order::Confirm, switched());
-    leads(verifying(), &confirm, Phase::Committing, None);
+    leads(verifying(), &confirm, TransactionPhase::Committing, None);
     let back = ordered(Order::Rollback, switched());
-    leads(verifying(), &back, Phase::Undoing, Some(Cause::Asked));
+    leads(
+        verifying(),
+        &back,
+        TransactionPhase::Undoing,
+        Some(Cause::Asked),
+    );
     let turn = decided(
         verifying(),
         &ordered(Order::Extend(20 * MINUTE), switched()),
@@ -132,35 +174,47 @@ fn orders_are_followed_while_the_candidate_is_verified() {
 
 #[test]
 fn the_second_hand_has_acted_if_the_baseline_runs_again() {
-    let back = Facts {
-        activation: Run::Exited(0),
+    let back = GuardFacts {
+        activation: ProgramState::Exited(0),
         ..facts()
     };
     let cause = Some(Cause::RolledBackElsewhere);
-    leads(transaction(Phase::Verifying), &back, Phase::Undoing, cause);
+    leads(
+        transaction(TransactionPhase::Verifying),
+        &back,
+        TransactionPhase::Undoing,
+        cause,
+    );
 }
 
 #[test]
 fn an_end_is_cleaned_up_and_remembered() {
     let clean = [Effect::DropDeadline, Effect::Unroot];
-    does(transaction(Phase::Confirmed), &switched(), &clean);
-    let done = Facts {
+    does(
+        transaction(TransactionPhase::Confirmed),
+        &switched(),
+        &clean,
+    );
+    let done = GuardFacts {
         last: Last::Done,
         ..switched()
     };
-    let turn = decided(transaction(Phase::Confirmed), &done);
+    let turn = decided(transaction(TransactionPhase::Confirmed), &done);
     assert_eq!(phase_of(&turn), None);
-    assert_eq!(turn.state.history.last().unwrap().phase, Phase::Confirmed);
-    assert_eq!(turn.next, Next::Rest);
+    assert_eq!(
+        turn.state.history.last().unwrap().phase,
+        TransactionPhase::Confirmed
+    );
+    assert_eq!(turn.next, AfterTurn::Rest);
 }
 
 #[test]
 fn a_foreign_activation_shows_what_the_candidate_is() {
     let unnamed = Transaction {
         candidate: None,
-        ..in_mode(Mode::Foreign, Phase::Armed)
+        ..in_mode(TrialMode::Foreign, TransactionPhase::Armed)
     };
-    let state = leads(unnamed, &switched(), Phase::Verifying, None);
+    let state = leads(unnamed, &switched(), TransactionPhase::Verifying, None);
     assert_eq!(state.transaction.unwrap().candidate, Some(CAND.into()));
 }
 
@@ -170,18 +224,23 @@ fn a_drill_is_undone_and_denies_nothing() {
         candidate: Some(BASE.into()),
         ..undoing(Cause::NotConfirmed)
     };
-    let ran = Facts {
-        undo: Run::Exited(0),
+    let ran = GuardFacts {
+        undo: ProgramState::Exited(0),
         ..facts()
     };
     let tried = Transaction { tries: 1, ..drill };
-    let state = leads(tried, &ran, Phase::Undone, Some(Cause::NotConfirmed));
+    let state = leads(
+        tried,
+        &ran,
+        TransactionPhase::Undone,
+        Some(Cause::NotConfirmed),
+    );
     assert_eq!(state.denied, vec![]);
 }
 
 #[test]
 fn when_idle_nothing_is_done() {
-    let idle = State::idle("m");
+    let idle = GuardState::idle("m");
     let turn = step(&idle, &facts());
     assert_eq!((turn.state, turn.effects), (idle, vec![]));
 }

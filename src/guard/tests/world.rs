@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use super::disk::{Disk, Nature, Planted, Write};
 use super::edges::phase;
 use super::table::{BASE, CAND};
-use crate::guard::facts::{Run, Side};
-use crate::guard::state::{Phase, State};
+use crate::guard::facts::{ProgramState, Side};
+use crate::guard::state::{GuardState, TransactionPhase};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct World {
@@ -24,8 +24,8 @@ pub(super) struct World {
     pub(super) boots: u32,
     pub(super) now: u64,
     pub(super) current: Side,
-    pub(super) activation: Run,
-    pub(super) undo: Run,
+    pub(super) activation: ProgramState,
+    pub(super) undo: ProgramState,
     /// The deadline that systemd has, and whether it has the fallback.
     pub(super) deadline: Option<u64>,
     pub(super) fallback: Option<u64>,
@@ -63,8 +63,8 @@ impl World {
             boots: 1,
             now: 0,
             current: Side::Baseline,
-            activation: Run::Absent,
-            undo: Run::Absent,
+            activation: ProgramState::Absent,
+            undo: ProgramState::Absent,
             deadline: None,
             fallback: None,
             faults: Vec::new(),
@@ -112,7 +112,11 @@ impl World {
         let durable = phase(self.disk.state.as_deref());
         if !matches!(
             durable,
-            Some(Phase::Committing | Phase::Confirmed | Phase::Undoing) | None
+            Some(
+                TransactionPhase::Committing
+                    | TransactionPhase::Confirmed
+                    | TransactionPhase::Undoing
+            ) | None
         ) {
             self.faults.push("the candidate may boot before the commit");
         }
@@ -164,7 +168,7 @@ impl World {
         self.fuel = None;
         self.boots += 1;
         self.now = 1_000_000;
-        (self.activation, self.undo) = (Run::Absent, Run::Absent);
+        (self.activation, self.undo) = (ProgramState::Absent, ProgramState::Absent);
         (self.deadline, self.fallback) = (None, None);
         let chosen = if std::mem::take(&mut self.one_shot) {
             Side::Candidate
@@ -185,18 +189,18 @@ impl World {
 
     /// One of systemd's programs comes to its end; if two run, in the order that is worse.
     pub(super) fn finish_program(&mut self) {
-        if self.undo == Run::Running {
-            self.undo = Run::Exited(0);
+        if self.undo == ProgramState::Running {
+            self.undo = ProgramState::Exited(0);
             self.current = Side::Baseline;
-        } else if self.activation == Run::Running && self.nature != Nature::Hangs {
+        } else if self.activation == ProgramState::Running && self.nature != Nature::Hangs {
             self.end_activation();
         }
     }
 
     fn end_activation(&mut self) {
         self.activation = match self.nature {
-            Nature::Refuses => Run::Exited(1),
-            _ => Run::Exited(4),
+            Nature::Refuses => ProgramState::Exited(1),
+            _ => ProgramState::Exited(4),
         };
         if self.nature != Nature::Refuses {
             self.current = Side::Candidate;
@@ -213,8 +217,8 @@ impl World {
         };
         self.now = at;
         // Its own timeout has ended what hung.
-        if self.activation == Run::Running {
-            self.activation = Run::Exited(255);
+        if self.activation == ProgramState::Running {
+            self.activation = ProgramState::Exited(255);
         }
         self.unsynced.push(Write::Profile(Side::Baseline));
         self.current = Side::Baseline;
@@ -223,8 +227,8 @@ impl World {
     pub(super) fn activate(&mut self, side: Side) -> Result<(), String> {
         self.spend()?;
         match side {
-            Side::Candidate => self.activation = Run::Running,
-            Side::Baseline => self.undo = Run::Running,
+            Side::Candidate => self.activation = ProgramState::Running,
+            Side::Baseline => self.undo = ProgramState::Running,
         }
         Ok(())
     }
@@ -250,7 +254,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn set_deadline(&mut self, state: &State) -> Result<(), String> {
+    pub(super) fn set_deadline(&mut self, state: &GuardState) -> Result<(), String> {
         self.spend()?;
         let deadline = state.transaction.as_ref().map(|t| t.deadline_usec);
         self.deadline = deadline;
@@ -261,7 +265,7 @@ impl World {
 
     pub(super) fn end_by_force(&mut self) -> Result<(), String> {
         self.spend()?;
-        self.activation = Run::Exited(255);
+        self.activation = ProgramState::Exited(255);
         Ok(())
     }
 }

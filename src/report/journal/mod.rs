@@ -55,7 +55,7 @@ pub enum Log {
 
 /// What the place of log lines is decided from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Surroundings {
+struct LogEnvironment {
     /// `$JOURNAL_STREAM`: device and inode, as `8:4711`.
     journal_stream: Option<String>,
     /// `$INVOCATION_ID` is set: systemd started this, or the terminal it was typed in.
@@ -144,7 +144,7 @@ where
 
 /// systemd sets `$JOURNAL_STREAM` for exactly this comparison (systemd.exec(5)); terminals inherit it, so it
 /// alone says nothing. Standard error is /dev/null where a unit silences its command (fwupd-refresh).
-fn destination(here: &Surroundings) -> Log {
+fn destination(here: &LogEnvironment) -> Log {
     let named = here.journal_stream.as_deref().and_then(device_and_inode);
     let is_stream = named.is_some() && named == here.stderr;
     let silenced = here.invoked && here.stderr_is_null;
@@ -160,9 +160,9 @@ fn device_and_inode(text: &str) -> Option<(u64, u64)> {
     Some((device.parse().ok()?, inode.parse().ok()?))
 }
 
-fn surroundings() -> Surroundings {
+fn surroundings() -> LogEnvironment {
     let stderr = fstat(io::stderr().as_fd()).ok();
-    Surroundings {
+    LogEnvironment {
         journal_stream: env::var("JOURNAL_STREAM").ok(),
         invoked: env::var_os("INVOCATION_ID").is_some(),
         stderr: stderr.map(|stat| (stat.st_dev, stat.st_ino)),
@@ -182,8 +182,8 @@ mod tests {
 
     use super::*;
 
-    fn here(stream: Option<&str>, stderr: (u64, u64)) -> Surroundings {
-        Surroundings {
+    fn here(stream: Option<&str>, stderr: (u64, u64)) -> LogEnvironment {
+        LogEnvironment {
             journal_stream: stream.map(ToOwned::to_owned),
             invoked: true,
             stderr: Some(stderr),
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_stderr_that_cannot_be_looked_at_is_not_the_stream() {
-        let closed = Surroundings {
+        let closed = LogEnvironment {
             stderr: None,
             ..here(Some("nonsense"), (0, 0))
         };

@@ -18,7 +18,7 @@ pub(super) struct Native;
 
 impl<S: Subscriber> Layer<S> for Native {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut entry = Entry::new(event.metadata());
+        let mut entry = JournalEntry::new(event.metadata());
         event.record(&mut entry);
         // A journal that is gone has nobody to tell.
         let _ = JOURNAL.say(entry.0);
@@ -27,15 +27,15 @@ impl<S: Subscriber> Layer<S> for Native {
 
 /// The entry that says how many were dropped while the journal was not read.
 pub(super) fn notice(lost: u64) -> Vec<u8> {
-    let mut entry = Entry::of_level(Level::WARN);
+    let mut entry = JournalEntry::of_level(Level::WARN);
     entry.put("MESSAGE", &crate::report::output::lost_lines(lost));
     entry.0
 }
 
 /// One entry: field after field.
-struct Entry(Vec<u8>);
+struct JournalEntry(Vec<u8>);
 
-impl Entry {
+impl JournalEntry {
     fn new(metadata: &Metadata<'_>) -> Self {
         let mut entry = Self::of_level(*metadata.level());
         entry.put("TARGET", metadata.target());
@@ -78,7 +78,7 @@ fn cut(value: &str) -> &str {
     &value[..end.unwrap_or_default()]
 }
 
-impl Visit for Entry {
+impl Visit for JournalEntry {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.put(field.name(), value);
     }
@@ -107,21 +107,21 @@ mod tests {
 
     #[test]
     fn a_value_is_told_with_its_length_and_may_have_lines() {
-        let mut entry = Entry(Vec::new());
+        let mut entry = JournalEntry(Vec::new());
         entry.put("message", "a\nb");
         assert_eq!(entry.0, b"MESSAGE\n\x03\0\0\0\0\0\0\0a\nb\n");
     }
 
     #[test]
     fn a_name_that_journald_would_ignore_is_made_one_that_it_takes() {
-        let mut entry = Entry(Vec::new());
+        let mut entry = JournalEntry(Vec::new());
         entry.put("__log.line", "");
         assert!(entry.0.starts_with(b"LOG_LINE\n"));
     }
 
     #[test]
     fn a_value_that_would_not_fit_is_cut_between_two_letters() {
-        let mut entry = Entry(Vec::new());
+        let mut entry = JournalEntry(Vec::new());
         entry.put("message", &format!("a{}", "ü".repeat(LONGEST)));
         assert_eq!(entry.0.len(), "MESSAGE\n".len() + 8 + LONGEST - 1 + 1);
     }

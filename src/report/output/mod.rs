@@ -50,12 +50,12 @@ trait Sink: Send {
 
 /// One output of the process.
 pub struct Output {
-    state: Mutex<State>,
+    state: Mutex<OutputState>,
     open: fn() -> io::Result<Box<dyn Sink>>,
     notice: fn(u64) -> Vec<u8>,
 }
 
-struct State {
+struct OutputState {
     sink: Option<Box<dyn Sink>>,
     queue: Queue,
     notice: Option<Notice>,
@@ -71,7 +71,7 @@ impl fmt::Debug for Output {
 
 impl Output {
     const fn new(open: fn() -> io::Result<Box<dyn Sink>>, notice: fn(u64) -> Vec<u8>) -> Self {
-        let state = State {
+        let state = OutputState {
             sink: None,
             queue: Queue::new(),
             notice: None,
@@ -119,7 +119,7 @@ impl Output {
         }
     }
 
-    fn say_in(&'static self, state: &mut State, item: Vec<u8>) -> io::Result<()> {
+    fn say_in(&'static self, state: &mut OutputState, item: Vec<u8>) -> io::Result<()> {
         self.opened(state)?;
         state.queue.push(item);
         let sent = self.send(state);
@@ -127,7 +127,7 @@ impl Output {
         sent
     }
 
-    fn opened<'a>(&self, state: &'a mut State) -> io::Result<&'a mut Box<dyn Sink>> {
+    fn opened<'a>(&self, state: &'a mut OutputState) -> io::Result<&'a mut Box<dyn Sink>> {
         match &mut state.sink {
             Some(sink) => Ok(sink),
             none => Ok(none.insert((self.open)()?)),
@@ -135,7 +135,7 @@ impl Output {
     }
 
     /// Sends until nothing waits, or nothing is taken. What cannot be sent at all is dropped, and the last error returned.
-    fn send(&self, state: &mut State) -> io::Result<()> {
+    fn send(&self, state: &mut OutputState) -> io::Result<()> {
         let mut result = Ok(());
         let Some(sink) = &mut state.sink else {
             return result;
@@ -158,7 +158,7 @@ impl Output {
     }
 
     /// Has a task send what waits. Outside of a runtime it waits for [`flush`], or for what is said next.
-    fn await_reader(&'static self, state: &mut State) {
+    fn await_reader(&'static self, state: &mut OutputState) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -189,12 +189,12 @@ impl Output {
         !state.awaited
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, OutputState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl OutputState {
     /// What to wait on, if something waits.
     fn blocked(&self) -> Option<OwnedFd> {
         let sink = self.sink.as_ref().filter(|_| !self.queue.is_empty())?;

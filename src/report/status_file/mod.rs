@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::reader::{Found, Living, Room, read_all};
+pub use self::reader::{FoundGates, Living, Room, read_all};
 use crate::sys::files::Directory;
 
 /// What a gate says of itself. Times that end in `realtime` count from 1970, `monotonic` from boot, asleep not counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Gate {
+pub struct GateStatus {
     /// The version of the format; see docs/json.md.
     pub version: u32,
     /// The gate's process.
@@ -72,7 +72,7 @@ impl StatusFile {
     }
 
     /// Writes the state, in place of what was there. Makes the directory if it is missing.
-    pub fn write(&mut self, gate: &Gate) -> io::Result<()> {
+    pub fn write(&mut self, gate: &GateStatus) -> io::Result<()> {
         let (directory, name) = self.place()?;
         let directory = Directory::ours(directory)?;
         let new = self.path.with_extension("new");
@@ -114,7 +114,7 @@ impl Drop for StatusFile {
 }
 
 /// For everybody to read only when it is locked: who can read a file can keep it from being locked.
-fn written(directory: &Directory, name: &OsStr, gate: &Gate) -> io::Result<File> {
+fn written(directory: &Directory, name: &OsStr, gate: &GateStatus) -> io::Result<File> {
     let mut file = directory.new_file(name, 0o600)?;
     living::declare(&file)?;
     file.write_all(serde_json::to_string(gate)?.as_bytes())?;

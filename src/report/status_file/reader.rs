@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Gate, living};
+use super::{GateStatus, living};
 use crate::sys::files;
 use crate::sys::files::Directory;
 
@@ -20,14 +20,14 @@ use crate::sys::files::Directory;
 pub struct Living {
     /// What it says of itself.
     #[serde(flatten)]
-    pub gate: Gate,
+    pub gate: GateStatus,
     /// The user's name, or the number of one without a name.
     pub owner: String,
 }
 
 /// What reading came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundGates {
     /// The living gates, oldest first.
     pub gates: Vec<Living>,
     /// What could not be read, and why.
@@ -69,8 +69,8 @@ impl Room {
 
 /// Reads the gates of all directories, and removes what dead ones of this user left in its own. A missing directory is one
 /// without gates.
-pub fn read_all(rooms: &[Room]) -> Found {
-    let mut found = Found::default();
+pub fn read_all(rooms: &[Room]) -> FoundGates {
+    let mut found = FoundGates::default();
     for room in rooms {
         match &room.directory {
             Ok(directory) => read_room(&mut found, room, directory),
@@ -91,7 +91,7 @@ fn warning(path: &Path, why: &dyn Display) -> String {
 /// Far more gates than there are upgrades; a directory with more files is somebody's mischief.
 const MOST: usize = 1000;
 
-fn read_room(found: &mut Found, room: &Room, directory: &Directory) {
+fn read_room(found: &mut FoundGates, room: &Room, directory: &Directory) {
     let names = match directory.names(MOST + 1) {
         Ok(names) => names,
         Err(error) => return found.warnings.push(warning(&room.path, &error)),
@@ -106,7 +106,7 @@ fn read_room(found: &mut Found, room: &Room, directory: &Directory) {
     }
 }
 
-fn read_into(found: &mut Found, room: &Room, directory: &Directory, name: &OsStr) {
+fn read_into(found: &mut FoundGates, room: &Room, directory: &Directory, name: &OsStr) {
     match read(directory, name) {
         Ok(Some(mut gate)) => {
             gate.unit = gate
@@ -126,7 +126,7 @@ fn read_into(found: &mut Found, room: &Room, directory: &Directory, name: &OsStr
 const LOOKS: usize = 3;
 
 /// A living gate's state, or none if the file is a dead one's.
-fn read(directory: &Directory, name: &OsStr) -> io::Result<Option<Gate>> {
+fn read(directory: &Directory, name: &OsStr) -> io::Result<Option<GateStatus>> {
     let Some(pid) = pid_of(name) else {
         return Err(io::Error::other(
             "its name is not that of a gate's status file",
@@ -179,13 +179,13 @@ pub(super) fn liveness(file: &File, directory: &Directory, name: &OsStr) -> io::
 /// Far more than a gate ever writes.
 const MAX_SIZE: u64 = 64 * 1024;
 
-fn parsed(file: &File) -> io::Result<Gate> {
+fn parsed(file: &File) -> io::Result<GateStatus> {
     parse(&files::read_to_end(file, MAX_SIZE)?)
 }
 
 /// Reads what any version of this program may have written; of a newer one, the fields that are known here.
-pub(super) fn parse(bytes: &[u8]) -> io::Result<Gate> {
-    let gate: Gate = serde_json::from_slice(bytes)?;
+pub(super) fn parse(bytes: &[u8]) -> io::Result<GateStatus> {
+    let gate: GateStatus = serde_json::from_slice(bytes)?;
     if gate.version == 0 || gate.command.is_empty() {
         return Err(io::Error::other("it is not a gate's status file"));
     }

@@ -7,21 +7,21 @@ use tempfile::TempDir;
 use super::reader::{Liveness, liveness, parse};
 use super::*;
 
-fn gate(reason: &str) -> Gate {
-    Gate {
+fn gate(reason: &str) -> GateStatus {
+    GateStatus {
         version: 1,
         pid: 7,
         command: "run".to_owned(),
         reason: Some(reason.to_owned()),
-        ..Gate::default()
+        ..GateStatus::default()
     }
 }
 
-fn read_dir(dir: &TempDir) -> Found {
+fn read_dir(dir: &TempDir) -> FoundGates {
     read_all(&[Room::at(dir.path())])
 }
 
-fn gates(found: &Found) -> Vec<&Gate> {
+fn gates(found: &FoundGates) -> Vec<&GateStatus> {
     found.gates.iter().map(|living| &living.gate).collect()
 }
 
@@ -55,7 +55,7 @@ fn a_gate_that_ends_leaves_nothing() {
 fn the_directory_is_made_when_it_is_missing() {
     let dir = TempDir::new().expect("dir");
     let deep = dir.path().join("upgrade-gate/gates");
-    assert_eq!(read_all(&[Room::at(&deep)]), Found::default());
+    assert_eq!(read_all(&[Room::at(&deep)]), FoundGates::default());
     let mut file = StatusFile::new(&deep, 7, 1);
     file.write(&gate("dns")).expect("written");
     assert_eq!(read_all(&[Room::at(&deep)]).gates.len(), 1);
@@ -69,7 +69,7 @@ fn what_a_killed_gate_left_is_ignored_and_removed() {
     let dir = TempDir::new().expect("dir");
     let text = serde_json::to_string(&gate("dns")).expect("json");
     fs::write(dir.path().join("7-1.json"), text).expect("written");
-    assert_eq!(read_dir(&dir), Found::default());
+    assert_eq!(read_dir(&dir), FoundGates::default());
     assert_eq!(files(&dir), 0);
 }
 
@@ -130,7 +130,7 @@ fn who_can_only_read_a_dead_gate_s_file_cannot_keep_it_alive() {
         l_pid: 0,
     };
     fcntl(&reader, FcntlArg::F_OFD_SETLK(&read)).expect("a shared lock");
-    assert_eq!(read_dir(&dir), Found::default());
+    assert_eq!(read_dir(&dir), FoundGates::default());
     assert_eq!(files(&dir), 0);
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
-use super::{End, Runner};
+use super::{RunEnd, Runner};
 use crate::gate::event::Outcome;
 use crate::gate::reason::Reason;
 use crate::gate::time::Monotonic;
@@ -13,12 +13,12 @@ use crate::report::{AttemptEnd, Judged};
 use crate::run::changed::Fingerprints;
 use crate::run::command::Running;
 use crate::run::inhibit;
-use crate::run::judge::{self, Ending, Facts, Judgement};
+use crate::run::judge::{self, AttemptFacts, CommandExit, Judgement};
 use crate::sys::clock;
 
 /// What one attempt was like.
 pub(super) struct Attempt {
-    ended: Ended,
+    ended: CommandOutcome,
     slept: bool,
     route_lost: bool,
     /// Something in `final_if_changed` did.
@@ -27,15 +27,15 @@ pub(super) struct Attempt {
 }
 
 /// How the command ended, and what we had to do with it.
-struct Ended {
-    ending: Ending,
+struct CommandOutcome {
+    ending: CommandExit,
     timed_out: bool,
     told_to_stop: Option<i32>,
     /// It was one of `--exec-start-pre`: the command itself was not started.
     before_command: bool,
 }
 
-impl Ended {
+impl CommandOutcome {
     fn was_ended(&self) -> bool {
         self.timed_out || self.told_to_stop.is_some()
     }
@@ -43,8 +43,8 @@ impl Ended {
 
 impl Runner {
     /// Runs the command once, under the inhibitor locks.
-    pub(super) async fn attempt(&mut self) -> Result<Attempt, End> {
-        let request = inhibit::Request::new(
+    pub(super) async fn attempt(&mut self) -> Result<Attempt, RunEnd> {
+        let request = inhibit::InhibitRequest::new(
             &self.plan.profile.inhibit,
             &self.plan.profile.name,
             &self.plan.command,
@@ -79,15 +79,15 @@ impl Runner {
     }
 
     /// Runs what comes before the command, up to the first that fails, and then the command.
-    async fn run_all(&mut self, deadline: Option<Monotonic>) -> Result<Ended, End> {
+    async fn run_all(&mut self, deadline: Option<Monotonic>) -> Result<CommandOutcome, RunEnd> {
         for pre in self.plan.exec_start_pre.clone() {
             let ended = self.run_one(&pre.command, pre.argv0, deadline).await?;
-            if ended.ending != Ending::Exited(0) {
+            if ended.ending != CommandExit::Exited(0) {
                 report_pre(&pre.command, ended.ending, pre.ignore_failure);
             }
-            let failed = ended.ending != Ending::Exited(0) && !pre.ignore_failure;
+            let failed = ended.ending != CommandExit::Exited(0) && !pre.ignore_failure;
             if failed || ended.was_ended() {
-                return Ok(Ended {
+                return Ok(CommandOutcome {
                     before_command: true,
                     ..ended
                 });
@@ -102,11 +102,11 @@ impl Runner {
         command: &[OsString],
         argv0: Option<OsString>,
         deadline: Option<Monotonic>,
-    ) -> Result<Ended, End> {
+    ) -> Result<CommandOutcome, RunEnd> {
         let running = self.launcher.named(argv0).start(command);
-        let running = running.map_err(|e| End::of_fault(&e))?;
+        let running = running.map_err(|e| RunEnd::of_fault(&e))?;
         let ended = self.watch(running, deadline).await;
-        ended.map_err(|e| End::of_fault(&e))
+        ended.map_err(|e| RunEnd::of_fault(&e))
     }
 
     /// Stays with the command to its end; passes signals on, and listens to the world.
@@ -114,9 +114,9 @@ impl Runner {
         &mut self,
         mut running: Running,
         mut deadline: Option<Monotonic>,
-    ) -> io::Result<Ended> {
-        let mut ended = Ended {
-            ending: Ending::Exited(0),
+    ) -> io::Result<CommandOutcome> {
+        let mut ended = CommandOutcome {
+            ending: CommandExit::Exited(0),
             timed_out: false,
             told_to_stop: None,
             before_command: false,
@@ -143,13 +143,13 @@ impl Runner {
     }
 
     /// Says what the attempt means; asks the targets once more where that hangs on it.
-    pub(super) async fn judge(&mut self, attempt: &Attempt) -> Result<Judgement, End> {
+    pub(super) async fn judge(&mut self, attempt: &Attempt) -> Result<Judgement, RunEnd> {
         let mut final_exit_status = self.plan.profile.final_exit_status.clone();
         if attempt.ended.before_command {
             // They are the command's verdicts, and it has given none.
             final_exit_status.clear();
         }
-        let mut facts = Facts {
+        let mut facts = AttemptFacts {
             ending: attempt.ended.ending,
             final_exit_status: &final_exit_status,
             changed: attempt.changed,
@@ -172,8 +172,8 @@ impl Runner {
     pub(super) fn report(&mut self, attempt: &Attempt, judgement: Judgement) {
         let (judged, why) = told(judgement);
         let (exit_status, signal) = match attempt.ended.ending {
-            Ending::Exited(code) => (Some(i32::from(code)), None),
-            Ending::Killed(signal) => (None, Some(signal)),
+            CommandExit::Exited(code) => (Some(i32::from(code)), None),
+            CommandExit::Killed(signal) => (None, Some(signal)),
         };
         self.reporter.attempt_ended(
             &AttemptEnd {
@@ -190,11 +190,11 @@ impl Runner {
 }
 
 /// What became of a command line of `--exec-start-pre` that did not succeed.
-fn report_pre(command: &[OsString], ending: Ending, ignored: bool) {
+fn report_pre(command: &[OsString], ending: CommandExit, ignored: bool) {
     let program = command.first().map(OsString::as_os_str).unwrap_or_default();
     let ended = match ending {
-        Ending::Exited(code) => format!("exited with {code}"),
-        Ending::Killed(signal) => format!("was killed by signal {signal}"),
+        CommandExit::Exited(code) => format!("exited with {code}"),
+        CommandExit::Killed(signal) => format!("was killed by signal {signal}"),
     };
     let then = if ignored {
         "ignored, as its line begins with -"

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use self::attempt::told;
 use super::command::Launcher;
 use super::holder::describe_process;
-use super::judge::{Ending, Interruption, Judgement};
+use super::judge::{CommandExit, Interruption, Judgement};
 use super::lock::{self, Lock, Tried};
 use super::pre::Pre;
 use super::signals::Signals;
@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::gate::backoff::Backoff;
 use crate::gate::reason::Reason;
 use crate::gate::verdict::{Hold, Verdict};
-use crate::probe::protocol::Request;
+use crate::probe::protocol::ProbeRequest;
 use crate::report::sentence::lasting;
 use crate::report::{Reporter, Summary};
 use crate::sys::clock;
@@ -42,7 +42,7 @@ pub struct Plan {
     /// The run settings.
     pub profile: Profile,
     /// What is probed right after a failure.
-    pub request: Request,
+    pub request: ProbeRequest,
     /// Where the lock is; without it runs of one profile do not keep out of each other's way.
     pub runtime: Option<PathBuf>,
     /// Where the time of the last success is kept; without it nothing is `recent`.
@@ -74,12 +74,12 @@ const LONGEST_DELAY: Duration = Duration::from_secs(5 * 60);
 
 /// Why the loop ends: what to exit with, and the reason for people.
 #[derive(Debug)]
-struct End {
+struct RunEnd {
     exit: Exit,
     why: String,
 }
 
-impl End {
+impl RunEnd {
     fn new(exit: Exit, why: impl Into<String>) -> Self {
         Self {
             exit,
@@ -128,7 +128,7 @@ impl Runner {
         end.exit
     }
 
-    async fn until_done(&mut self) -> Result<End, End> {
+    async fn until_done(&mut self) -> Result<RunEnd, RunEnd> {
         loop {
             let lock = self.admitted().await?;
             self.attempts += 1;
@@ -144,7 +144,7 @@ impl Runner {
     }
 
     /// Waits until the gate is open and the lock is ours at the same time.
-    async fn admitted(&mut self) -> Result<Option<Lock>, End> {
+    async fn admitted(&mut self) -> Result<Option<Lock>, RunEnd> {
         loop {
             self.not_recent()?;
             self.opened().await?;
@@ -160,7 +160,7 @@ impl Runner {
                     self.say_busy(busy.holder());
                     let waiting = within(self.plan.timeout, busy.taken());
                     match self.meanwhile(waiting).await? {
-                        Some(taken) => drop(taken.map_err(|e| End::of_fault(&e))?),
+                        Some(taken) => drop(taken.map_err(|e| RunEnd::of_fault(&e))?),
                         None => return Err(not_now("busy: another upgrade still holds the lock")),
                     }
                     // The gate is asked again: it may have been a long time.
@@ -170,7 +170,7 @@ impl Runner {
         }
     }
 
-    fn not_recent(&self) -> Result<(), End> {
+    fn not_recent(&self) -> Result<(), RunEnd> {
         let (Some(span), Some(state)) = (self.plan.profile.at_most_every, &self.plan.state) else {
             return Ok(());
         };
@@ -185,23 +185,23 @@ impl Runner {
                     "recent: the last run succeeded, the next is due in {}",
                     format_span(left)
                 );
-                Err(End::new(Exit::Ok, why))
+                Err(RunEnd::new(Exit::Ok, why))
             }
             _ => Ok(()),
         }
     }
 
-    async fn opened(&mut self) -> Result<(), End> {
+    async fn opened(&mut self) -> Result<(), RunEnd> {
         let began = clock::now().monotonic;
         let opened = self.wait_for_gate().await;
         self.waited += clock::now().monotonic.since(began);
         opened
     }
 
-    async fn wait_for_gate(&mut self) -> Result<(), End> {
+    async fn wait_for_gate(&mut self) -> Result<(), RunEnd> {
         let verdict = tokio::select! {
             biased;
-            signal = self.signals.next() => return Err(End::of_signal(signal)),
+            signal = self.signals.next() => return Err(RunEnd::of_signal(signal)),
             verdict = self.engine.decided(&mut self.reporter) => verdict,
         };
         if let Verdict::Held(_) = verdict {
@@ -211,13 +211,13 @@ impl Runner {
         Ok(())
     }
 
-    fn try_lock(&self) -> Result<Option<Tried>, End> {
+    fn try_lock(&self) -> Result<Option<Tried>, RunEnd> {
         let Some(runtime) = &self.plan.runtime else {
             return Ok(None);
         };
         let us = describe_process();
         let tried = lock::try_take(runtime, &self.plan.profile.name, &us);
-        tried.map(Some).map_err(|error| End::of_fault(&error))
+        tried.map(Some).map_err(|error| RunEnd::of_fault(&error))
     }
 
     /// Looks at the verdict once more.
@@ -238,12 +238,12 @@ impl Runner {
     }
 
     /// Waits for something while the world is listened to; a signal ends it.
-    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, End> {
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, RunEnd> {
         let mut work = pin!(work);
         loop {
             tokio::select! {
                 biased;
-                signal = self.signals.next() => return Err(End::of_signal(signal)),
+                signal = self.signals.next() => return Err(RunEnd::of_signal(signal)),
                 done = &mut work => return Ok(done),
                 _ = self.engine.next() => {}
             }
@@ -251,7 +251,7 @@ impl Runner {
     }
 
     /// Goes back to the gate after a pause, unless it was the last attempt.
-    async fn again(&mut self, why: Interruption) -> Result<(), End> {
+    async fn again(&mut self, why: Interruption) -> Result<(), RunEnd> {
         if self.attempts >= self.plan.profile.attempts {
             return Err(not_now(format!(
                 "interrupted {} times, most recently: {why}",
@@ -265,7 +265,7 @@ impl Runner {
         Ok(())
     }
 
-    fn done(&self, judgement: Judgement, changed: bool) -> End {
+    fn done(&self, judgement: Judgement, changed: bool) -> RunEnd {
         let (_, why) = told(judgement);
         if changed || judgement == Judgement::Succeeded {
             self.stamp();
@@ -276,7 +276,7 @@ impl Runner {
             Judgement::Final(ending) | Judgement::Failed(ending) => exit_of(ending),
             Judgement::Interrupted(_) => Exit::NotNow,
         };
-        End::new(exit, why)
+        RunEnd::new(exit, why)
     }
 
     fn stamp(&self) {
@@ -293,15 +293,15 @@ impl Runner {
     }
 }
 
-fn not_now(why: impl Into<String>) -> End {
-    End::new(Exit::NotNow, why)
+fn not_now(why: impl Into<String>) -> RunEnd {
+    RunEnd::new(Exit::NotNow, why)
 }
 
-fn exit_of(ending: Ending) -> Exit {
+fn exit_of(ending: CommandExit) -> Exit {
     match ending {
-        Ending::Exited(0) => Exit::Ok,
-        Ending::Exited(code) => Exit::Command(code),
-        Ending::Killed(signal) => Exit::Signal(signal),
+        CommandExit::Exited(0) => Exit::Ok,
+        CommandExit::Exited(code) => Exit::Command(code),
+        CommandExit::Killed(signal) => Exit::Signal(signal),
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) fn route(payload: &[u8]) -> Option<Route> {
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Link {
+pub(super) struct NetworkLink {
     /// Its index.
     pub(super) index: u32,
     /// Its name.
@@ -164,10 +164,10 @@ pub(super) struct Link {
 }
 
 /// Reads a link.
-pub(super) fn link(payload: &[u8]) -> Option<Link> {
+pub(super) fn link(payload: &[u8]) -> Option<NetworkLink> {
     let name = attributes(payload, 16).find(|(kind, _)| *kind == IFLA_IFNAME)?;
     let flags = word(payload, 8)?;
-    Some(Link {
+    Some(NetworkLink {
         index: word(payload, 4)?,
         name: text(name.1),
         passes: passes(flags),

@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the kernel source looks, and how; the default is the machine's.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct KernelSettings {
     /// The resolver's configuration.
     pub resolv_conf: PathBuf,
     /// `SO_RCVBUF` of the socket for notices, in bytes; the system's default if none. An overrun is
@@ -42,7 +42,7 @@ pub struct Settings {
     pub receive_buffer: Option<u32>,
 }
 
-impl Default for Settings {
+impl Default for KernelSettings {
     fn default() -> Self {
         Self {
             resolv_conf: PathBuf::from("/etc/resolv.conf"),
@@ -57,7 +57,12 @@ impl Default for Settings {
 pub async fn routes(addresses: &[IpAddr]) -> Routes {
     let read = async {
         let mut queries = Queries::open()?;
-        routes::read(&mut queries, &Settings::default().resolv_conf, addresses).await
+        routes::read(
+            &mut queries,
+            &KernelSettings::default().resolv_conf,
+            addresses,
+        )
+        .await
     };
     read.await.unwrap_or_else(|error| {
         say_unknown(&error);
@@ -70,12 +75,12 @@ pub async fn routes(addresses: &[IpAddr]) -> Routes {
 ///
 /// `addresses` are those of the targets or of their proxies, empty while they are not known.
 pub async fn watch(addresses: watch::Receiver<Vec<IpAddr>>, events: mpsc::Sender<Event>) {
-    watch_with(Settings::default(), addresses, events).await;
+    watch_with(KernelSettings::default(), addresses, events).await;
 }
 
 /// [`watch()`], with other settings.
 pub async fn watch_with(
-    settings: Settings,
+    settings: KernelSettings,
     addresses: watch::Receiver<Vec<IpAddr>>,
     events: mpsc::Sender<Event>,
 ) {
@@ -89,7 +94,7 @@ pub async fn watch_with(
 
 /// [`watch()`] for one look: resolv.conf is read, and not watched.
 pub async fn look(addresses: watch::Receiver<Vec<IpAddr>>, events: mpsc::Sender<Event>) {
-    let (settings, never) = (Settings::default(), Notify::new());
+    let (settings, never) = (KernelSettings::default(), Notify::new());
     tokio::select! {
         () = follow(&settings, addresses, &never, &events) => {}
         () = events.closed() => {}
@@ -109,13 +114,13 @@ async fn hint_at_rewrite(path: &Path, rewritten: &Notify, events: &mpsc::Sender<
 }
 
 async fn follow(
-    settings: &Settings,
+    settings: &KernelSettings,
     addresses: watch::Receiver<Vec<IpAddr>>,
     rewritten: &Notify,
     events: &mpsc::Sender<Event>,
 ) {
     let mut said = Said::new(events);
-    match Follower::open(settings, addresses) {
+    match KernelFollower::open(settings, addresses) {
         Ok(follower) => follower.run(rewritten, &mut said).await,
         Err(error) => {
             said.unknown(&error).await;
@@ -125,15 +130,18 @@ async fn follow(
 }
 
 /// The sockets: notices are subscribed to before the first question.
-struct Follower<'a> {
+struct KernelFollower<'a> {
     notices: Port,
     queries: Queries,
     resolv_conf: &'a Path,
     addresses: watch::Receiver<Vec<IpAddr>>,
 }
 
-impl<'a> Follower<'a> {
-    fn open(settings: &'a Settings, addresses: watch::Receiver<Vec<IpAddr>>) -> io::Result<Self> {
+impl<'a> KernelFollower<'a> {
+    fn open(
+        settings: &'a KernelSettings,
+        addresses: watch::Receiver<Vec<IpAddr>>,
+    ) -> io::Result<Self> {
         let notices = Port::open(&Opening {
             protocol: NETLINK_ROUTE,
             groups: GROUPS,

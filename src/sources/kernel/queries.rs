@@ -20,7 +20,7 @@ const READINGS: u32 = 3;
 
 /// What the kernel says to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum KernelAnswer {
     /// Everything asked for.
     Given,
     /// Everything asked for, but it changed while it was read (`NLM_F_DUMP_INTR`).
@@ -54,7 +54,7 @@ impl Queries {
         kind: u16,
         body: &[u8],
         take: impl FnMut(Message),
-    ) -> Result<Answer> {
+    ) -> Result<KernelAnswer> {
         self.ask(kind, 0, body, take).await
     }
 
@@ -72,9 +72,9 @@ impl Queries {
             found.clear();
             let take = |message: Message| found.extend(read(message));
             match self.ask(kind, NLM_F_DUMP, body, take).await? {
-                Answer::Torn => {}
-                Answer::Given => break,
-                Answer::Refused(errno) => return Err(errno.into()),
+                KernelAnswer::Torn => {}
+                KernelAnswer::Given => break,
+                KernelAnswer::Refused(errno) => return Err(errno.into()),
             }
         }
         Ok(found)
@@ -86,7 +86,7 @@ impl Queries {
         flags: u16,
         body: &[u8],
         mut take: impl FnMut(Message),
-    ) -> Result<Answer> {
+    ) -> Result<KernelAnswer> {
         self.sequence = self.sequence.wrapping_add(1);
         self.port.send(&request(kind, flags, self.sequence, body))?;
         let mut torn = false;
@@ -113,10 +113,14 @@ fn hear(
     sequence: u32,
     torn: &mut bool,
     take: &mut impl FnMut(Message),
-) -> Option<Answer> {
+) -> Option<KernelAnswer> {
     for message in messages(datagram).filter(|message| message.sequence == sequence) {
         *torn |= message.flags & NLM_F_DUMP_INTR != 0;
-        let complete = if *torn { Answer::Torn } else { Answer::Given };
+        let complete = if *torn {
+            KernelAnswer::Torn
+        } else {
+            KernelAnswer::Given
+        };
         match message.kind {
             NLMSG_DONE | NLMSG_ERROR => return Some(refusal(message.payload).unwrap_or(complete)),
             _ => take(message),
@@ -129,16 +133,16 @@ fn hear(
 }
 
 // Both kinds of ending begin with the negated error number, or zero.
-fn refusal(payload: &[u8]) -> Option<Answer> {
+fn refusal(payload: &[u8]) -> Option<KernelAnswer> {
     let code = i32::from_ne_bytes(payload.get(..4)?.try_into().ok()?);
-    (code < 0).then(|| Answer::Refused(Errno::from_raw(code.wrapping_neg())))
+    (code < 0).then(|| KernelAnswer::Refused(Errno::from_raw(code.wrapping_neg())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn heard(datagram: &[u8]) -> (Option<Answer>, usize) {
+    fn heard(datagram: &[u8]) -> (Option<KernelAnswer>, usize) {
         let mut taken = 0;
         let answer = hear(datagram, 7, &mut false, &mut |_| taken += 1);
         (answer, taken)
@@ -148,7 +152,7 @@ mod tests {
     fn one_object_completes_an_answer() {
         assert_eq!(
             heard(&request(24, 0, 7, &[0; 12])),
-            (Some(Answer::Given), 1)
+            (Some(KernelAnswer::Given), 1)
         );
     }
 
@@ -162,20 +166,20 @@ mod tests {
         let mut datagram = request(16, NLM_F_MULTIPART, 7, &[0; 16]);
         assert_eq!(heard(&datagram), (None, 1));
         datagram.extend(request(NLMSG_DONE, NLM_F_MULTIPART, 7, &[0; 4]));
-        assert_eq!(heard(&datagram), (Some(Answer::Given), 1));
+        assert_eq!(heard(&datagram), (Some(KernelAnswer::Given), 1));
     }
 
     #[test]
     fn a_dump_that_was_interrupted_is_called_torn() {
         let mut datagram = request(16, NLM_F_MULTIPART | NLM_F_DUMP_INTR, 7, &[0; 16]);
         datagram.extend(request(NLMSG_DONE, NLM_F_MULTIPART, 7, &[0; 4]));
-        assert_eq!(heard(&datagram).0, Some(Answer::Torn));
+        assert_eq!(heard(&datagram).0, Some(KernelAnswer::Torn));
     }
 
     #[test]
     fn an_error_is_a_refusal_with_its_number() {
         let code = (-101_i32).to_ne_bytes();
         let answer = heard(&request(NLMSG_ERROR, 0, 7, &code)).0;
-        assert_eq!(answer, Some(Answer::Refused(Errno::ENETUNREACH)));
+        assert_eq!(answer, Some(KernelAnswer::Refused(Errno::ENETUNREACH)));
     }
 }

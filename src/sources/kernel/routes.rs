@@ -9,10 +9,10 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 
 use super::message::{
-    Link, Message, RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE,
-    Route, addresses_at, link, link_at, route, route_to, usable_address,
+    Message, NetworkLink, RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK,
+    RTM_NEWROUTE, Route, addresses_at, link, link_at, route, route_to, usable_address,
 };
-use super::queries::{Answer, Queries};
+use super::queries::{KernelAnswer, Queries};
 use crate::gate::event::{Hop, LinkState, Routes};
 use crate::sources::resolv_conf::{self, NameServer};
 
@@ -120,9 +120,9 @@ async fn ask(queries: &mut Queries, address: IpAddr, scope: Option<&str>) -> Res
         })
         .await?;
     match answer {
-        Answer::Refused(errno) if cannot_be_asked(address, errno) => Err(errno.into()),
-        Answer::Refused(_) => Ok(None),
-        Answer::Given | Answer::Torn => Ok(found),
+        KernelAnswer::Refused(errno) if cannot_be_asked(address, errno) => Err(errno.into()),
+        KernelAnswer::Refused(_) => Ok(None),
+        KernelAnswer::Given | KernelAnswer::Torn => Ok(found),
     }
 }
 
@@ -143,10 +143,10 @@ fn cannot_be_asked(address: IpAddr, errno: Errno) -> bool {
     }
 }
 
-type Links = HashMap<u32, Link>;
+type Links = HashMap<u32, NetworkLink>;
 
 /// None if it has gone meanwhile.
-async fn link_of(queries: &mut Queries, index: u32) -> Result<Option<(u32, Link)>> {
+async fn link_of(queries: &mut Queries, index: u32) -> Result<Option<(u32, NetworkLink)>> {
     let mut found = None;
     let take = |message: Message| {
         found = link(message.payload).filter(|_| message.kind == RTM_NEWLINK);
@@ -187,7 +187,7 @@ fn hop_of(route: &Route, links: &Links) -> Option<Hop> {
 }
 
 fn ground(links: &Links, addressed: &[u32]) -> LinkState {
-    let passes = |link: &&Link| link.passes && !link.loopback;
+    let passes = |link: &&NetworkLink| link.passes && !link.loopback;
     let mut passing = links.values().filter(passes).peekable();
     if passing.peek().is_none() {
         LinkState::NoLink
@@ -202,8 +202,8 @@ fn ground(links: &Links, addressed: &[u32]) -> LinkState {
 mod tests {
     use super::*;
 
-    fn link(index: u32, passes: bool) -> (u32, Link) {
-        let link = Link {
+    fn link(index: u32, passes: bool) -> (u32, NetworkLink) {
+        let link = NetworkLink {
             index,
             name: format!("eth{index}"),
             passes,

@@ -4,21 +4,21 @@ use std::mem::discriminant;
 
 use tokio::sync::mpsc;
 
-use crate::bus::follower::Service;
+use crate::bus::follower::BusService;
 use crate::bus::properties::Properties;
 use crate::gate::event::{Event, Report};
 use crate::sources::{logind, network_manager, networkd, upower};
 
 /// The services that are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FollowedService {
     Logind,
     NetworkManager,
     Networkd,
     UPower,
 }
 
-impl Kind {
+impl FollowedService {
     pub(super) const ALL: [Self; 4] = [
         Self::Logind,
         Self::NetworkManager,
@@ -26,7 +26,7 @@ impl Kind {
         Self::UPower,
     ];
 
-    pub(super) fn service(self) -> &'static Service {
+    pub(super) fn service(self) -> &'static BusService {
         match self {
             Self::Logind => &logind::SERVICE,
             Self::NetworkManager => &network_manager::SERVICE,
@@ -61,25 +61,25 @@ impl EventSink {
     /// Says what became known of a service, if it is news.
     pub(super) async fn report(
         &mut self,
-        kind: Kind,
+        kind: FollowedService,
         report: Report<Properties>,
     ) -> Result<(), ReceiverGone> {
         match kind {
-            Kind::Logind => {
+            FollowedService::Logind => {
                 let preparing = and_then(&report, logind::preparing);
                 self.news(Event::Logind(preparing)).await?;
                 let external = and_then(&report, logind::external_power);
                 self.news(Event::ExternalPower(external)).await
             }
-            Kind::NetworkManager => {
+            FollowedService::NetworkManager => {
                 let state = and_then(&report, |p| Report::Known(network_manager::state(p)));
                 self.news(Event::NetworkManager(state)).await
             }
-            Kind::Networkd => {
+            FollowedService::Networkd => {
                 let state = and_then(&report, |p| Report::Known(networkd::state(p)));
                 self.news(Event::Networkd(state)).await
             }
-            Kind::UPower => {
+            FollowedService::UPower => {
                 let power = and_then(&report, upower::power);
                 self.news(Event::UPower(power)).await
             }
@@ -91,7 +91,7 @@ impl EventSink {
         &mut self,
         report: &Report<Properties>,
     ) -> Result<(), ReceiverGone> {
-        for kind in Kind::ALL {
+        for kind in FollowedService::ALL {
             self.report(kind, report.clone()).await?;
         }
         Ok(())

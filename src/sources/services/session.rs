@@ -11,18 +11,18 @@ use tokio::sync::Notify;
 use zbus::message::{Header, Type};
 use zbus::{Connection, Message, MessageStream};
 
-use crate::bus::follower::{DEADLINE, Follower, Step};
+use crate::bus::follower::{DEADLINE, Follower, FollowerStep};
 use crate::bus::messages;
 use crate::bus::properties::{Properties, error_text};
 use crate::gate::backoff::Backoff;
 use crate::gate::event::Report;
 use crate::gate::time::Monotonic;
 use crate::sources::logind;
-use crate::sources::services::reports::{EventSink, Kind, ReceiverGone};
+use crate::sources::services::reports::{EventSink, FollowedService, ReceiverGone};
 use crate::sys::clock;
 
 /// How a session ends.
-enum End {
+enum SessionEnd {
     /// Nobody listens any more.
     ReceiverGone,
     /// The bus closed the connection.
@@ -31,23 +31,23 @@ enum End {
     Useless(String),
 }
 
-impl From<ReceiverGone> for End {
+impl From<ReceiverGone> for SessionEnd {
     fn from(ReceiverGone: ReceiverGone) -> Self {
         Self::ReceiverGone
     }
 }
 
 /// The questions to the bus itself that are still open: matches, and owners of names.
-struct Setup {
-    open: HashMap<u32, Option<Kind>>,
+struct SessionSetup {
+    open: HashMap<u32, Option<FollowedService>>,
     deadline: Monotonic,
 }
 
 struct Session<'a> {
     connection: Connection,
     messages: MessageStream,
-    followers: Vec<(Kind, Follower)>,
-    setup: Setup,
+    followers: Vec<(FollowedService, Follower)>,
+    setup: SessionSetup,
     sink: &'a mut EventSink,
     backoff: &'a mut Backoff,
     power_changed: &'a Notify,
@@ -60,13 +60,13 @@ pub(super) async fn run(
     backoff: &mut Backoff,
     power_changed: &Notify,
 ) -> Result<Report<Properties>, ReceiverGone> {
-    let follower = |kind: Kind| (kind, Follower::new(kind.service()));
+    let follower = |kind: FollowedService| (kind, Follower::new(kind.service()));
     let deadline = clock::now().monotonic.after(DEADLINE);
     let mut session = Session {
         messages: MessageStream::from(&connection),
         connection,
-        followers: Kind::ALL.map(follower).into(),
-        setup: Setup {
+        followers: FollowedService::ALL.map(follower).into(),
+        setup: SessionSetup {
             open: HashMap::new(),
             deadline,
         },
@@ -75,14 +75,14 @@ pub(super) async fn run(
         power_changed,
     };
     match session.follow().await {
-        Err(End::ReceiverGone) => Err(ReceiverGone),
-        Err(End::Closed) => Ok(Report::Absent),
-        Err(End::Useless(why)) => Ok(Report::Unknown(why)),
+        Err(SessionEnd::ReceiverGone) => Err(ReceiverGone),
+        Err(SessionEnd::Closed) => Ok(Report::Absent),
+        Err(SessionEnd::Useless(why)) => Ok(Report::Unknown(why)),
     }
 }
 
 impl Session<'_> {
-    async fn follow(&mut self) -> Result<Infallible, End> {
+    async fn follow(&mut self) -> Result<Infallible, SessionEnd> {
         self.subscribe().await?;
         loop {
             self.act(clock::now().monotonic).await?;
@@ -91,7 +91,7 @@ impl Session<'_> {
                 message = self.messages.next() => self.take_all(message).await?,
                 () = until(wakes_at) => {}
                 () = self.power_changed.notified() => self.ask_logind(),
-                () = self.sink.closed() => return Err(End::ReceiverGone),
+                () = self.sink.closed() => return Err(SessionEnd::ReceiverGone),
             }
         }
     }
@@ -99,20 +99,20 @@ impl Session<'_> {
     /// Asks everything that is to be asked of the bus, in one go.
     ///
     /// The owners come before the services' signals, so that none arrives from an owner not yet known.
-    async fn subscribe(&mut self) -> Result<(), End> {
+    async fn subscribe(&mut self) -> Result<(), SessionEnd> {
         let mut batch = Vec::new();
-        for kind in Kind::ALL {
+        for kind in FollowedService::ALL {
             let name = kind.service().name;
             batch.push((None, messages::follow_owner(name)));
             batch.push((Some(kind), messages::owner_of(name)));
         }
-        for service in Kind::ALL.map(Kind::service) {
+        for service in FollowedService::ALL.map(FollowedService::service) {
             let signals = service.signals.iter();
             batch.extend(signals.map(|s| (None, messages::follow_signal(service, s))));
         }
         let mut calls = Vec::new();
         for (purpose, call) in batch {
-            let call = call.map_err(|error| End::Useless(error.to_string()))?;
+            let call = call.map_err(|error| SessionEnd::Useless(error.to_string()))?;
             self.setup.open.insert(messages::serial(&call), purpose);
             calls.push(call);
         }
@@ -120,38 +120,40 @@ impl Session<'_> {
     }
 
     /// Does what is due.
-    async fn act(&mut self, now: Monotonic) -> Result<(), End> {
+    async fn act(&mut self, now: Monotonic) -> Result<(), SessionEnd> {
         if !self.setup.open.is_empty() && self.setup.deadline <= now {
-            return Err(End::Useless("the system bus does not answer".to_owned()));
+            return Err(SessionEnd::Useless(
+                "the system bus does not answer".to_owned(),
+            ));
         }
         for index in 0..self.followers.len() {
             let (kind, follower) = &mut self.followers[index];
             match follower.step(now) {
-                Step::Rest => {}
-                Step::Say(report) => self.sink.report(*kind, report).await?,
-                Step::Ask => self.ask(index, now).await?,
+                FollowerStep::Rest => {}
+                FollowerStep::Say(report) => self.sink.report(*kind, report).await?,
+                FollowerStep::Ask => self.ask(index, now).await?,
             }
         }
         Ok(())
     }
 
-    async fn ask(&mut self, index: usize, now: Monotonic) -> Result<(), End> {
+    async fn ask(&mut self, index: usize, now: Monotonic) -> Result<(), SessionEnd> {
         let (_, follower) = &mut self.followers[index];
         let owner = follower.owner().unwrap_or_default();
         let questions = follower.service.questions.iter();
         let calls: zbus::Result<Vec<_>> = questions.map(|q| messages::ask(owner, q)).collect();
-        let calls = calls.map_err(|error| End::Useless(error.to_string()))?;
+        let calls = calls.map_err(|error| SessionEnd::Useless(error.to_string()))?;
         let serials: Vec<_> = calls.iter().map(messages::serial).collect();
         follower.asked(&serials, now);
         self.send(&calls).await
     }
 
     /// A bus that stops reading must not stop us.
-    async fn send(&self, calls: &[Message]) -> Result<(), End> {
+    async fn send(&self, calls: &[Message]) -> Result<(), SessionEnd> {
         match tokio::time::timeout(DEADLINE, self.connection.send_all(calls)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Closed),
-            Err(_) => Err(End::Useless(
+            Ok(Err(_)) => Err(SessionEnd::Closed),
+            Err(_) => Err(SessionEnd::Useless(
                 "the system bus does not accept messages".to_owned(),
             )),
         }
@@ -165,13 +167,13 @@ impl Session<'_> {
 
     /// Takes this message and those that wait behind it, as many as zbus queues: then what is due gets
     /// its turn, however long a flood lasts.
-    async fn take_all(&mut self, first: Option<zbus::Result<Message>>) -> Result<(), End> {
+    async fn take_all(&mut self, first: Option<zbus::Result<Message>>) -> Result<(), SessionEnd> {
         let now = clock::now().monotonic;
         let mut next = Some(first);
         for _ in 0..self.connection.max_queued().get() {
             match next {
                 Some(Some(Ok(message))) => self.take(&message, now).await?,
-                Some(_) => return Err(End::Closed),
+                Some(_) => return Err(SessionEnd::Closed),
                 None => break,
             }
             next = self.messages.next().now_or_never();
@@ -179,7 +181,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn take(&mut self, message: &Message, now: Monotonic) -> Result<(), End> {
+    async fn take(&mut self, message: &Message, now: Monotonic) -> Result<(), SessionEnd> {
         let header = message.header();
         match message.message_type() {
             Type::Signal => self.signal(message, &header, now).await,
@@ -191,7 +193,12 @@ impl Session<'_> {
         }
     }
 
-    async fn reply(&mut self, reply: &Message, serial: u32, now: Monotonic) -> Result<(), End> {
+    async fn reply(
+        &mut self,
+        reply: &Message,
+        serial: u32,
+        now: Monotonic,
+    ) -> Result<(), SessionEnd> {
         if let Some(purpose) = self.setup.open.remove(&serial) {
             self.set_up(purpose, reply, now).await?;
             if self.setup.open.is_empty() {
@@ -211,17 +218,17 @@ impl Session<'_> {
 
     async fn set_up(
         &mut self,
-        purpose: Option<Kind>,
+        purpose: Option<FollowedService>,
         reply: &Message,
         now: Monotonic,
-    ) -> Result<(), End> {
+    ) -> Result<(), SessionEnd> {
         match (purpose, reply.message_type()) {
             (Some(kind), Type::Error) => self.owner_is(kind, None, now).await,
             (Some(kind), _) => {
                 let owner = reply.body().deserialize().ok();
                 self.owner_is(kind, owner, now).await
             }
-            (None, Type::Error) => Err(End::Useless(format!(
+            (None, Type::Error) => Err(SessionEnd::Useless(format!(
                 "cannot subscribe to signals on the system bus: {}",
                 error_text(reply)
             ))),
@@ -235,7 +242,7 @@ impl Session<'_> {
         signal: &Message,
         header: &Header<'_>,
         now: Monotonic,
-    ) -> Result<(), End> {
+    ) -> Result<(), SessionEnd> {
         let Some(sender) = header.sender() else {
             return Ok(());
         };
@@ -253,7 +260,9 @@ impl Session<'_> {
             .ok()
             .and_then(|begins| logind::event(member, begins))
         {
-            Some(event) if *kind == Kind::Logind => Ok(self.sink.happened(event).await?),
+            Some(event) if *kind == FollowedService::Logind => {
+                Ok(self.sink.happened(event).await?)
+            }
             _ => {
                 follower.changed(now);
                 Ok(())
@@ -266,13 +275,13 @@ impl Session<'_> {
         signal: &Message,
         header: &Header<'_>,
         now: Monotonic,
-    ) -> Result<(), End> {
+    ) -> Result<(), SessionEnd> {
         let is_member = header.member().is_some_and(|m| m == "NameOwnerChanged");
         let body = signal.body();
         let Ok((name, _, owner)) = body.deserialize::<(&str, &str, &str)>() else {
             return Ok(());
         };
-        match Kind::ALL
+        match FollowedService::ALL
             .into_iter()
             .find(|kind| kind.service().name == name)
         {
@@ -284,10 +293,10 @@ impl Session<'_> {
     /// No owner, or an empty name for it, means that the service is not there.
     async fn owner_is(
         &mut self,
-        kind: Kind,
+        kind: FollowedService,
         owner: Option<String>,
         now: Monotonic,
-    ) -> Result<(), End> {
+    ) -> Result<(), SessionEnd> {
         let owner = owner.filter(|owner| !owner.is_empty());
         for (_, follower) in self.followers.iter_mut().filter(|(k, _)| *k == kind) {
             let step = follower.is_owned_by(owner.clone(), now);
@@ -299,16 +308,21 @@ impl Session<'_> {
     /// logind does not say when the external power comes or goes, so it is asked when the kernel does.
     fn ask_logind(&mut self) {
         let now = clock::now().monotonic;
-        let is_logind = |(kind, _): &&mut (Kind, Follower)| *kind == Kind::Logind;
+        let is_logind =
+            |(kind, _): &&mut (FollowedService, Follower)| *kind == FollowedService::Logind;
         let logind = self.followers.iter_mut().filter(is_logind);
         logind.for_each(|(_, follower)| follower.changed(now));
     }
 }
 
-async fn say(sink: &mut EventSink, kind: Kind, step: Step) -> Result<(), End> {
+async fn say(
+    sink: &mut EventSink,
+    kind: FollowedService,
+    step: FollowerStep,
+) -> Result<(), SessionEnd> {
     match step {
-        Step::Say(report) => Ok(sink.report(kind, report).await?),
-        Step::Rest | Step::Ask => Ok(()),
+        FollowerStep::Say(report) => Ok(sink.report(kind, report).await?),
+        FollowerStep::Rest | FollowerStep::Ask => Ok(()),
     }
 }
 

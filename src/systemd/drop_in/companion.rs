@@ -4,14 +4,17 @@ use super::super::environment::OfGate;
 use super::super::exec_line::quote;
 use super::super::read::scope::Scope;
 use super::refusal::refuse;
-use super::{DropInSpec, DropIns, Lines, Refusal, Specifiers, is_template, stem};
+use super::{DropInRefusal, DropInSpec, DropIns, Lines, Specifiers, is_template, stem};
 use crate::text::span::Span as Written;
 
 /// The longest name of a unit, systemd.unit(5).
 const LONGEST: usize = 255;
 
 /// The drop-ins of the unit and of its companion; `why` it is not run, if that was not asked for.
-pub(super) fn drop_ins(spec: &DropInSpec<'_>, why: Option<String>) -> Result<DropIns, Refusal> {
+pub(super) fn drop_ins(
+    spec: &DropInSpec<'_>,
+    why: Option<String>,
+) -> Result<DropIns, DropInRefusal> {
     let companion = checked_name(spec)?;
     let untold = untold(&spec.surroundings.environment.of_gate(), spec);
     let mut lines = Lines::new("Unit");
@@ -55,7 +58,7 @@ fn name(spec: &DropInSpec<'_>) -> String {
     format!("upgrade-gate@{}.service", spec.profile)
 }
 
-fn checked_name(spec: &DropInSpec<'_>) -> Result<String, Refusal> {
+fn checked_name(spec: &DropInSpec<'_>) -> Result<String, DropInRefusal> {
     let instance = |c: char| c.is_ascii_alphanumeric() || ":_.-@\\%".contains(c);
     let name = name(spec);
     let why = if spec.profile.is_empty() || !spec.profile.chars().all(instance) {

@@ -7,7 +7,7 @@ mod waiting;
 
 use std::fmt::Write as _;
 
-pub use self::refusal::Refusal;
+pub use self::refusal::DropInRefusal;
 use super::exec_line::{self, Specifiers};
 use super::read::scope::Scope;
 use super::surroundings::Surroundings;
@@ -16,7 +16,7 @@ use crate::text::line::one_line;
 
 /// How a unit is gated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum GateMode {
     /// `ExecStart=upgrade-gate run -- …`: waits, runs, and runs again what was interrupted.
     Run,
     /// `ExecStartPre=upgrade-gate wait-online`: waits first.
@@ -27,7 +27,7 @@ pub enum Mode {
     Companion,
 }
 
-impl Mode {
+impl GateMode {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Run, Self::Pre, Self::Condition, Self::Companion];
 
@@ -59,7 +59,7 @@ pub struct DropInSpec<'a> {
     /// Whose unit it is.
     pub scope: Scope,
     /// How it is to be gated.
-    pub mode: Mode,
+    pub mode: GateMode,
     /// The profile whose conditions are asked for.
     pub profile: &'a str,
     /// The path of upgrade-gate.
@@ -72,7 +72,7 @@ pub struct DropInSpec<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropIns {
     /// How they gate it.
-    pub mode: Mode,
+    pub mode: GateMode,
     /// Why not in mode run, if nobody asked for another.
     pub why: Option<String>,
     /// What the companion should know and is not told.
@@ -90,13 +90,13 @@ pub const MARKER: &str = "# written by upgrade-gate drop-in";
 const FAMILIES: &[&str] = &["AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"];
 
 /// The drop-ins that gate it in this mode.
-pub fn in_mode(spec: &DropInSpec<'_>) -> Result<DropIns, Refusal> {
+pub fn in_mode(spec: &DropInSpec<'_>) -> Result<DropIns, DropInRefusal> {
     let service = refusal::service(spec)?;
     let lines = match spec.mode {
-        Mode::Run => run::lines(spec, service)?,
-        Mode::Pre => waiting::pre(spec, service)?,
-        Mode::Condition => waiting::condition(spec, service)?,
-        Mode::Companion => return companion::drop_ins(spec, None),
+        GateMode::Run => run::lines(spec, service)?,
+        GateMode::Pre => waiting::pre(spec, service)?,
+        GateMode::Condition => waiting::condition(spec, service)?,
+        GateMode::Companion => return companion::drop_ins(spec, None),
     };
     Ok(DropIns {
         mode: spec.mode,
@@ -108,13 +108,14 @@ pub fn in_mode(spec: &DropInSpec<'_>) -> Result<DropIns, Refusal> {
 }
 
 /// The drop-ins that gate it in mode run, or, where that does not fit, in mode companion, which says why.
-pub fn chosen(spec: &DropInSpec<'_>) -> Result<DropIns, Refusal> {
-    let [run, companion] = [Mode::Run, Mode::Companion].map(|mode| DropInSpec { mode, ..*spec });
+pub fn chosen(spec: &DropInSpec<'_>) -> Result<DropIns, DropInRefusal> {
+    let [run, companion] =
+        [GateMode::Run, GateMode::Companion].map(|mode| DropInSpec { mode, ..*spec });
     let service = refusal::service(&companion)?;
     let why = match run::long_lived(&run, service) {
         Some(why) => why,
         None => match in_mode(&run) {
-            Err(Refusal::Mode {
+            Err(DropInRefusal::Mode {
                 why,
                 companion: true,
                 ..
@@ -190,10 +191,10 @@ impl Lines {
         }
         let own = format!("upgrade-gate/{}", directory(&spec.unit.name));
         // What the commands of mode run find in $RUNTIME_DIRECTORY is still theirs; those of the others may expect one alone.
-        let runs = spec.mode == Mode::Run;
-        if spec.mode == Mode::Pre && around.runtime_directory {
+        let runs = spec.mode == GateMode::Run;
+        if spec.mode == GateMode::Pre && around.runtime_directory {
             self.note("RuntimeDirectory= stays its own, so \"upgrade-gate status\" does not show this gate; \"systemctl status\" does.");
-        } else if runs || spec.mode == Mode::Pre {
+        } else if runs || spec.mode == GateMode::Pre {
             self.note("It does not run as root: its status and lock are in its own directory.");
             self.set("RuntimeDirectory", &own);
         }

@@ -2,11 +2,11 @@
 
 use super::super::gated::is_gated;
 use super::super::unit::{Exec, Load, Service};
-use super::{DropInSpec, Mode};
+use super::{DropInSpec, GateMode};
 
 /// Why there is no drop-in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum DropInRefusal {
     /// No file has it.
     #[error("{0} does not exist; to list units: systemctl list-unit-files")]
     NotFound(String),
@@ -37,7 +37,7 @@ pub enum Refusal {
         /// The unit.
         unit: String,
         /// The mode.
-        mode: Mode,
+        mode: GateMode,
         /// Why not.
         why: String,
         /// Whether mode companion does instead.
@@ -54,24 +54,24 @@ fn instead(companion: bool) -> &'static str {
 }
 
 /// The service part, if the unit can be gated at all.
-pub(super) fn service<'a>(spec: &DropInSpec<'a>) -> Result<&'a Service, Refusal> {
+pub(super) fn service<'a>(spec: &DropInSpec<'a>) -> Result<&'a Service, DropInRefusal> {
     let unit = spec.unit;
     let name = unit.name.clone();
     match &unit.load {
-        Load::NotFound => return Err(Refusal::NotFound(name)),
-        Load::Masked => return Err(Refusal::Masked(name)),
-        Load::Refused(why) => return Err(Refusal::Refused(name, why.clone())),
-        Load::Unreadable(why) => return Err(Refusal::Unreadable(why.clone())),
-        Load::Loaded if unit.transient => return Err(Refusal::Transient(name)),
+        Load::NotFound => return Err(DropInRefusal::NotFound(name)),
+        Load::Masked => return Err(DropInRefusal::Masked(name)),
+        Load::Refused(why) => return Err(DropInRefusal::Refused(name, why.clone())),
+        Load::Unreadable(why) => return Err(DropInRefusal::Unreadable(why.clone())),
+        Load::Loaded if unit.transient => return Err(DropInRefusal::Transient(name)),
         Load::Loaded => {}
     }
     let Some(service) = &unit.service else {
-        return Err(Refusal::NoService(name));
+        return Err(DropInRefusal::NoService(name));
     };
     if let Some(gate) = gate(spec, service) {
-        return Err(Refusal::Gated(name, gate));
+        return Err(DropInRefusal::Gated(name, gate));
     }
-    if spec.mode != Mode::Companion {
+    if spec.mode != GateMode::Companion {
         surroundings(spec)?;
     }
     Ok(service)
@@ -100,7 +100,7 @@ fn gate(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
 }
 
 /// Inside the unit there must be a network to look at, and our program.
-fn surroundings(spec: &DropInSpec<'_>) -> Result<(), Refusal> {
+fn surroundings(spec: &DropInSpec<'_>) -> Result<(), DropInRefusal> {
     let around = spec.surroundings;
     let why = if around.own_network {
         "it has its own network namespace (PrivateNetwork= or NetworkNamespacePath=), which says nothing about the machine's network"
@@ -115,13 +115,17 @@ fn surroundings(spec: &DropInSpec<'_>) -> Result<(), Refusal> {
 }
 
 /// A refusal of this mode, for which another unit can wait.
-pub(super) fn use_companion(spec: &DropInSpec<'_>, why: impl Into<String>) -> Refusal {
+pub(super) fn use_companion(spec: &DropInSpec<'_>, why: impl Into<String>) -> DropInRefusal {
     refuse(spec, why, true)
 }
 
 /// A refusal of this mode.
-pub(super) fn refuse(spec: &DropInSpec<'_>, why: impl Into<String>, companion: bool) -> Refusal {
-    Refusal::Mode {
+pub(super) fn refuse(
+    spec: &DropInSpec<'_>,
+    why: impl Into<String>,
+    companion: bool,
+) -> DropInRefusal {
+    DropInRefusal::Mode {
         unit: spec.unit.name.clone(),
         mode: spec.mode,
         why: why.into(),

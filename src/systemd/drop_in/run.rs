@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::unit::{Exec, Kind, NotifyAccess, Prefixes, Restart, Service};
+use super::super::unit::{Exec, NotifyAccess, Prefixes, Restart, Service, ServiceType};
 use super::refusal::use_companion;
 use super::{
-    DropInSpec, Lines, Refusal, command, exec_line, is_template, print, without_variables,
+    DropInRefusal, DropInSpec, Lines, command, exec_line, is_template, print, without_variables,
 };
 
 /// "Not now", which is not a failure.
@@ -13,7 +13,7 @@ const NOT_NOW: u8 = 75;
 /// Starts commands that end, too.
 const ONLINE_TARGET: &str = "upgrade-gate-online.target";
 
-pub(super) fn lines(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, Refusal> {
+pub(super) fn lines(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, DropInRefusal> {
     if let Some(why) = obstacle(spec, service) {
         return Err(use_companion(spec, why));
     }
@@ -42,7 +42,7 @@ pub(super) fn lines(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, R
 /// Why its command must not be wrapped, if so.
 fn obstacle(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
     let around = spec.surroundings;
-    let oneshot = service.kind == Kind::Oneshot;
+    let oneshot = service.kind == ServiceType::Oneshot;
     let via_shell = service
         .exec_start
         .iter()
@@ -111,21 +111,23 @@ fn names_a_directory(exec: &Exec) -> bool {
 
 fn daemon(service: &Service) -> Option<&'static str> {
     Some(match service.kind {
-        Kind::Forking => "Type=forking",
-        Kind::Dbus => "Type=dbus",
-        Kind::Notify => "Type=notify",
-        Kind::NotifyReload => "Type=notify-reload",
-        Kind::Simple | Kind::Exec | Kind::Oneshot | Kind::Idle => match service.restart {
-            Restart::Always => "Restart=always",
-            Restart::OnSuccess => "Restart=on-success",
-            _ => return None,
-        },
+        ServiceType::Forking => "Type=forking",
+        ServiceType::Dbus => "Type=dbus",
+        ServiceType::Notify => "Type=notify",
+        ServiceType::NotifyReload => "Type=notify-reload",
+        ServiceType::Simple | ServiceType::Exec | ServiceType::Oneshot | ServiceType::Idle => {
+            match service.restart {
+                Restart::Always => "Restart=always",
+                Restart::OnSuccess => "Restart=on-success",
+                _ => return None,
+            }
+        }
     })
 }
 
 /// Why it looks like a daemon, if it does; only whoever wrote it knows.
 pub(super) fn long_lived(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
-    if service.kind == Kind::Oneshot || !spec.unit.timers.is_empty() {
+    if service.kind == ServiceType::Oneshot || !spec.unit.timers.is_empty() {
         return None;
     }
     let mut targets = spec.unit.wanted_by.iter();
@@ -139,14 +141,14 @@ fn note_that_it_must_end(lines: &mut Lines, spec: &DropInSpec<'_>, service: &Ser
     if let Some(why) = long_lived(spec, service) {
         lines.note(format!("It looks like a daemon: {why}."));
     }
-    if service.kind != Kind::Oneshot && spec.unit.timers.is_empty() {
+    if service.kind != ServiceType::Oneshot && spec.unit.timers.is_empty() {
         lines.note("The command must end by itself: if it takes longer than attempt_timeout of the profile, it is terminated and run again.");
     }
 }
 
 fn set_type(lines: &mut Lines, service: &Service) {
     match service.kind {
-        Kind::Oneshot => {
+        ServiceType::Oneshot => {
             lines.note("Type=exec: a waiting oneshot keeps the boot in \"starting\", and fails when it is stopped.");
             lines.note("Units ordered after it no longer wait for its end.");
             if service.timeout_start.is_some() {
@@ -155,7 +157,7 @@ fn set_type(lines: &mut Lines, service: &Service) {
             lines.set("Type", "exec");
             set_timeout_start(lines, service.timeout_start);
         }
-        Kind::Simple => lines.set("Type", "exec"),
+        ServiceType::Simple => lines.set("Type", "exec"),
         _ => {}
     }
 }
@@ -182,7 +184,7 @@ fn set_commands(
     lines: &mut Lines,
     spec: &DropInSpec<'_>,
     service: &Service,
-) -> Result<(), Refusal> {
+) -> Result<(), DropInRefusal> {
     let pre = moved(spec, service).map_err(|why| use_companion(spec, why))?;
     if !pre.is_empty() {
         lines.note("ExecStartPre= is run behind the gate too, in each attempt.");

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::read::scope::Scope;
-use super::super::unit::{Kind, NotifyAccess, Prefixes, Service};
+use super::super::unit::{NotifyAccess, Prefixes, Service, ServiceType};
 use super::refusal::use_companion;
-use super::{DropInSpec, Lines, Refusal, command, print};
+use super::{DropInRefusal, DropInSpec, Lines, command, print};
 
 /// What `wait-online` exits with when it cannot even wait.
 const CANNOT_WAIT: &[u8] = &[64, 69, 70, 75, 78];
@@ -13,14 +13,14 @@ const CANNOT_WAIT: &[u8] = &[64, 69, 70, 75, 78];
 const MUST_NOT_RUN: &[u8] = &[1, 255];
 
 /// The gate comes first of all `ExecStartPre=`: what they fetch needs it, too.
-pub(super) fn pre(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, Refusal> {
+pub(super) fn pre(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, DropInRefusal> {
     if !service.exec_condition.is_empty() {
         let why = "its ExecCondition= would be checked before the gate is open";
         return Err(use_companion(spec, why));
     }
     refuse_ungated(spec, &service.success.codes, CANNOT_WAIT)?;
     let mut lines = Lines::new("Service");
-    if service.kind == Kind::Oneshot || !spec.unit.wanted_by.is_empty() {
+    if service.kind == ServiceType::Oneshot || !spec.unit.wanted_by.is_empty() {
         lines
             .note("While it waits, it is starting, and at boot keeps the machine in \"starting\".");
     }
@@ -52,7 +52,7 @@ fn note_job_timeouts(lines: &mut Lines, spec: &DropInSpec<'_>) {
     }
 }
 
-pub(super) fn condition(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, Refusal> {
+pub(super) fn condition(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, DropInRefusal> {
     refuse_ungated(spec, &service.success.codes, MUST_NOT_RUN)?;
     let mut lines = Lines::new("Service");
     lines.note("Skipped, without a failure, while the gate is held.");
@@ -76,7 +76,7 @@ fn refuse_ungated(
     spec: &DropInSpec<'_>,
     success: &BTreeSet<u8>,
     codes: &[u8],
-) -> Result<(), Refusal> {
+) -> Result<(), DropInRefusal> {
     match codes.iter().find(|code| success.contains(code)) {
         None => Ok(()),
         Some(code) => Err(use_companion(

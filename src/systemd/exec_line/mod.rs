@@ -82,16 +82,16 @@ fn command<'a>(text: &'a str, parsed: &mut Parsed) -> Option<&'a str> {
     let mut more = false;
     let read = loop {
         match next(rest, &mut parsed.warnings) {
-            Ok(Next::Word(word, after)) => {
+            Ok(Token::Word(word, after)) => {
                 words.push(word);
                 rest = after;
             }
-            Ok(Next::Semicolon(after)) => {
+            Ok(Token::Semicolon(after)) => {
                 rest = after;
                 more = true;
                 break Ok(());
             }
-            Ok(Next::End) => break Ok(()),
+            Ok(Token::End) => break Ok(()),
             Err(problem) => break Err(problem),
         }
     };
@@ -110,23 +110,23 @@ fn command<'a>(text: &'a str, parsed: &mut Parsed) -> Option<&'a str> {
 }
 
 /// What follows within a command.
-enum Next<'a> {
+enum Token<'a> {
     Word(String, &'a str),
     Semicolon(&'a str),
     End,
 }
 
 /// A lone `;` ends the command, a lone `\;` is a word; in quotes it is nothing special.
-fn next<'a>(text: &'a str, warnings: &mut Vec<String>) -> Result<Next<'a>, String> {
+fn next<'a>(text: &'a str, warnings: &mut Vec<String>) -> Result<Token<'a>, String> {
     let text = text.trim_start_matches(BLANK);
     if let Some(after) = lone(text, ";") {
-        return Ok(Next::Semicolon(after));
+        return Ok(Token::Semicolon(after));
     }
     if let Some(after) = lone(text, "\\;") {
-        return Ok(Next::Word(";".to_owned(), after));
+        return Ok(Token::Word(";".to_owned(), after));
     }
     let found = word(text, warnings)?;
-    Ok(found.map_or(Next::End, |(word, after)| Next::Word(word, after)))
+    Ok(found.map_or(Token::End, |(word, after)| Token::Word(word, after)))
 }
 
 /// What follows `token`, if it stands alone.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::words::{self, Call, Command};
+use super::words::{self, Call, GateCommand};
 use super::{Assumed, Diagnosis, Prediction, upgraders, waits};
-use crate::systemd::restart::{Exit, Phase};
-use crate::systemd::simulate::{Attempt, Outage, Timeline, simulate};
-use crate::systemd::unit::{Kind, Load, Service, Span, Timer, Unit};
+use crate::systemd::restart::{ExecPhase, ProcessExit};
+use crate::systemd::simulate::{Outage, SimulatedAttempt, Timeline, simulate};
+use crate::systemd::unit::{Load, Service, ServiceType, SystemdSpan, Timer, Unit};
 use crate::systemd::version::Version;
-use crate::text::span::Span as Written;
+use crate::text::span::Span;
 use crate::text::span::format_span;
 
 /// What the rules look at.
@@ -58,7 +58,7 @@ impl<'a> Case<'a> {
 
     /// Whether it needs the network for a piece of work, rather than serving it.
     pub(super) fn is_network_job(&self) -> bool {
-        let is_job = !self.unit.timers.is_empty() || self.service.kind == Kind::Oneshot;
+        let is_job = !self.unit.timers.is_empty() || self.service.kind == ServiceType::Oneshot;
         self.needs_network() && (is_job || self.upgrades())
     }
 
@@ -116,10 +116,10 @@ impl<'a> Case<'a> {
     /// What becomes of it, if this command of a start gives up after so long.
     pub(super) fn story_of_call(&self, call: Call, code: u8) -> Timeline {
         let mut outage = Outage::new(self.assumed.outage, self.assumed.attempt);
-        outage.attempt = Attempt {
+        outage.attempt = SimulatedAttempt {
             length: Some(call.timeout.unwrap_or(self.assumed.attempt)),
             phase: call.phase,
-            exit: Exit::Code(code),
+            exit: ProcessExit::Code(code),
         };
         simulate(self.unit, self.version, &outage)
     }
@@ -129,9 +129,9 @@ impl<'a> Case<'a> {
         let gives_up = self
             .calls
             .iter()
-            .find(|call| !call.waits() && call.phase != Phase::Start);
+            .find(|call| !call.waits() && call.phase != ExecPhase::Start);
         match gives_up {
-            Some(call) if call.phase == Phase::Condition && call.exec_condition => {
+            Some(call) if call.phase == ExecPhase::Condition && call.exec_condition => {
                 Prediction::Skipped
             }
             Some(call) => Prediction::Tried(self.story_of_call(*call, 75)),
@@ -139,7 +139,7 @@ impl<'a> Case<'a> {
                 Prediction::Held
             }
             None => match self.calls.first() {
-                Some(call) if call.command == Command::Run => {
+                Some(call) if call.command == GateCommand::Run => {
                     Prediction::Tried(self.story_of_call(*call, 75))
                 }
                 _ => Prediction::Tried(self.story()),
@@ -166,18 +166,18 @@ pub(super) fn asks_startup(options: &[String]) -> bool {
 }
 
 /// A span as it is written in a setting.
-pub(super) fn exact(span: Span) -> String {
-    Written::from(span).to_string()
+pub(super) fn exact(span: SystemdSpan) -> String {
+    Span::from(span).to_string()
 }
 
 /// A setting as the unit has it, or as it has it by not writing it.
-pub(super) fn quoted(key: &str, span: Span, default_ms: u64) -> String {
+pub(super) fn quoted(key: &str, span: SystemdSpan, default_ms: u64) -> String {
     let is_default = span == Some(Duration::from_millis(default_ms));
     let note = if is_default { " (the default)" } else { "" };
     format!("{key}={}{note}", exact(span))
 }
 
 /// A span for people.
-pub(super) fn shown(span: Span) -> String {
+pub(super) fn shown(span: SystemdSpan) -> String {
     span.map_or_else(|| "infinity".to_owned(), format_span)
 }

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use super::case::{Case, shown};
 use super::local::is_local;
-use super::words::{self, Call, Command};
+use super::words::{self, Call, GateCommand};
 use super::{Diagnosis, waits};
 use crate::systemd::exec_line;
 use crate::systemd::exec_line::Specifiers;
-use crate::systemd::restart::{Exit, Next, Phase, next};
-use crate::systemd::unit::{Exec, Kind, is_of_boot};
+use crate::systemd::restart::{AfterAttempt, ExecPhase, ProcessExit, next};
+use crate::systemd::unit::{Exec, ServiceType, is_of_boot};
 
 /// `EX_TEMPFAIL`: held at the deadline.
 const NOT_NOW: u8 = 75;
 
 /// UG010: it is held against the main process alone.
 pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Diagnosis> {
-    let call = call_in(case, Phase::StartPre)?;
+    let call = call_in(case, ExecPhase::StartPre)?;
     let prevented = &case.service.prevent.codes;
     let code = *call.codes().iter().find(|code| prevented.contains(code))?;
-    if next(case.service, Phase::StartPre, Exit::Code(code)) != Next::Restart {
+    if next(case.service, ExecPhase::StartPre, ProcessExit::Code(code)) != AfterAttempt::Restart {
         return None;
     }
     let story = case.story_of_call(call, code);
@@ -34,12 +34,12 @@ pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// UG011: at the deadline it exits with 75, a failure.
 pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Diagnosis> {
-    let call = call_in(case, Phase::StartPre).filter(|call| !call.waits() && !call.ignored)?;
+    let call = call_in(case, ExecPhase::StartPre).filter(|call| !call.waits() && !call.ignored)?;
     if goes_on(case, call, NOT_NOW) {
         return None;
     }
     let when = match call.timeout {
-        Some(timeout) if call.command != Command::Check => {
+        Some(timeout) if call.command != GateCommand::Check => {
             format!("after {}", shown(Some(timeout)))
         }
         _ => "at once".to_owned(),
@@ -52,10 +52,10 @@ pub(super) fn finite_timeout(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// UG012: `SuccessExitStatus=` and `-` hold for all commands of a start.
 pub(super) fn ungated(case: &Case<'_>) -> Option<Diagnosis> {
-    let before = [Phase::Condition, Phase::StartPre];
+    let before = [ExecPhase::Condition, ExecPhase::StartPre];
     let calls = before.iter().filter_map(|phase| call_in(case, *phase));
     // With "-" a wait with or without an end is a delay that is meant; a check has no effect at all.
-    let mut meant = calls.filter(|call| !call.ignored || call.command == Command::Check);
+    let mut meant = calls.filter(|call| !call.ignored || call.command == GateCommand::Check);
     let (call, code) = meant.find_map(|call| {
         let mut codes = call.codes().iter();
         codes
@@ -75,7 +75,7 @@ pub(super) fn ungated(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// UG013: 64 and 78 skip the unit as well as 75.
 pub(super) fn condition_without_option(case: &Case<'_>) -> Option<Diagnosis> {
-    let call = call_in(case, Phase::Condition).filter(|call| !call.exec_condition)?;
+    let call = call_in(case, ExecPhase::Condition).filter(|call| !call.exec_condition)?;
     Some(Diagnosis {
         what: format!(
             "ExecCondition= skips the unit, without a failure, for every exit code from 1 to 254. A wrong option (64) or a \
@@ -115,8 +115,8 @@ const BOOT_WAIT: Duration = Duration::from_secs(120);
 fn waiting_call<'a>(case: &Case<'a>) -> Option<(&'a str, String)> {
     let call = case.calls.iter().find(|call| call.outlasts(BOOT_WAIT))?;
     let place = match call.phase {
-        Phase::Start if case.service.kind == Kind::Oneshot => "in a oneshot",
-        Phase::Start => return None,
+        ExecPhase::Start if case.service.kind == ServiceType::Oneshot => "in a oneshot",
+        ExecPhase::Start => return None,
         _ => "before ExecStart=",
     };
     let starter = started_at_boot(case, call.phase)?;
@@ -138,9 +138,9 @@ fn waiting_companion<'a>(case: &Case<'a>) -> Option<(&'a str, String)> {
 
 /// A target of the boot, or a timer that makes up for the time the machine was off. Several lines of `ExecStart=` are
 /// a oneshot, and a timer is then the best that can be had.
-fn started_at_boot<'a>(case: &Case<'a>, phase: Phase) -> Option<&'a str> {
+fn started_at_boot<'a>(case: &Case<'a>, phase: ExecPhase) -> Option<&'a str> {
     let target = case.unit.wanted_by.iter().find(|name| is_of_boot(name));
-    let must_be_oneshot = phase == Phase::Start && case.service.exec_start.len() > 1;
+    let must_be_oneshot = phase == ExecPhase::Start && case.service.exec_start.len() > 1;
     let timers = case.unit.timers.iter().filter(|_| !must_be_oneshot);
     let mut after_power_off = timers.filter(|timer| timer.calendar && timer.persistent);
     target
@@ -150,8 +150,8 @@ fn started_at_boot<'a>(case: &Case<'a>, phase: Phase) -> Option<&'a str> {
 
 /// UG018: a success that has done nothing.
 pub(super) fn not_now_is_done(case: &Case<'_>) -> Option<Diagnosis> {
-    let call = call_in(case, Phase::Start)?;
-    let may_give_up = call.command == Command::Run || !call.waits();
+    let call = call_in(case, ExecPhase::Start)?;
+    let may_give_up = call.command == GateCommand::Run || !call.waits();
     if !may_give_up || !goes_on(case, call, NOT_NOW) {
         return None;
     }
@@ -188,7 +188,7 @@ pub(super) fn before_the_gate(case: &Case<'_>) -> Vec<Diagnosis> {
     ungated.truncate(gate.unwrap_or(0));
     let first = case.calls.first();
     let is_last =
-        first.is_some_and(|call| call.phase == Phase::Start) && case.companion().is_none();
+        first.is_some_and(|call| call.phase == ExecPhase::Start) && case.companion().is_none();
     let exposed = ungated
         .into_iter()
         .filter(|(_, exec)| is_last && needs_gate(exec));
@@ -204,12 +204,12 @@ fn needs_gate(exec: &Exec) -> bool {
     !waits::holds_back(exec) && programs.any(|name| !is_local(name))
 }
 
-fn runs_ungated(phase: Phase, exec: &Exec) -> String {
+fn runs_ungated(phase: ExecPhase, exec: &Exec) -> String {
     let (setting, fails) = match phase {
-        Phase::Condition => ("ExecCondition", "skips the unit"),
-        Phase::StartPre if exec.prefixes.ignore_failure => ("ExecStartPre", "fails unnoticed"),
-        Phase::StartPre => ("ExecStartPre", "fails the unit"),
-        Phase::Start => ("ExecStart", "fails the unit"),
+        ExecPhase::Condition => ("ExecCondition", "skips the unit"),
+        ExecPhase::StartPre if exec.prefixes.ignore_failure => ("ExecStartPre", "fails unnoticed"),
+        ExecPhase::StartPre => ("ExecStartPre", "fails the unit"),
+        ExecPhase::Start => ("ExecStart", "fails the unit"),
     };
     let line = exec_line::print(exec, Specifiers::Written);
     format!(
@@ -218,7 +218,7 @@ fn runs_ungated(phase: Phase, exec: &Exec) -> String {
     )
 }
 
-fn call_in(case: &Case<'_>, phase: Phase) -> Option<Call> {
+fn call_in(case: &Case<'_>, phase: ExecPhase) -> Option<Call> {
     case.calls.iter().find(|call| call.phase == phase).copied()
 }
 

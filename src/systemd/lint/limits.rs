@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Diagnosis;
 use super::case::{Case, exact, quoted, shown};
 use crate::systemd::delay::Delays;
-use crate::systemd::restart::{Exit, Next, Phase, next};
-use crate::systemd::simulate::{Ending, Timeline};
+use crate::systemd::restart::{AfterAttempt, ExecPhase, ProcessExit, next};
+use crate::systemd::simulate::{OutageEnding, Timeline};
 use crate::systemd::start_limit;
 use crate::systemd::unit::StartLimit;
 
@@ -125,12 +125,12 @@ pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// Whether systemd restarts it after a command that exits with 1.
 pub(super) fn is_restarted(case: &Case<'_>) -> bool {
-    next(case.service, Phase::Start, Exit::Code(1)) == Next::Restart
+    next(case.service, ExecPhase::Start, ProcessExit::Code(1)) == AfterAttempt::Restart
 }
 
 fn limit_hit(story: &Timeline) -> Option<(Duration, u64)> {
     match story.ending {
-        Ending::LimitHit { at, starts } => Some((at, starts)),
+        OutageEnding::LimitHit { at, starts } => Some((at, starts)),
         _ => None,
     }
 }

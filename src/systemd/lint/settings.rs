@@ -5,12 +5,12 @@ use super::case::{Case, exact, quoted, shown};
 use super::limits::is_restarted;
 use super::upgraders::says;
 use super::words;
-use crate::systemd::unit::{ExitStatuses, Kind, Load, Restart, RestartMode};
+use crate::systemd::unit::{ExitStatuses, Load, Restart, RestartMode, ServiceType};
 
 /// UG007: such a unit is not loaded at all.
 pub(super) fn refused_restart(case: &Case<'_>) -> Option<Diagnosis> {
     let service = case.service;
-    if service.kind != Kind::Oneshot {
+    if service.kind != ServiceType::Oneshot {
         return None;
     }
     let (setting, fix) = match service.restart {

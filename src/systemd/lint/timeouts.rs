@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Diagnosis;
 use super::case::{Case, exact, quoted, shown};
 use super::words::Call;
-use crate::systemd::restart::Phase;
-use crate::systemd::unit::{Kind, NotifyAccess};
+use crate::systemd::restart::ExecPhase;
+use crate::systemd::unit::{NotifyAccess, ServiceType};
 
 /// UG015: no wait is longer than these allow.
 pub(super) fn ends_the_wait(case: &Case<'_>) -> Vec<Diagnosis> {
@@ -56,14 +56,14 @@ fn killed(case: &Case<'_>, call: Call) -> Option<Diagnosis> {
 fn needs(call: Call) -> NotifyAccess {
     match call.phase {
         _ if call.is_child => NotifyAccess::All,
-        Phase::Start => NotifyAccess::Main,
-        Phase::Condition | Phase::StartPre => NotifyAccess::Exec,
+        ExecPhase::Start => NotifyAccess::Main,
+        ExecPhase::Condition | ExecPhase::StartPre => NotifyAccess::Exec,
     }
 }
 
 /// Whether the unit is still starting while it waits.
 fn is_part_of_start(case: &Case<'_>, call: Call) -> bool {
-    call.phase != Phase::Start || case.service.kind == Kind::Oneshot
+    call.phase != ExecPhase::Start || case.service.kind == ServiceType::Oneshot
 }
 
 /// By `JobTimeoutSec=` and `JobRunningTimeoutSec=`, which nobody can ask to be longer.
@@ -119,10 +119,10 @@ fn how_long(call: Call) -> String {
     }
 }
 
-const fn setting(phase: Phase) -> &'static str {
+const fn setting(phase: ExecPhase) -> &'static str {
     match phase {
-        Phase::Condition => "ExecCondition=",
-        Phase::StartPre => "ExecStartPre=",
-        Phase::Start => "ExecStart=",
+        ExecPhase::Condition => "ExecCondition=",
+        ExecPhase::StartPre => "ExecStartPre=",
+        ExecPhase::Start => "ExecStart=",
     }
 }

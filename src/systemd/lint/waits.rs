@@ -6,7 +6,7 @@
 use super::local::is_local;
 use super::upgraders::says;
 use super::words::{commands, program, text};
-use crate::systemd::restart::Phase;
+use crate::systemd::restart::ExecPhase;
 use crate::systemd::unit::Exec;
 use crate::text::command_line;
 
@@ -17,18 +17,18 @@ pub(super) fn holds_back(exec: &Exec) -> bool {
 }
 
 /// Whether this command line waits for a network, or asks for one, before the unit's work begins.
-pub(super) fn waits(phase: Phase, exec: &Exec) -> bool {
+pub(super) fn waits(phase: ExecPhase, exec: &Exec) -> bool {
     if holds_back(exec) {
         return true;
     }
     let commands = commands(exec);
     let before_work = match (phase, commands.len()) {
         // What is asked after the work, or is the work, holds nothing back.
-        (Phase::Start, count) => &commands[..count.saturating_sub(1)],
+        (ExecPhase::Start, count) => &commands[..count.saturating_sub(1)],
         _ => &commands[..],
     };
     let asks = |words: &Vec<String>| {
-        is_delay(words) || is_query(words) || (phase != Phase::Start && is_download(words))
+        is_delay(words) || is_query(words) || (phase != ExecPhase::Start && is_download(words))
     };
     // Of one that is ignored nothing is left but the time it takes.
     let ignored = exec.prefixes.ignore_failure;
@@ -209,11 +209,11 @@ mod tests {
     use super::*;
     use crate::systemd::exec_line;
 
-    fn waits_in(phase: Phase, line: &str) -> bool {
+    fn waits_in(phase: ExecPhase, line: &str) -> bool {
         waits(phase, &exec_line::parse(line).commands[0])
     }
 
-    fn script(phase: Phase, text: &str) -> bool {
+    fn script(phase: ExecPhase, text: &str) -> bool {
         let exec = Exec {
             path: "/bin/sh".to_owned(),
             argv: ["/bin/sh", "-c", text].map(str::to_owned).into(),
@@ -236,8 +236,8 @@ mod tests {
             "until (echo > /dev/tcp/example.org/443) 2>/dev/null; do sleep 1; done; work",
             "until ip route | grep -q default; do sleep 1; done; work",
         ] {
-            assert!(script(Phase::Start, text), "{text}");
-            assert!(script(Phase::StartPre, text), "{text}");
+            assert!(script(ExecPhase::Start, text), "{text}");
+            assert!(script(ExecPhase::StartPre, text), "{text}");
         }
     }
 
@@ -253,7 +253,7 @@ mod tests {
             "while read -r line; do work $$line; done < list",
             "echo waiting until later; work",
         ] {
-            assert!(!script(Phase::Start, text), "{text}");
+            assert!(!script(ExecPhase::Start, text), "{text}");
         }
     }
 
@@ -271,7 +271,7 @@ mod tests {
             "/bin/sh -c 'sleep $$((RANDOM % 600))'",
             "/usr/lib/apt/apt-helper wait-online",
         ] {
-            assert!(waits_in(Phase::StartPre, line), "{line}");
+            assert!(waits_in(ExecPhase::StartPre, line), "{line}");
         }
         for line in [
             "/usr/bin/getent passwd me",
@@ -281,23 +281,23 @@ mod tests {
             "/usr/local/bin/check-disk",
             "/usr/bin/nm-online -s",
         ] {
-            assert!(!waits_in(Phase::StartPre, line), "{line}");
+            assert!(!waits_in(ExecPhase::StartPre, line), "{line}");
         }
     }
 
     #[test]
     fn in_the_work_itself_only_what_comes_before_something_else_is_a_wait() {
-        assert!(script(Phase::Start, "ping -c1 example.org && work"));
-        assert!(script(Phase::Start, "sleep 1m; work"));
+        assert!(script(ExecPhase::Start, "ping -c1 example.org && work"));
+        assert!(script(ExecPhase::Start, "sleep 1m; work"));
         assert!(waits_in(
-            Phase::Start,
+            ExecPhase::Start,
             "/opt/wait-for-it.sh example.org:443 -- /usr/bin/work"
         ));
-        assert!(!script(Phase::Start, "work && ping -c1 example.org"));
+        assert!(!script(ExecPhase::Start, "work && ping -c1 example.org"));
         assert!(!script(
-            Phase::Start,
+            ExecPhase::Start,
             "curl -fsSL https://example.org/install | sh"
         ));
-        assert!(!waits_in(Phase::Start, "/usr/bin/dig example.org"));
+        assert!(!waits_in(ExecPhase::Start, "/usr/bin/dig example.org"));
     }
 }

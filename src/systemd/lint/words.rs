@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-pub(super) use crate::systemd::gated::{Command, is_gated as is_gate};
+pub(super) use crate::systemd::gated::{GateCommand, is_gated as is_gate};
 use crate::systemd::gated::{NAME, argv, called};
-use crate::systemd::restart::Phase;
+use crate::systemd::restart::ExecPhase;
 use crate::systemd::unit::{Exec, Service};
 use crate::text::command_line;
 pub(super) use crate::text::command_line::program;
@@ -14,9 +14,9 @@ use crate::text::span::Span;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     /// In which setting.
-    pub(super) phase: Phase,
+    pub(super) phase: ExecPhase,
     /// Which command.
-    pub(super) command: Command,
+    pub(super) command: GateCommand,
     /// `--timeout`, if it is finite.
     pub(super) timeout: Option<Duration>,
     /// `--exec-condition`.
@@ -30,20 +30,20 @@ pub(super) struct Call {
 impl Call {
     /// Whether it waits for the network, indefinitely.
     pub(super) fn waits(self) -> bool {
-        self.command != Command::Check && self.timeout.is_none()
+        self.command != GateCommand::Check && self.timeout.is_none()
     }
 
     /// Whether it may wait longer than this.
     pub(super) fn outlasts(self, limit: Duration) -> bool {
-        self.command != Command::Check && self.timeout.is_none_or(|timeout| timeout > limit)
+        self.command != GateCommand::Check && self.timeout.is_none_or(|timeout| timeout > limit)
     }
 
     /// How it is written, for people.
     pub(super) const fn name(self) -> &'static str {
         match self.command {
-            Command::WaitOnline => "upgrade-gate wait-online",
-            Command::Check => "upgrade-gate check",
-            Command::Run => "upgrade-gate run",
+            GateCommand::WaitOnline => "upgrade-gate wait-online",
+            GateCommand::Check => "upgrade-gate check",
+            GateCommand::Run => "upgrade-gate run",
         }
     }
 
@@ -58,16 +58,19 @@ impl Call {
 }
 
 /// The command lines of a start, each with its phase.
-pub(super) fn lines(service: &Service) -> impl Iterator<Item = (Phase, &Exec)> {
+pub(super) fn lines(service: &Service) -> impl Iterator<Item = (ExecPhase, &Exec)> {
     let conditions = service
         .exec_condition
         .iter()
-        .map(|exec| (Phase::Condition, exec));
+        .map(|exec| (ExecPhase::Condition, exec));
     let before = service
         .exec_start_pre
         .iter()
-        .map(|exec| (Phase::StartPre, exec));
-    let start = service.exec_start.iter().map(|exec| (Phase::Start, exec));
+        .map(|exec| (ExecPhase::StartPre, exec));
+    let start = service
+        .exec_start
+        .iter()
+        .map(|exec| (ExecPhase::Start, exec));
     conditions.chain(before).chain(start)
 }
 
@@ -100,7 +103,7 @@ pub(super) fn calls(service: &Service) -> Vec<Call> {
         .collect()
 }
 
-fn call(phase: Phase, exec: &Exec) -> Option<Call> {
+fn call(phase: ExecPhase, exec: &Exec) -> Option<Call> {
     let commands = commands(exec);
     let (command, own) = commands.iter().find_map(|words| called(words))?;
     Some(Call {
@@ -185,13 +188,16 @@ mod tests {
 
     #[test]
     fn a_call_of_upgrade_gate_is_found_with_its_options() {
-        let plain = |line| call(Phase::StartPre, &exec(line));
+        let plain = |line| call(ExecPhase::StartPre, &exec(line));
         let found = plain("/usr/bin/upgrade-gate wait-online --timeout=10min").unwrap();
         assert_eq!(found.timeout, Some(Duration::from_secs(600)));
         let found = plain("/usr/bin/env A=b upgrade-gate --profile p --wait-online").unwrap();
-        assert_eq!((found.command, found.timeout), (Command::WaitOnline, None));
+        assert_eq!(
+            (found.command, found.timeout),
+            (GateCommand::WaitOnline, None)
+        );
         let found = plain("upgrade-gate check --exec-condition").unwrap();
-        assert!(found.exec_condition && found.command == Command::Check);
+        assert!(found.exec_condition && found.command == GateCommand::Check);
         let found = plain("upgrade-gate wait-online --timeout infinity").unwrap();
         assert_eq!(found.timeout, None);
     }
@@ -199,14 +205,14 @@ mod tests {
     #[test]
     fn what_belongs_to_the_wrapped_command_is_not_the_gate_s() {
         let found = call(
-            Phase::Start,
+            ExecPhase::Start,
             &exec("upgrade-gate run -- x --timeout 5 --exec-condition"),
         );
         let found = found.unwrap();
         assert_eq!(found.timeout, None);
         assert!(!found.exec_condition);
-        assert_eq!(call(Phase::Start, &exec("upgrade-gate status")), None);
-        assert_eq!(call(Phase::Start, &exec("/bin/echo run")), None);
+        assert_eq!(call(ExecPhase::Start, &exec("upgrade-gate status")), None);
+        assert_eq!(call(ExecPhase::Start, &exec("/bin/echo run")), None);
     }
 
     #[test]
@@ -238,7 +244,7 @@ mod tests {
                 argv,
                 ..Exec::default()
             };
-            let found = call(Phase::Start, &exec).unwrap();
+            let found = call(ExecPhase::Start, &exec).unwrap();
             assert_eq!(found.timeout, Some(Duration::from_secs(5)), "{shell:?}");
             assert_eq!(
                 arguments(&commands(&exec), "nixos-rebuild").unwrap(),
@@ -264,7 +270,7 @@ mod tests {
         ]
         .map(str::to_owned)
         .into();
-        assert!(call(Phase::Start, &shell).is_some() && commands(&shell).len() == 2);
+        assert!(call(ExecPhase::Start, &shell).is_some() && commands(&shell).len() == 2);
     }
 
     #[test]
@@ -275,14 +281,14 @@ mod tests {
             ..sample::service()
         };
         let phases: Vec<_> = calls(&service).iter().map(|call| call.phase).collect();
-        assert_eq!(phases, [Phase::Condition, Phase::StartPre]);
+        assert_eq!(phases, [ExecPhase::Condition, ExecPhase::StartPre]);
     }
 
     proptest! {
         #[test]
         fn no_command_line_is_too_odd(words in proptest::collection::vec(".{0,12}", 0..5)) {
             let odd = Exec { path: words.first().cloned().unwrap_or_default(), argv: words, ..Exec::default() };
-            let _ = call(Phase::Start, &odd);
+            let _ = call(ExecPhase::Start, &odd);
             let _ = text(&odd);
         }
     }

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use super::values::{time_span, timeout, unsigned};
 use crate::systemd::unit::{
-    ExitStatuses, Kind, NotifyAccess, Restart, RestartMode, Service, Span, StartLimit,
+    ExitStatuses, NotifyAccess, Restart, RestartMode, Service, ServiceType, StartLimit, SystemdSpan,
 };
 
 /// `DefaultTimeoutStartSec=` and its like, from systemd-system.conf(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Defaults {
+pub(super) struct ManagerDefaults {
     pub(super) start_limit: StartLimit,
-    pub(super) timeout_start: Span,
-    pub(super) restart_delay: Span,
+    pub(super) timeout_start: SystemdSpan,
+    pub(super) restart_delay: SystemdSpan,
 }
 
-impl Default for Defaults {
+impl Default for ManagerDefaults {
     fn default() -> Self {
         Self {
             start_limit: StartLimit::DEFAULT,
@@ -25,7 +25,7 @@ impl Default for Defaults {
     }
 }
 
-impl Defaults {
+impl ManagerDefaults {
     /// Follows a line of system.conf; false if its value cannot be read.
     pub(super) fn assign(&mut self, key: &str, value: &str) -> bool {
         let limit = &mut self.start_limit;
@@ -43,7 +43,7 @@ impl Defaults {
     /// A service of which nothing is written.
     pub(super) fn service(&self) -> Service {
         Service {
-            kind: Kind::Simple,
+            kind: ServiceType::Simple,
             exec_condition: Vec::new(),
             exec_start_pre: Vec::new(),
             exec_start: Vec::new(),

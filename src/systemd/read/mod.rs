@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use self::bus::Systemd;
-use self::files::Files;
+use self::files::UnitFiles;
 use self::scope::{Scope, UnitPaths};
 use super::unit::{Load, Unit};
 use super::version::Version;
@@ -27,11 +27,11 @@ use crate::bus::{BusAddress, ConnectError};
 /// Where units are read from.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one of them")]
-pub enum Source {
+pub enum UnitSource {
     /// The systemd that runs, the system's or the user's.
     Systemd(Systemd),
     /// The unit files below a root directory.
-    Files(Box<Files>),
+    Files(Box<UnitFiles>),
 }
 
 /// Every service that there is.
@@ -45,7 +45,7 @@ pub struct All {
     pub warnings: Vec<String>,
 }
 
-impl Source {
+impl UnitSource {
     /// The files below `root`, or, without one, systemd; nobody but the files knows what is there for all users.
     pub async fn open(root: Option<&Path>, scope: Scope) -> Result<Self, ReadError> {
         let bus = match scope {
@@ -65,7 +65,7 @@ impl Source {
         if !root.is_dir() {
             return Err(ReadError::NoRoot(root.to_owned()));
         }
-        let files = Files::in_paths(root, UnitPaths::of(scope));
+        let files = UnitFiles::in_paths(root, UnitPaths::of(scope));
         Ok(Self::Files(Box::new(files)))
     }
 
@@ -118,12 +118,12 @@ pub fn unit_in_file(path: &Path) -> Result<Unit, ReadError> {
             path: path.to_owned(),
             why,
         })?;
-    let files = Files::in_paths(Path::new("/"), UnitPaths::only(&dir));
+    let files = UnitFiles::in_paths(Path::new("/"), UnitPaths::only(&dir));
     // As systemd-analyze verify names it.
     Ok(files.unit(&name.replacen("@.", "@i.", 1)).unit)
 }
 
-fn all_of(files: &Files) -> All {
+fn all_of(files: &UnitFiles) -> All {
     let names = files.names().into_iter();
     let services = names.filter(|name| name.ends_with(".service"));
     let units = services.map(|name| files.unit(&name).unit);

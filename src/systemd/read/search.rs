@@ -9,20 +9,20 @@ use super::scope::UnitPaths;
 
 /// All names in the search path, as they were when it was read.
 #[derive(Debug)]
-pub(super) struct Search {
+pub(super) struct UnitSearch {
     root: PathBuf,
     paths: UnitPaths,
     /// The directories that are there, and what lies in them.
     dirs: Vec<(PathBuf, BTreeSet<String>)>,
     /// The links in `.wants` and `.requires` directories.
-    links: Vec<Link>,
+    links: Vec<DependencyLink>,
     /// By a unit's own name, the other names that lead to it.
     aliases: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// `OWNER.wants/NAME` or `OWNER.requires/NAME`.
 #[derive(Debug)]
-struct Link {
+struct DependencyLink {
     owner: String,
     kind: &'static str,
     name: String,
@@ -41,7 +41,7 @@ pub(super) enum Fragment {
 
 /// A name looked up.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct FoundUnit {
     /// The unit's own name, to which aliases lead.
     pub(super) name: String,
     pub(super) fragment: Fragment,
@@ -49,7 +49,7 @@ pub(super) struct Found {
     pub(super) drop_ins: Vec<PathBuf>,
 }
 
-impl Search {
+impl UnitSearch {
     pub(super) fn below(root: &Path, paths: UnitPaths) -> Self {
         let mut real = BTreeSet::new();
         let dirs = paths.search.iter().filter_map(|dir| {
@@ -81,10 +81,10 @@ impl Search {
             .collect()
     }
 
-    pub(super) fn find(&self, wanted: &str) -> Found {
+    pub(super) fn find(&self, wanted: &str) -> FoundUnit {
         let (name, fragment) = self.follow(wanted);
         let names = self.all_names(&name, wanted);
-        Found {
+        FoundUnit {
             drop_ins: self.drop_ins(&names),
             name,
             fragment,
@@ -99,7 +99,7 @@ impl Search {
 
     /// What lies in the `.wants` (or `.requires`) directories of a unit.
     pub(super) fn linked(&self, name: &str, kind: &str) -> BTreeSet<String> {
-        let own = |link: &&Link| link.owner == name && link.kind == kind;
+        let own = |link: &&DependencyLink| link.owner == name && link.kind == kind;
         let links = self.links.iter().filter(own);
         links.map(|link| link.name.clone()).collect()
     }
@@ -171,7 +171,7 @@ impl Search {
         all
     }
 
-    fn read_links(&self) -> Vec<Link> {
+    fn read_links(&self) -> Vec<DependencyLink> {
         let mut links = Vec::new();
         for (dir, entries) in &self.dirs {
             for entry in entries {
@@ -179,7 +179,7 @@ impl Search {
                     continue;
                 };
                 let names = list(&self.outside(&dir.join(entry)));
-                links.extend(names.into_iter().map(|name| Link {
+                links.extend(names.into_iter().map(|name| DependencyLink {
                     owner: owner.to_owned(),
                     kind,
                     name,

@@ -3,7 +3,7 @@
 //! As systemd: a list grows and is reset by an empty assignment, anything else is replaced, a value that cannot be
 //! read is left out with a warning.
 
-use super::defaults::{Defaults, set};
+use super::defaults::{ManagerDefaults, set};
 use super::keys;
 use super::timers::TimerSettings;
 use super::unit_text::{Assignment, Text};
@@ -14,17 +14,18 @@ use super::values::{
 use crate::systemd::exec_line;
 use crate::systemd::surroundings::Surroundings;
 use crate::systemd::unit::{
-    ExitStatuses, Ignored, Kind, NotifyAccess, Restart, Service, Span, StartLimit, Switch,
+    ExitStatuses, IgnoredLine, NotifyAccess, Restart, Service, ServiceType, StartLimit, Switch,
+    SystemdSpan,
 };
 use crate::systemd::version::Version;
 
 /// What the assignments so far make of a unit.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(super) struct UnitSettings {
     unit: String,
     pub(super) start_limit: StartLimit,
-    pub(super) job_timeout: Span,
-    job_running_timeout: Option<Span>,
+    pub(super) job_timeout: SystemdSpan,
+    job_running_timeout: Option<SystemdSpan>,
     pub(super) requires: Vec<String>,
     pub(super) wants: Vec<String>,
     pub(super) after: Vec<String>,
@@ -39,20 +40,20 @@ pub(super) struct Settings {
     /// Which of its files cannot be read, and why.
     pub(super) unreadable: Option<String>,
     /// What is left out of its files.
-    pub(super) ignored: Vec<Ignored>,
+    pub(super) ignored: Vec<IgnoredLine>,
     /// What else systemd warns of.
     pub(super) warnings: Vec<String>,
     service: Service,
-    kind: Option<Kind>,
-    timeout_start: Option<Span>,
-    default_timeout: Span,
+    kind: Option<ServiceType>,
+    timeout_start: Option<SystemdSpan>,
+    default_timeout: SystemdSpan,
     bus_name: bool,
     stops: bool,
 }
 
-impl Settings {
+impl UnitSettings {
     /// Those of a unit of this name without a file.
-    pub(super) fn new(unit: &str, defaults: &Defaults) -> Self {
+    pub(super) fn new(unit: &str, defaults: &ManagerDefaults) -> Self {
         Self {
             unit: unit.to_owned(),
             start_limit: defaults.start_limit,
@@ -107,7 +108,7 @@ impl Settings {
 
     fn ignore(&mut self, file: &str, line: usize, why: String, since: Option<Version>) {
         let file = file.to_owned();
-        self.ignored.push(Ignored {
+        self.ignored.push(IgnoredLine {
             file,
             line,
             why,
@@ -288,11 +289,14 @@ impl Settings {
         let mut service = self.service.clone();
         service.kind = self.kind.unwrap_or_else(|| self.default_kind());
         let default_timeout = match service.kind {
-            Kind::Oneshot => None,
+            ServiceType::Oneshot => None,
             _ => self.default_timeout,
         };
         service.timeout_start = self.timeout_start.unwrap_or(default_timeout);
-        if matches!(service.kind, Kind::Notify | Kind::NotifyReload) {
+        if matches!(
+            service.kind,
+            ServiceType::Notify | ServiceType::NotifyReload
+        ) {
             service.notify_access = service.notify_access.max(NotifyAccess::Main);
         }
         if service.dynamic_user && service.user.is_empty() {
@@ -307,23 +311,23 @@ impl Settings {
     }
 
     /// `JobRunningTimeoutSec=`, its default filled in.
-    pub(super) fn job_running_timeout(&self) -> Span {
+    pub(super) fn job_running_timeout(&self) -> SystemdSpan {
         self.job_running_timeout.unwrap_or(self.job_timeout)
     }
 
-    fn default_kind(&self) -> Kind {
+    fn default_kind(&self) -> ServiceType {
         if self.bus_name {
-            Kind::Dbus
+            ServiceType::Dbus
         } else if self.service.exec_start.is_empty() {
-            Kind::Oneshot
+            ServiceType::Oneshot
         } else {
-            Kind::Simple
+            ServiceType::Simple
         }
     }
 
     /// What systemd checks when all of a service is read.
     fn verify(&self, service: &Service) -> Option<String> {
-        let oneshot = service.kind == Kind::Oneshot;
+        let oneshot = service.kind == ServiceType::Oneshot;
         // A service may consist of it.
         let acts = self.surroundings.success_action;
         let restarts_good = matches!(service.restart, Restart::Always | Restart::OnSuccess);
@@ -337,7 +341,7 @@ impl Settings {
             _ if oneshot && restarts_good => {
                 "Restart=always and on-success are not for Type=oneshot"
             }
-            _ if service.kind == Kind::Dbus && !self.bus_name => {
+            _ if service.kind == ServiceType::Dbus && !self.bus_name => {
                 "it is of Type=dbus and has no BusName="
             }
             _ => return None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::SUFFIXES;
 use super::calendar;
 use super::values::{boolean, specifiers, time_span};
-use crate::systemd::unit::{Span, Timer};
+use crate::systemd::unit::{SystemdSpan, Timer};
 
 /// What the assignments so far make of a timer.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct TimerSettings {
     name: String,
     calendar: bool,
     persistent: bool,
-    randomized_delay: Span,
+    randomized_delay: SystemdSpan,
     wake_system: bool,
     /// `Unit=`.
     triggers: Option<String>,

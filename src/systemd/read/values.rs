@@ -6,7 +6,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::SUFFIXES;
-use crate::systemd::unit::{ExitStatuses, Kind, NotifyAccess, Restart, RestartMode, Span};
+use crate::systemd::unit::{
+    ExitStatuses, NotifyAccess, Restart, RestartMode, ServiceType, SystemdSpan,
+};
 use crate::text::span;
 
 /// A boolean, as systemd.syntax(7) has it.
@@ -19,12 +21,12 @@ pub(super) fn boolean(value: &str) -> Option<bool> {
 }
 
 /// A time span.
-pub(super) fn time_span(value: &str) -> Option<Span> {
+pub(super) fn time_span(value: &str) -> Option<SystemdSpan> {
     value.parse().ok().map(span::Span::finite)
 }
 
 /// A time span where systemd reads 0 as `infinity`.
-pub(super) fn timeout(value: &str) -> Option<Span> {
+pub(super) fn timeout(value: &str) -> Option<SystemdSpan> {
     time_span(value).map(|length| length.filter(|length| *length > Duration::ZERO))
 }
 
@@ -77,16 +79,16 @@ pub(super) fn is_output(value: &str) -> bool {
 }
 
 /// `Type=`.
-pub(super) fn kind(value: &str) -> Option<Kind> {
+pub(super) fn kind(value: &str) -> Option<ServiceType> {
     Some(match value {
-        "simple" => Kind::Simple,
-        "exec" => Kind::Exec,
-        "forking" => Kind::Forking,
-        "oneshot" => Kind::Oneshot,
-        "dbus" => Kind::Dbus,
-        "notify" => Kind::Notify,
-        "notify-reload" => Kind::NotifyReload,
-        "idle" => Kind::Idle,
+        "simple" => ServiceType::Simple,
+        "exec" => ServiceType::Exec,
+        "forking" => ServiceType::Forking,
+        "oneshot" => ServiceType::Oneshot,
+        "dbus" => ServiceType::Dbus,
+        "notify" => ServiceType::Notify,
+        "notify-reload" => ServiceType::NotifyReload,
+        "idle" => ServiceType::Idle,
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::unit::{Exec, ExitStatuses, Kind, Restart, RestartMode, Service};
+use super::unit::{Exec, ExitStatuses, Restart, RestartMode, Service, ServiceType};
 use super::version::Version;
 
 /// SIGHUP, SIGINT, SIGPIPE, SIGTERM: from them a daemon dies well, a oneshot or a control process does not.
@@ -13,7 +13,7 @@ const SIGTERM: u8 = 15;
 
 /// Which of the commands of a start it is that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum ExecPhase {
     /// `ExecCondition=`.
     Condition,
     /// `ExecStartPre=`.
@@ -24,7 +24,7 @@ pub enum Phase {
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum ProcessExit {
     /// It exits with this code.
     Code(u8),
     /// It dies of this signal.
@@ -71,7 +71,7 @@ impl ServiceResult {
 
 /// What follows an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum AfterAttempt {
     /// An automatic restart, after the delay.
     Restart,
     /// None, for this reason.
@@ -111,40 +111,40 @@ impl fmt::Display for Why {
 }
 
 /// The result of an attempt in which a command of this phase ends so.
-pub fn result(service: &Service, phase: Phase, exit: Exit) -> ServiceResult {
-    if exit == Exit::Timeout {
+pub fn result(service: &Service, phase: ExecPhase, exit: ProcessExit) -> ServiceResult {
+    if exit == ProcessExit::Timeout {
         return ServiceResult::Timeout;
     }
     if is_clean(service, phase, exit) || failure_is_ignored(service, phase) {
         return success(service, phase);
     }
     match exit {
-        Exit::Code(1..=254) if phase == Phase::Condition => ServiceResult::ExecCondition,
-        Exit::Code(_) => ServiceResult::ExitCode,
-        Exit::Signal(_) => ServiceResult::Signal,
-        Exit::Dumped(_) => ServiceResult::CoreDump,
-        Exit::Timeout => ServiceResult::Timeout,
+        ProcessExit::Code(1..=254) if phase == ExecPhase::Condition => ServiceResult::ExecCondition,
+        ProcessExit::Code(_) => ServiceResult::ExitCode,
+        ProcessExit::Signal(_) => ServiceResult::Signal,
+        ProcessExit::Dumped(_) => ServiceResult::CoreDump,
+        ProcessExit::Timeout => ServiceResult::Timeout,
     }
 }
 
 /// What systemd does after an attempt in which a command of this phase ends so.
-pub fn next(service: &Service, phase: Phase, exit: Exit) -> Next {
+pub fn next(service: &Service, phase: ExecPhase, exit: ProcessExit) -> AfterAttempt {
     let result = result(service, phase, exit);
-    if phase != Phase::Start && result == ServiceResult::Success {
-        return Next::GoesOn;
+    if phase != ExecPhase::Start && result == ServiceResult::Success {
+        return AfterAttempt::GoesOn;
     }
     // The lists are held against the main process alone, which a forking service has not got yet.
-    let of_main_process = phase == Phase::Start && service.kind != Kind::Forking;
+    let of_main_process = phase == ExecPhase::Start && service.kind != ServiceType::Forking;
     if of_main_process && holds(&service.prevent, exit) {
-        return Next::Stop(Why::Prevented);
+        return AfterAttempt::Stop(Why::Prevented);
     }
     if of_main_process && holds(&service.force, exit) {
-        return Next::Restart;
+        return AfterAttempt::Restart;
     }
     if restart_asks(service.restart, result) {
-        return Next::Restart;
+        return AfterAttempt::Restart;
     }
-    Next::Stop(match result {
+    AfterAttempt::Stop(match result {
         ServiceResult::ExecCondition => Why::Skipped,
         result => Why::Setting(result),
     })
@@ -158,14 +158,14 @@ pub fn starts_on_failure(
     service: &Service,
     version: Version,
     result: ServiceResult,
-    next: Next,
+    next: AfterAttempt,
 ) -> bool {
     let fails = !matches!(
         result,
         ServiceResult::Success | ServiceResult::ExecCondition
     );
     let shown = version.has_restart_steps() && service.restart_mode != RestartMode::Direct;
-    fails && (next != Next::Restart || shown)
+    fails && (next != AfterAttempt::Restart || shown)
 }
 
 /// The table of `Restart=` in systemd.service(5).
@@ -182,42 +182,47 @@ fn restart_asks(restart: Restart, result: ServiceResult) -> bool {
 }
 
 /// Exit codes 0 and those of `SuccessExitStatus=` in every phase; clean signals only of a daemon's main process.
-fn is_clean(service: &Service, phase: Phase, exit: Exit) -> bool {
+fn is_clean(service: &Service, phase: ExecPhase, exit: ProcessExit) -> bool {
     match exit {
-        Exit::Code(code) => code == 0 || service.success.codes.contains(&code),
-        Exit::Signal(signal) => {
-            let daemon = phase == Phase::Start && service.kind != Kind::Oneshot;
+        ProcessExit::Code(code) => code == 0 || service.success.codes.contains(&code),
+        ProcessExit::Signal(signal) => {
+            let daemon = phase == ExecPhase::Start && service.kind != ServiceType::Oneshot;
             (daemon && CLEAN_SIGNALS.contains(&signal)) || service.success.signals.contains(&signal)
         }
-        Exit::Dumped(_) | Exit::Timeout => false,
+        ProcessExit::Dumped(_) | ProcessExit::Timeout => false,
     }
 }
 
 /// Which command of the phase fails is not known: one whose failure counts, if there is one.
-fn failure_is_ignored(service: &Service, phase: Phase) -> bool {
+fn failure_is_ignored(service: &Service, phase: ExecPhase) -> bool {
     let commands: &[Exec] = match phase {
-        Phase::Condition => &service.exec_condition,
-        Phase::StartPre => &service.exec_start_pre,
-        Phase::Start => &service.exec_start,
+        ExecPhase::Condition => &service.exec_condition,
+        ExecPhase::StartPre => &service.exec_start_pre,
+        ExecPhase::Start => &service.exec_start,
     };
     !commands.is_empty() && commands.iter().all(|exec| exec.prefixes.ignore_failure)
 }
 
 /// A notify service that is gone before it was ready has broken the protocol, however well it ended.
-fn success(service: &Service, phase: Phase) -> ServiceResult {
-    let must_be_ready = matches!(service.kind, Kind::Notify | Kind::NotifyReload);
-    if phase == Phase::Start && must_be_ready {
+fn success(service: &Service, phase: ExecPhase) -> ServiceResult {
+    let must_be_ready = matches!(
+        service.kind,
+        ServiceType::Notify | ServiceType::NotifyReload
+    );
+    if phase == ExecPhase::Start && must_be_ready {
         ServiceResult::Protocol
     } else {
         ServiceResult::Success
     }
 }
 
-fn holds(statuses: &ExitStatuses, exit: Exit) -> bool {
+fn holds(statuses: &ExitStatuses, exit: ProcessExit) -> bool {
     match exit {
-        Exit::Code(code) => statuses.codes.contains(&code),
-        Exit::Signal(signal) | Exit::Dumped(signal) => statuses.signals.contains(&signal),
-        Exit::Timeout => statuses.signals.contains(&SIGTERM),
+        ProcessExit::Code(code) => statuses.codes.contains(&code),
+        ProcessExit::Signal(signal) | ProcessExit::Dumped(signal) => {
+            statuses.signals.contains(&signal)
+        }
+        ProcessExit::Timeout => statuses.signals.contains(&SIGTERM),
     }
 }
 

@@ -3,7 +3,7 @@ use crate::systemd::sample;
 
 const NEW: Version = Version(257);
 
-fn service(kind: Kind, restart: Restart) -> Service {
+fn service(kind: ServiceType, restart: Restart) -> Service {
     Service {
         kind,
         restart,
@@ -11,8 +11,8 @@ fn service(kind: Kind, restart: Restart) -> Service {
     }
 }
 
-fn restarts(service: &Service, exit: Exit) -> bool {
-    next(service, Phase::Start, exit) == Next::Restart
+fn restarts(service: &Service, exit: ProcessExit) -> bool {
+    next(service, ExecPhase::Start, exit) == AfterAttempt::Restart
 }
 
 #[test]
@@ -20,12 +20,12 @@ fn restart_is_asked_for_as_the_table_of_the_man_page_says() {
     use Restart::{Always, No, OnAbnormal, OnAbort, OnFailure, OnSuccess, OnWatchdog};
     // clean exit code, clean signal, unclean exit code, unclean signal, core dump, timeout
     let exits = [
-        Exit::Code(0),
-        Exit::Signal(15),
-        Exit::Code(1),
-        Exit::Signal(9),
-        Exit::Dumped(11),
-        Exit::Timeout,
+        ProcessExit::Code(0),
+        ProcessExit::Signal(15),
+        ProcessExit::Code(1),
+        ProcessExit::Signal(9),
+        ProcessExit::Dumped(11),
+        ProcessExit::Timeout,
     ];
     let table = [
         (No, [false; 6]),
@@ -37,7 +37,7 @@ fn restart_is_asked_for_as_the_table_of_the_man_page_says() {
         (OnWatchdog, [false; 6]),
     ];
     for (restart, expected) in table {
-        let service = service(Kind::Simple, restart);
+        let service = service(ServiceType::Simple, restart);
         assert_eq!(
             exits.map(|exit| restarts(&service, exit)),
             expected,
@@ -49,11 +49,19 @@ fn restart_is_asked_for_as_the_table_of_the_man_page_says() {
 #[test]
 fn a_signal_is_clean_for_a_daemon_and_unclean_for_a_oneshot_and_a_control_process() {
     for signal in [1, 2, 13, 15] {
-        let exit = Exit::Signal(signal);
+        let exit = ProcessExit::Signal(signal);
         for (kind, phase, expected) in [
-            (Kind::Exec, Phase::Start, ServiceResult::Success),
-            (Kind::Oneshot, Phase::Start, ServiceResult::Signal),
-            (Kind::Exec, Phase::StartPre, ServiceResult::Signal),
+            (ServiceType::Exec, ExecPhase::Start, ServiceResult::Success),
+            (
+                ServiceType::Oneshot,
+                ExecPhase::Start,
+                ServiceResult::Signal,
+            ),
+            (
+                ServiceType::Exec,
+                ExecPhase::StartPre,
+                ServiceResult::Signal,
+            ),
         ] {
             assert_eq!(
                 result(&service(kind, Restart::OnFailure), phase, exit),
@@ -66,11 +74,11 @@ fn a_signal_is_clean_for_a_daemon_and_unclean_for_a_oneshot_and_a_control_proces
         ..sample::service()
     };
     assert_eq!(
-        result(&service, Phase::Start, Exit::Signal(15)),
+        result(&service, ExecPhase::Start, ProcessExit::Signal(15)),
         ServiceResult::Success
     );
     assert_eq!(
-        result(&service, Phase::Start, Exit::Dumped(15)),
+        result(&service, ExecPhase::Start, ProcessExit::Dumped(15)),
         ServiceResult::CoreDump
     );
 }
@@ -79,50 +87,63 @@ fn a_signal_is_clean_for_a_daemon_and_unclean_for_a_oneshot_and_a_control_proces
 fn a_success_exit_status_is_no_failure_and_lets_the_gates_failure_go_on() {
     let service = Service {
         success: sample::codes(&[75]),
-        ..service(Kind::Oneshot, Restart::OnFailure)
+        ..service(ServiceType::Oneshot, Restart::OnFailure)
     };
     let success = ServiceResult::Success;
-    let exit = Exit::Code(75);
+    let exit = ProcessExit::Code(75);
     assert_eq!(
-        next(&service, Phase::Start, exit),
-        Next::Stop(Why::Setting(success))
+        next(&service, ExecPhase::Start, exit),
+        AfterAttempt::Stop(Why::Setting(success))
     );
-    assert_eq!(next(&service, Phase::StartPre, exit), Next::GoesOn);
-    assert_eq!(next(&service, Phase::Condition, exit), Next::GoesOn);
+    assert_eq!(
+        next(&service, ExecPhase::StartPre, exit),
+        AfterAttempt::GoesOn
+    );
+    assert_eq!(
+        next(&service, ExecPhase::Condition, exit),
+        AfterAttempt::GoesOn
+    );
 }
 
 #[test]
 fn a_dash_in_front_of_every_command_makes_its_failure_a_success() {
-    let mut service = service(Kind::Oneshot, Restart::OnFailure);
+    let mut service = service(ServiceType::Oneshot, Restart::OnFailure);
     let mut ignored = sample::exec("/usr/bin/gate");
     ignored.prefixes.ignore_failure = true;
     service.exec_start_pre = vec![ignored.clone()];
-    assert_eq!(next(&service, Phase::StartPre, Exit::Code(1)), Next::GoesOn);
+    assert_eq!(
+        next(&service, ExecPhase::StartPre, ProcessExit::Code(1)),
+        AfterAttempt::GoesOn
+    );
     service.exec_start_pre = vec![ignored, sample::exec("/usr/bin/check")];
     assert_eq!(
-        next(&service, Phase::StartPre, Exit::Code(1)),
-        Next::Restart
+        next(&service, ExecPhase::StartPre, ProcessExit::Code(1)),
+        AfterAttempt::Restart
     );
 }
 
 #[test]
 fn a_condition_skips_with_1_to_254_and_fails_with_255_or_a_signal() {
-    let service = service(Kind::Simple, Restart::Always);
+    let service = service(ServiceType::Simple, Restart::Always);
     for code in [1, 75, 254] {
-        let exit = Exit::Code(code);
+        let exit = ProcessExit::Code(code);
         assert_eq!(
-            result(&service, Phase::Condition, exit),
+            result(&service, ExecPhase::Condition, exit),
             ServiceResult::ExecCondition
         );
         assert_eq!(
-            next(&service, Phase::Condition, exit),
-            Next::Stop(Why::Skipped)
+            next(&service, ExecPhase::Condition, exit),
+            AfterAttempt::Stop(Why::Skipped)
         );
     }
-    for exit in [Exit::Code(255), Exit::Signal(9), Exit::Timeout] {
+    for exit in [
+        ProcessExit::Code(255),
+        ProcessExit::Signal(9),
+        ProcessExit::Timeout,
+    ] {
         assert_eq!(
-            next(&service, Phase::Condition, exit),
-            Next::Restart,
+            next(&service, ExecPhase::Condition, exit),
+            AfterAttempt::Restart,
             "{exit:?}"
         );
     }
@@ -132,84 +153,95 @@ fn a_condition_skips_with_1_to_254_and_fails_with_255_or_a_signal() {
 fn the_lists_hold_for_the_main_process_and_not_for_start_pre() {
     let prevented = Service {
         prevent: sample::codes(&[75]),
-        ..service(Kind::Oneshot, Restart::OnFailure)
+        ..service(ServiceType::Oneshot, Restart::OnFailure)
     };
-    let exit = Exit::Code(75);
+    let exit = ProcessExit::Code(75);
     assert_eq!(
-        next(&prevented, Phase::Start, exit),
-        Next::Stop(Why::Prevented)
+        next(&prevented, ExecPhase::Start, exit),
+        AfterAttempt::Stop(Why::Prevented)
     );
-    assert_eq!(next(&prevented, Phase::StartPre, exit), Next::Restart);
+    assert_eq!(
+        next(&prevented, ExecPhase::StartPre, exit),
+        AfterAttempt::Restart
+    );
     let forced = Service {
         force: sample::codes(&[75]),
-        ..service(Kind::Exec, Restart::No)
+        ..service(ServiceType::Exec, Restart::No)
     };
-    assert_eq!(next(&forced, Phase::Start, exit), Next::Restart);
-    assert_ne!(next(&forced, Phase::StartPre, exit), Next::Restart);
+    assert_eq!(next(&forced, ExecPhase::Start, exit), AfterAttempt::Restart);
+    assert_ne!(
+        next(&forced, ExecPhase::StartPre, exit),
+        AfterAttempt::Restart
+    );
 }
 
 #[test]
 fn a_forking_service_has_no_main_process_yet_when_its_start_fails() {
     let service = Service {
         prevent: sample::codes(&[1]),
-        ..service(Kind::Forking, Restart::OnFailure)
+        ..service(ServiceType::Forking, Restart::OnFailure)
     };
-    assert!(restarts(&service, Exit::Code(1)));
+    assert!(restarts(&service, ProcessExit::Code(1)));
 }
 
 #[test]
 fn preventing_comes_before_forcing_and_a_timeout_kills_with_sigterm() {
     let mut service = Service {
         force: sample::signals(&[15]),
-        ..service(Kind::Exec, Restart::No)
+        ..service(ServiceType::Exec, Restart::No)
     };
-    assert!(restarts(&service, Exit::Timeout));
+    assert!(restarts(&service, ProcessExit::Timeout));
     service.prevent = sample::signals(&[15]);
     assert_eq!(
-        next(&service, Phase::Start, Exit::Timeout),
-        Next::Stop(Why::Prevented)
+        next(&service, ExecPhase::Start, ProcessExit::Timeout),
+        AfterAttempt::Stop(Why::Prevented)
     );
 }
 
 #[test]
 fn a_notify_service_that_ends_before_it_is_ready_breaks_the_protocol() {
-    for kind in [Kind::Notify, Kind::NotifyReload] {
+    for kind in [ServiceType::Notify, ServiceType::NotifyReload] {
         let service = service(kind, Restart::OnFailure);
         assert_eq!(
-            result(&service, Phase::Start, Exit::Code(0)),
+            result(&service, ExecPhase::Start, ProcessExit::Code(0)),
             ServiceResult::Protocol
         );
-        assert!(restarts(&service, Exit::Code(0)));
+        assert!(restarts(&service, ProcessExit::Code(0)));
     }
 }
 
 #[test]
 fn on_failure_is_started_at_each_attempt_since_254_unless_the_mode_is_direct() {
-    let mut service = service(Kind::Oneshot, Restart::OnFailure);
+    let mut service = service(ServiceType::Oneshot, Restart::OnFailure);
     let fires = |service: &Service, version, next| {
         starts_on_failure(service, Version(version), ServiceResult::ExitCode, next)
     };
-    let stop = Next::Stop(Why::Setting(ServiceResult::ExitCode));
-    assert!(!fires(&service, 253, Next::Restart));
+    let stop = AfterAttempt::Stop(Why::Setting(ServiceResult::ExitCode));
+    assert!(!fires(&service, 253, AfterAttempt::Restart));
     assert!(fires(&service, 253, stop));
-    assert!(fires(&service, 254, Next::Restart));
+    assert!(fires(&service, 254, AfterAttempt::Restart));
     service.restart_mode = RestartMode::Debug;
-    assert!(fires(&service, 257, Next::Restart));
+    assert!(fires(&service, 257, AfterAttempt::Restart));
     service.restart_mode = RestartMode::Direct;
-    assert!(!fires(&service, 254, Next::Restart));
+    assert!(!fires(&service, 254, AfterAttempt::Restart));
     assert!(fires(&service, 254, stop));
 }
 
 #[test]
 fn what_is_no_failure_starts_no_on_failure() {
-    let service = service(Kind::Simple, Restart::Always);
+    let service = service(ServiceType::Simple, Restart::Always);
     for result in [ServiceResult::Success, ServiceResult::ExecCondition] {
-        assert!(!starts_on_failure(&service, NEW, result, Next::Restart));
         assert!(!starts_on_failure(
             &service,
             NEW,
             result,
-            Next::Stop(Why::Skipped)
+            AfterAttempt::Restart
+        ));
+        assert!(!starts_on_failure(
+            &service,
+            NEW,
+            result,
+            AfterAttempt::Stop(Why::Skipped)
         ));
     }
 }

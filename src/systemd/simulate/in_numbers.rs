@@ -21,7 +21,7 @@ fn plain(_: &mut Service) {}
 /// An outage of a minute in which `ExecStart=` fails with this code after so many seconds.
 fn minute(attempt: u32, code: u8) -> Outage {
     let mut outage = Outage::new(S * 60, S * attempt);
-    outage.attempt.exit = Exit::Code(code);
+    outage.attempt.exit = ProcessExit::Code(code);
     outage
 }
 
@@ -31,9 +31,9 @@ fn foretold(unit: &Unit, version: Version, outage: &Outage) -> String {
     let starts = story.times().take(6).map(|at| at.as_secs().to_string());
     let starts = starts.collect::<Vec<_>>().join(" ");
     let ending = match story.ending {
-        Ending::Survives { .. } => "survives".to_owned(),
-        Ending::LimitHit { starts, .. } => format!("limit after {starts}"),
-        Ending::GivesUp { why, .. } => format!("{why:?}"),
+        OutageEnding::Survives { .. } => "survives".to_owned(),
+        OutageEnding::LimitHit { starts, .. } => format!("limit after {starts}"),
+        OutageEnding::GivesUp { why, .. } => format!("{why:?}"),
         other => format!("{other:?}"),
     };
     format!("{starts} | {ending} at {}", story.ending.at().as_secs())
@@ -105,7 +105,7 @@ fn an_exit_code_is_prevented_from_exec_start_and_not_from_exec_start_pre() {
     });
     let mut outage = minute(1, 75);
     assert_eq!(foretold(&unit, NEW, &outage), "0 | Prevented at 1");
-    outage.attempt.phase = Phase::StartPre;
+    outage.attempt.phase = ExecPhase::StartPre;
     assert_eq!(foretold(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
 }
 
@@ -117,9 +117,9 @@ fn a_skip_and_a_success_are_not_restarted() {
         "0 | Setting(Success) at 1"
     );
     let mut outage = minute(1, 1);
-    outage.attempt.phase = Phase::Condition;
+    outage.attempt.phase = ExecPhase::Condition;
     assert_eq!(foretold(&unit, NEW, &outage), "0 | Skipped at 1");
-    outage.attempt.exit = Exit::Code(255);
+    outage.attempt.exit = ProcessExit::Code(255);
     assert_eq!(foretold(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
 }
 
@@ -128,7 +128,7 @@ fn on_abnormal_restarts_a_kill_and_not_a_failure() {
     let unit = unit(30, 3, 2, |service| service.restart = Restart::OnAbnormal);
     let mut outage = minute(1, 1);
     assert_eq!(foretold(&unit, NEW, &outage), "0 | Setting(ExitCode) at 1");
-    outage.attempt.exit = Exit::Signal(9);
+    outage.attempt.exit = ProcessExit::Signal(9);
     assert_eq!(foretold(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
 }
 

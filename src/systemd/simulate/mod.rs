@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use super::delay::Delays;
 use super::restart;
-use super::unit::{Kind, Load, Service, Span, Unit};
+use super::unit::{Load, Service, ServiceType, SystemdSpan, Unit};
 use super::version::Version;
-pub use crate::systemd::outage::{Ending, Run, Timeline};
-use crate::systemd::restart::{Exit, Next, Phase, Why};
+pub use crate::systemd::outage::{OutageEnding, StartSeries, Timeline};
+use crate::systemd::restart::{AfterAttempt, ExecPhase, ProcessExit, Why};
 use crate::systemd::start_limit::{RateLimit, micros};
 
 /// No process is started and gone in less. With it, a limit that could only bite on a machine without latency, as
@@ -28,18 +28,18 @@ pub struct Outage {
     /// How long it lasts, in awake time.
     pub length: Duration,
     /// How an attempt fails.
-    pub attempt: Attempt,
+    pub attempt: SimulatedAttempt,
 }
 
 /// How an attempt fails during the outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempt {
+pub struct SimulatedAttempt {
     /// How long it takes, unless a timeout cuts it short; `infinity` if it hangs.
-    pub length: Span,
+    pub length: SystemdSpan,
     /// The command that fails.
-    pub phase: Phase,
+    pub phase: ExecPhase,
     /// How it ends.
-    pub exit: Exit,
+    pub exit: ProcessExit,
 }
 
 impl Outage {
@@ -47,10 +47,10 @@ impl Outage {
     pub const fn new(length: Duration, attempt: Duration) -> Self {
         Self {
             length,
-            attempt: Attempt {
+            attempt: SimulatedAttempt {
                 length: Some(attempt),
-                phase: Phase::Start,
-                exit: Exit::Code(1),
+                phase: ExecPhase::Start,
+                exit: ProcessExit::Code(1),
             },
         }
     }
@@ -62,7 +62,7 @@ pub fn simulate(unit: &Unit, version: Version, outage: &Outage) -> Timeline {
         Some(service) if unit.load == Load::Loaded => {
             Simulation::new(unit, service, version, outage).run()
         }
-        _ => Timeline::new(outage.length, outage.attempt.length).ending(Ending::GivesUp {
+        _ => Timeline::new(outage.length, outage.attempt.length).ending(OutageEnding::GivesUp {
             at: Duration::ZERO,
             why: Why::NotStartable,
         }),
@@ -75,8 +75,8 @@ struct Simulation<'a> {
     delays: Delays,
     limit: RateLimit,
     /// How long an attempt takes, and what follows it.
-    attempt: Span,
-    next: Next,
+    attempt: SystemdSpan,
+    next: AfterAttempt,
     /// Whether an attempt starts the `OnFailure=` units.
     fails_openly: bool,
     story: Timeline,
@@ -86,11 +86,11 @@ struct Simulation<'a> {
 }
 
 /// What follows a start.
-enum Step {
+enum AfterStart {
     /// Another one, at `now`.
     Again,
     /// None.
-    Ended(Ending),
+    Ended(OutageEnding),
 }
 
 impl<'a> Simulation<'a> {
@@ -115,56 +115,56 @@ impl<'a> Simulation<'a> {
     fn run(mut self) -> Timeline {
         for _ in 0..MOST_STEPS {
             match self.step() {
-                Step::Again => self.skip_ahead(),
-                Step::Ended(ending) => return self.story.ending(ending),
+                AfterStart::Again => self.skip_ahead(),
+                AfterStart::Ended(ending) => return self.story.ending(ending),
             }
         }
         let at = self.now;
-        self.story.ending(Ending::Unknown { at })
+        self.story.ending(OutageEnding::Unknown { at })
     }
 
     /// A start, and the attempt it begins.
-    fn step(&mut self) -> Step {
+    fn step(&mut self) -> AfterStart {
         let at = self.now;
         if !self.limit.allows(at) {
             return self.refuse(at);
         }
-        self.story.add(Run::single(at));
+        self.story.add(StartSeries::single(at));
         if at >= self.outage.length {
-            return Step::Ended(Ending::Survives { at });
+            return AfterStart::Ended(OutageEnding::Survives { at });
         }
         match self.attempt {
             Some(attempt) => self.fail(at.saturating_add(attempt)),
-            None => Step::Ended(Ending::Hangs { at }),
+            None => AfterStart::Ended(OutageEnding::Hangs { at }),
         }
     }
 
     /// The end of an attempt.
-    fn fail(&mut self, at: Duration) -> Step {
+    fn fail(&mut self, at: Duration) -> AfterStart {
         self.story.on_failure += u64::from(self.fails_openly);
         let why = match self.next {
-            Next::Restart => return self.wait(at),
-            Next::Stop(why) => why,
-            Next::GoesOn => Why::GoesOn,
+            AfterAttempt::Restart => return self.wait(at),
+            AfterAttempt::Stop(why) => why,
+            AfterAttempt::GoesOn => Why::GoesOn,
         };
-        Step::Ended(Ending::GivesUp { at, why })
+        AfterStart::Ended(OutageEnding::GivesUp { at, why })
     }
 
     /// The wait for the automatic restart.
-    fn wait(&mut self, since: Duration) -> Step {
+    fn wait(&mut self, since: Duration) -> AfterStart {
         self.restarts = self.restarts.saturating_add(1);
         let Some(delay) = self.delays.before(self.restarts) else {
-            return Step::Ended(Ending::WaitsForEver { at: since });
+            return AfterStart::Ended(OutageEnding::WaitsForEver { at: since });
         };
         self.now = since.saturating_add(delay);
-        Step::Again
+        AfterStart::Again
     }
 
-    fn refuse(&mut self, at: Duration) -> Step {
+    fn refuse(&mut self, at: Duration) -> AfterStart {
         self.story.refused.push(at);
         self.story.on_failure += 1;
         let starts = self.story.count();
-        Step::Ended(Ending::LimitHit { at, starts })
+        AfterStart::Ended(OutageEnding::LimitHit { at, starts })
     }
 
     /// Takes at once all the starts that are like the one before and that nothing disturbs.
@@ -173,7 +173,7 @@ impl<'a> Simulation<'a> {
         let undisturbed = self.outage.length.saturating_sub(self.now);
         let count = micros(undisturbed) / micros(every).max(1);
         let count = self.limit.allows_series(self.now, every, count);
-        let Some(run) = Run::of(self.now, every, count) else {
+        let Some(run) = StartSeries::of(self.now, every, count) else {
             return;
         };
         self.story.add(run);
@@ -196,15 +196,18 @@ impl<'a> Simulation<'a> {
 
 /// How long an attempt lasts and how it ends, when its timeout is seen to. `TimeoutStartSec=` holds for each
 /// command of the start; the main process of a service that counts as started with it has `RuntimeMaxSec=` instead.
-fn cut_short(service: &Service, attempt: Attempt) -> (Span, Exit) {
-    let started = matches!(service.kind, Kind::Simple | Kind::Exec | Kind::Idle);
+fn cut_short(service: &Service, attempt: SimulatedAttempt) -> (SystemdSpan, ProcessExit) {
+    let started = matches!(
+        service.kind,
+        ServiceType::Simple | ServiceType::Exec | ServiceType::Idle
+    );
     let timeout = match attempt.phase {
-        Phase::Start if started => service.runtime_max,
+        ExecPhase::Start if started => service.runtime_max,
         _ => service.timeout_start,
     };
     let (length, exit) = match (attempt.length, timeout) {
-        (Some(length), Some(timeout)) if length > timeout => (Some(timeout), Exit::Timeout),
-        (None, Some(timeout)) => (Some(timeout), Exit::Timeout),
+        (Some(length), Some(timeout)) if length > timeout => (Some(timeout), ProcessExit::Timeout),
+        (None, Some(timeout)) => (Some(timeout), ProcessExit::Timeout),
         (length, _) => (length, attempt.exit),
     };
     let in_micros = |length: Duration| Duration::from_micros(micros(length)).max(LEAST_ATTEMPT);

@@ -60,11 +60,11 @@ proptest! {
         prop_assert!(story.starts.iter().all(|run| run.count > 0));
         let ordered = story.starts.windows(2).all(|pair| pair[0].last() <= pair[1].first);
         prop_assert!(ordered, "{:?}", story.starts);
-        if let Ending::Survives { at } = story.ending {
+        if let OutageEnding::Survives { at } = story.ending {
             prop_assert!(at >= outage.length);
             prop_assert_eq!(story.starts.last().map(|run| run.last()), Some(at));
         }
-        if let Ending::LimitHit { at, starts } = story.ending {
+        if let OutageEnding::LimitHit { at, starts } = story.ending {
             prop_assert_eq!(story.refused.last(), Some(&at));
             prop_assert_eq!(starts, story.count());
         }

@@ -23,10 +23,10 @@ fn the_posted_settings_retry_for_ever_and_their_limit_never_bites() {
         V,
         &Outage::new(HALF_AN_HOUR, S * 5),
     );
-    assert_eq!(story.ending, Ending::Survives { at: HALF_AN_HOUR });
+    assert_eq!(story.ending, OutageEnding::Survives { at: HALF_AN_HOUR });
     assert_eq!(
         story.starts,
-        [Run {
+        [StartSeries {
             first: Duration::ZERO,
             every: S * 25,
             count: 73
@@ -56,7 +56,7 @@ fn the_settings_of_the_table_end_as_the_real_ratelimit_below_says() {
             let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S * attempt));
             let starts = u64::from(burst);
             let at = refused.map(Duration::from_millis);
-            let hit = at.map(|at| Ending::LimitHit { at, starts });
+            let hit = at.map(|at| OutageEnding::LimitHit { at, starts });
             let ending = Some(story.ending).filter(|ending| !ending.survives());
             assert_eq!(ending, hit, "{interval}/{burst}/{delay} with {attempt} s");
         }
@@ -67,11 +67,11 @@ fn the_settings_of_the_table_end_as_the_real_ratelimit_below_says() {
 fn an_attempt_that_spans_the_outages_end_fails_and_one_that_begins_there_succeeds() {
     let unit = limited(0, 0, S);
     let ending = |length| simulate(&unit, V, &Outage::new(length, S * 9)).ending;
-    assert_eq!(ending(S * 10), Ending::Survives { at: S * 10 });
-    assert_eq!(ending(S * 11), Ending::Survives { at: S * 20 });
+    assert_eq!(ending(S * 10), OutageEnding::Survives { at: S * 10 });
+    assert_eq!(ending(S * 11), OutageEnding::Survives { at: S * 20 });
     assert_eq!(
         ending(Duration::ZERO),
-        Ending::Survives { at: Duration::ZERO }
+        OutageEnding::Survives { at: Duration::ZERO }
     );
 }
 
@@ -81,7 +81,7 @@ fn a_unit_that_is_not_restarted_gives_up_after_one_attempt() {
     service(&mut unit).restart = Restart::No;
     let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S * 3));
     let why = Why::Setting(restart::ServiceResult::ExitCode);
-    assert_eq!(story.ending, Ending::GivesUp { at: S * 3, why });
+    assert_eq!(story.ending, OutageEnding::GivesUp { at: S * 3, why });
     assert_eq!(seconds(&story), [0.0]);
     assert_eq!(story.on_failure, 1);
 }
@@ -100,7 +100,7 @@ fn what_systemd_cannot_start_gives_up_at_once() {
             ..sample::unit()
         };
         let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S));
-        assert_eq!(story.ending, Ending::GivesUp { at, why });
+        assert_eq!(story.ending, OutageEnding::GivesUp { at, why });
         assert_eq!(story.count(), 0);
     }
     let unit = Unit {
@@ -108,7 +108,7 @@ fn what_systemd_cannot_start_gives_up_at_once() {
         ..sample::unit()
     };
     let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S));
-    assert_eq!(story.ending, Ending::GivesUp { at, why });
+    assert_eq!(story.ending, OutageEnding::GivesUp { at, why });
 }
 
 #[test]
@@ -117,7 +117,10 @@ fn a_oneshot_that_hangs_is_freed_only_by_timeout_start_sec() {
     let mut outage = Outage::new(S * 300, S);
     outage.attempt.length = None;
     let at = Duration::ZERO;
-    assert_eq!(simulate(&unit, V, &outage).ending, Ending::Hangs { at });
+    assert_eq!(
+        simulate(&unit, V, &outage).ending,
+        OutageEnding::Hangs { at }
+    );
     service(&mut unit).timeout_start = Some(S * 90);
     let story = simulate(&unit, V, &outage);
     assert_eq!(seconds(&story), [0.0, 120.0, 240.0, 360.0]);
@@ -128,12 +131,12 @@ fn a_oneshot_that_hangs_is_freed_only_by_timeout_start_sec() {
 fn a_simple_service_has_runtime_max_sec_for_its_main_process_and_timeout_start_sec_before() {
     let mut unit = limited(0, 0, S * 10);
     let service = service(&mut unit);
-    service.kind = Kind::Simple;
+    service.kind = ServiceType::Simple;
     service.timeout_start = Some(S * 90);
     service.runtime_max = Some(S * 200);
     let mut outage = Outage::new(S * 1000, S * 500);
     assert_eq!(simulate(&unit, V, &outage).attempt, Some(S * 200));
-    outage.attempt.phase = Phase::StartPre;
+    outage.attempt.phase = ExecPhase::StartPre;
     assert_eq!(simulate(&unit, V, &outage).attempt, Some(S * 90));
 }
 
@@ -145,11 +148,11 @@ fn the_steps_make_room_for_a_long_outage_from_254_on() {
     let outage = Outage::new(S * 500, S * 5);
     let story = simulate(&unit, V, &outage);
     assert_eq!(seconds(&story), [0.0, 15.0, 60.0, 225.0, 390.0, 555.0]);
-    assert_eq!(story.ending, Ending::Survives { at: S * 555 });
+    assert_eq!(story.ending, OutageEnding::Survives { at: S * 555 });
     let old = simulate(&unit, Version(252), &outage);
     assert_eq!(
         old.ending,
-        Ending::LimitHit {
+        OutageEnding::LimitHit {
             at: S * 90,
             starts: 6
         }
@@ -161,7 +164,7 @@ fn with_an_infinite_restart_sec_it_waits_for_ever() {
     let mut unit = limited(10, 5, S);
     service(&mut unit).restart_delay = None;
     let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S * 2));
-    assert_eq!(story.ending, Ending::WaitsForEver { at: S * 2 });
+    assert_eq!(story.ending, OutageEnding::WaitsForEver { at: S * 2 });
 }
 
 #[test]
@@ -183,7 +186,7 @@ fn billions_of_starts_are_not_walked_through() {
         V,
         &Outage::new(centuries, Duration::ZERO),
     );
-    assert_eq!(story.ending, Ending::Survives { at: centuries });
+    assert_eq!(story.ending, OutageEnding::Survives { at: centuries });
     assert_eq!(story.count(), u64::from(u32::MAX) * 1000 + 1);
     assert_eq!(story.on_failure, story.count() - 1);
 }
@@ -195,7 +198,7 @@ fn more_different_delays_than_are_followed_end_unknown() {
     service(&mut unit).restart_max_delay = Some(S * 86400);
     let story = simulate(&unit, V, &Outage::new(S * u32::MAX, S));
     assert!(
-        matches!(story.ending, Ending::Unknown { at } if at > S * 100_000),
+        matches!(story.ending, OutageEnding::Unknown { at } if at > S * 100_000),
         "{:?}",
         story.ending
     );

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::unit::{Span, StartLimit};
+use super::unit::{StartLimit, SystemdSpan};
 
 /// The limit of one unit with the window it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub fn is_on(limit: StartLimit) -> bool {
 }
 
 /// The longest attempt at which the limit still bites: none if it never does, `infinity` if it always does.
-pub fn longest_limited(limit: StartLimit, delay: Span) -> Option<Span> {
+pub fn longest_limited(limit: StartLimit, delay: SystemdSpan) -> Option<SystemdSpan> {
     if !is_on(limit) {
         return None;
     }

@@ -4,7 +4,7 @@ use super::*;
 
 const S: Duration = Duration::from_secs(1);
 
-fn limit(interval: Span, burst: u32) -> StartLimit {
+fn limit(interval: SystemdSpan, burst: u32) -> StartLimit {
     StartLimit { interval, burst }
 }
 
@@ -89,7 +89,7 @@ fn what_never_restarts_is_never_limited_and_an_endless_window_always_limits() {
     assert_eq!(longest_limited(limit(None, 5), Some(S * 3600)), Some(None));
 }
 
-fn spans() -> impl Strategy<Value = Span> {
+fn spans() -> impl Strategy<Value = SystemdSpan> {
     prop_oneof![
         8 => (0..40u64).prop_map(|seconds| Some(Duration::from_secs(seconds))),
         1 => any::<Duration>().prop_map(Some),

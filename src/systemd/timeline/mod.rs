@@ -4,7 +4,7 @@
 use std::iter;
 use std::time::Duration;
 
-use crate::systemd::simulate::{Ending, Run, Timeline};
+use crate::systemd::simulate::{OutageEnding, StartSeries, Timeline};
 use crate::text::span::Span;
 
 /// The columns in front of the bar.
@@ -90,15 +90,15 @@ impl Bar {
         }
         let last = self.column(story.ending.at());
         match story.ending {
-            Ending::Survives { .. } => marks[last] = SUCCEEDS,
-            Ending::Hangs { .. } => marks[last..].fill(HANGS),
+            OutageEnding::Survives { .. } => marks[last] = SUCCEEDS,
+            OutageEnding::Hangs { .. } => marks[last..].fill(HANGS),
             _ => {}
         }
         marks.into_iter().collect::<String>().trim_end().to_owned()
     }
 
     /// Starts that are closer to each other than columns are not looked at one by one: there may be billions.
-    fn mark_run(&self, marks: &mut [char], run: Run) {
+    fn mark_run(&self, marks: &mut [char], run: StartSeries) {
         let (first, last) = (self.column(run.first), self.column(run.last()));
         if run.every.as_nanos() <= self.end.as_nanos() / self.columns as u128 {
             return marks[first..=last].fill(FAILS);
@@ -118,14 +118,14 @@ impl Bar {
 
 /// A line below the bar.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Line {
+enum TimelineLine {
     /// What happens at this time, and its mark in the bar.
     Event(Duration, char, String),
     /// Starts that are left out, the first at this time, and the time between two of them if it is always the same.
     More(Duration, u64, Option<Duration>),
 }
 
-impl Line {
+impl TimelineLine {
     const fn at(&self) -> Duration {
         match self {
             Self::Event(at, ..) | Self::More(at, ..) => *at,
@@ -161,28 +161,28 @@ impl Line {
 }
 
 /// All there is to tell, in order.
-fn lines(story: &Timeline) -> Vec<Line> {
+fn lines(story: &Timeline) -> Vec<TimelineLine> {
     let mut runs = story.starts.clone();
     let mut refused = story.refused.clone();
     // What the ending tells of is not told twice.
     match (story.ending, runs.last_mut()) {
-        (Ending::Survives { .. } | Ending::Hangs { .. }, Some(last)) => last.count -= 1,
-        (Ending::LimitHit { .. }, _) => drop(refused.pop()),
+        (OutageEnding::Survives { .. } | OutageEnding::Hangs { .. }, Some(last)) => last.count -= 1,
+        (OutageEnding::LimitHit { .. }, _) => drop(refused.pop()),
         _ => {}
     }
     let refused = refused
         .into_iter()
-        .map(|at| Line::Event(at, REFUSED, "refused: the start limit is hit".to_owned()));
+        .map(|at| TimelineLine::Event(at, REFUSED, "refused: the start limit is hit".to_owned()));
     let fails = format!("fails after {}", span(story.attempt.unwrap_or_default()));
     let starts = runs.into_iter().flat_map(|run| starts(run, &fails));
     let mut lines: Vec<_> = starts.chain(refused).collect();
-    lines.sort_by_key(Line::at);
+    lines.sort_by_key(TimelineLine::at);
     lines.push(ending(story));
     lines
 }
 
-fn starts(run: Run, fails: &str) -> Vec<Line> {
-    let event = |at| Line::Event(at, FAILS, fails.to_owned());
+fn starts(run: StartSeries, fails: &str) -> Vec<TimelineLine> {
+    let event = |at| TimelineLine::Event(at, FAILS, fails.to_owned());
     if run.count <= LONG_RUN {
         let count = usize::try_from(run.count).unwrap_or(0);
         return run.times().take(count).map(event).collect();
@@ -190,45 +190,50 @@ fn starts(run: Run, fails: &str) -> Vec<Line> {
     let more = run.first.saturating_add(run.every * 2);
     let first = run.times().take(2).map(event);
     first
-        .chain([Line::More(more, run.count - 3, Some(run.every))])
+        .chain([TimelineLine::More(more, run.count - 3, Some(run.every))])
         .chain([event(run.last())])
         .collect()
 }
 
 /// Leaves out the middle of what is too long.
-fn condensed(lines: Vec<Line>) -> Vec<Line> {
+fn condensed(lines: Vec<TimelineLine>) -> Vec<TimelineLine> {
     let end = lines.len().saturating_sub(HALF_STORY);
     if end <= HALF_STORY {
         return lines;
     }
     let middle = &lines[HALF_STORY..end];
-    let left_out = middle.iter().map(Line::starts).fold(0, u64::saturating_add);
-    let more = Line::More(middle[0].at(), left_out, None);
+    let left_out = middle
+        .iter()
+        .map(TimelineLine::starts)
+        .fold(0, u64::saturating_add);
+    let more = TimelineLine::More(middle[0].at(), left_out, None);
     let head = lines[..HALF_STORY].iter().cloned();
     let tail = lines[end..].iter().cloned();
     head.chain(iter::once(more)).chain(tail).collect()
 }
 
 /// The last line.
-fn ending(story: &Timeline) -> Line {
+fn ending(story: &Timeline) -> TimelineLine {
     let (mark, text) = match story.ending {
-        Ending::Survives { .. } => {
+        OutageEnding::Survives { .. } => {
             let number = story.count();
             (
                 SUCCEEDS,
                 format!("succeeds: start {number} is the first after the outage"),
             )
         }
-        Ending::LimitHit { starts, .. } => (
+        OutageEnding::LimitHit { starts, .. } => (
             REFUSED,
             format!("refused after {starts} starts: the start limit; no restart follows"),
         ),
-        Ending::GivesUp { why, .. } => (' ', format!("no restart: {why}")),
-        Ending::Hangs { .. } => (HANGS, "hangs: no timeout ends it".to_owned()),
-        Ending::WaitsForEver { .. } => (' ', "waits indefinitely: RestartSec=infinity".to_owned()),
-        Ending::Unknown { .. } => (' ', "not simulated any further".to_owned()),
+        OutageEnding::GivesUp { why, .. } => (' ', format!("no restart: {why}")),
+        OutageEnding::Hangs { .. } => (HANGS, "hangs: no timeout ends it".to_owned()),
+        OutageEnding::WaitsForEver { .. } => {
+            (' ', "waits indefinitely: RestartSec=infinity".to_owned())
+        }
+        OutageEnding::Unknown { .. } => (' ', "not simulated any further".to_owned()),
     };
-    Line::Event(story.ending.at(), mark, text)
+    TimelineLine::Event(story.ending.at(), mark, text)
 }
 
 #[cfg(test)]

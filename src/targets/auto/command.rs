@@ -4,7 +4,7 @@ use crate::text::command_line::program;
 
 /// What was found among the arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Command {
+pub(super) struct UpgradeArgs {
     /// `--option NAME VALUE`, `--substituters VALUE`, ….
     pub(super) settings: Vec<(String, String)>,
     /// `--flake REF`, or `nix`'s arguments that can be nothing else.
@@ -32,15 +32,15 @@ const FLAKE_SCHEMES: [&str; 6] = [
 ];
 
 /// Reads what is run; what is not understood is passed over.
-pub(super) fn read(commands: &[Vec<String>]) -> Command {
-    let mut found = Command::default();
+pub(super) fn read(commands: &[Vec<String>]) -> UpgradeArgs {
+    let mut found = UpgradeArgs::default();
     for words in commands {
         found.words(words);
     }
     found
 }
 
-impl Command {
+impl UpgradeArgs {
     fn words(&mut self, words: &[String]) {
         let mut rest = words.get(1..).unwrap_or_default();
         while let [word, after @ ..] = rest {
@@ -143,7 +143,7 @@ impl Command {
     }
 }
 
-impl Command {
+impl UpgradeArgs {
     /// `nh os switch [FLAKE]`, with `--update` or `--update-input INPUT`.
     fn nh(&mut self, words: &[String]) {
         let Some([action, rest @ ..]) = words.get(2..) else {
@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    fn of(line: &str) -> Command {
+    fn of(line: &str) -> UpgradeArgs {
         read(&crate::text::command_line::commands(
             &line.split(' ').collect::<Vec<_>>(),
         ))

@@ -1,10 +1,10 @@
 //! The repositories of dnf and zypper: `.repo` files.
 
 use super::dnf_options::Options;
-use super::keyfile::{self, Entry};
+use super::keyfile::{self, KeyfileEntry};
 use super::need::{Candidate, Need};
 use super::place::{Place, via, web};
-use super::world::World;
+use super::world::MachineView;
 use crate::targets::Via;
 
 /// Where one of them has its files.
@@ -27,13 +27,17 @@ pub(super) const ZYPPER: Program = Program {
 };
 
 /// One `any` of all that are enabled: a dead third-party repository must not hold the gate indefinitely.
-pub(super) fn needs(program: &Program, commands: &[Vec<String>], world: &World<'_>) -> Vec<Need> {
+pub(super) fn needs(
+    program: &Program,
+    commands: &[Vec<String>],
+    world: &MachineView<'_>,
+) -> Vec<Need> {
     let options = Options::of(commands);
     let path = options.config.clone();
     let path = path.unwrap_or_else(|| program.main.to_owned());
     let setup = Setup {
         main: joined(&world.read(path.as_ref()).unwrap_or_default()),
-        variables: Variables::of(world, options.releasever.as_deref()),
+        variables: DnfVariables::of(world, options.releasever.as_deref()),
         options,
     };
     let own = [(setup.main.clone(), path)];
@@ -59,7 +63,7 @@ fn joined(text: &str) -> String {
 /// What holds for all repositories.
 struct Setup {
     main: String,
-    variables: Variables,
+    variables: DnfVariables,
     options: Options,
 }
 
@@ -134,13 +138,13 @@ fn place(url: &str) -> Place {
 }
 
 /// `$releasever` and what else stands in URLs. In a path they do not matter: any answer of the host proves it.
-struct Variables(Vec<(String, String)>);
+struct DnfVariables(Vec<(String, String)>);
 
-impl Variables {
-    fn of(world: &World<'_>, releasever: Option<&str>) -> Self {
+impl DnfVariables {
+    fn of(world: &MachineView<'_>, releasever: Option<&str>) -> Self {
         let release = world.read("/etc/os-release".as_ref()).unwrap_or_default();
         let mut entries = keyfile::entries(&release);
-        let version = entries.find(|Entry { key, .. }| *key == "VERSION_ID");
+        let version = entries.find(|KeyfileEntry { key, .. }| *key == "VERSION_ID");
         let version = version.map(|entry| entry.value.trim_matches('"').to_owned());
         let version = releasever.map(str::to_owned).or(version);
         let arch = std::env::consts::ARCH.to_owned();
@@ -187,7 +191,7 @@ mod tests {
         let text = joined(text);
         let setup = |line: &str| Setup {
             main: "[main]\nproxy=http://p:1\n".to_owned(),
-            variables: Variables(vec![("releasever".into(), "42".into())]),
+            variables: DnfVariables(vec![("releasever".into(), "42".into())]),
             options: Options::of(&[line.split(' ').map(str::to_owned).collect()]),
         };
         let plain = setup("dnf");

@@ -1,6 +1,6 @@
 //! What dnf's options say of its repositories, dnf(8). Pure.
 
-use super::{Source, programs};
+use super::{TargetSource, programs};
 
 /// The options of the command that decide which repositories are asked, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Options {
     pub(super) fn of(commands: &[Vec<String>]) -> Self {
         let mut options = Self::default();
         let is_dnf = |words: &&Vec<String>| {
-            programs::sources(std::slice::from_ref(*words)).contains(&Source::Dnf)
+            programs::sources(std::slice::from_ref(*words)).contains(&TargetSource::Dnf)
         };
         for words in commands.iter().filter(is_dnf) {
             options.read(words);

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use super::keyfile;
 use super::need::{Candidate, Need};
 use super::place::{Place, via, web};
-use super::world::World;
+use super::world::MachineView;
 
 /// One `any` of all remotes: `flatpak update` goes on without those it cannot reach.
-pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
+pub(super) fn needs(world: &MachineView<'_>) -> Vec<Need> {
     let configs = folders(world)
         .into_iter()
         .map(|dir| dir.join("repo/config"));
@@ -19,7 +19,7 @@ pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
     vec![Need::Any(remotes.collect())]
 }
 
-fn folders(world: &World<'_>) -> Vec<PathBuf> {
+fn folders(world: &MachineView<'_>) -> Vec<PathBuf> {
     let user = world
         .env
         .home

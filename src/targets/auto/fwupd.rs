@@ -6,7 +6,7 @@ use std::path::Path;
 use super::keyfile;
 use super::need::{Candidate, Need};
 use super::place::{Place, web};
-use super::world::World;
+use super::world::MachineView;
 
 /// fwupd's folders; of two remotes of one name, the first counts.
 const FOLDERS: [&str; 3] = [
@@ -16,7 +16,7 @@ const FOLDERS: [&str; 3] = [
 ];
 
 /// One group a remote: `fwupdmgr refresh` fails at the first remote that it cannot fetch.
-pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
+pub(super) fn needs(world: &MachineView<'_>) -> Vec<Need> {
     let mut seen = BTreeSet::new();
     let paths = FOLDERS
         .iter()
@@ -28,7 +28,7 @@ pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
     first.filter_map(|path| remote(&path, world)).collect()
 }
 
-fn remote(path: &Path, world: &World<'_>) -> Option<Need> {
+fn remote(path: &Path, world: &MachineView<'_>) -> Option<Need> {
     let text = world.read(path)?;
     let uri = fetched(&text)?;
     let origin = format!("fwupd's remote {}", path.display());

@@ -2,7 +2,7 @@
 
 /// One value, and the group that it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
+pub(super) struct KeyfileEntry<'a> {
     pub(super) group: &'a str,
     pub(super) key: &'a str,
     /// Without the blanks around it.
@@ -10,7 +10,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// All values in the order of the file. A line that is neither a group nor a value is passed over.
-pub(super) fn entries(text: &str) -> impl Iterator<Item = Entry<'_>> {
+pub(super) fn entries(text: &str) -> impl Iterator<Item = KeyfileEntry<'_>> {
     let mut group = "";
     let lines = text.lines().map(str::trim);
     let lines = lines.filter(|line| !line.starts_with(['#', ';']));
@@ -21,14 +21,14 @@ pub(super) fn entries(text: &str) -> impl Iterator<Item = Entry<'_>> {
         group = name.unwrap_or(group);
         let (key, value) = line.split_once('=').filter(|_| name.is_none())?;
         let (key, value) = (key.trim(), value.trim());
-        Some(Entry { group, key, value })
+        Some(KeyfileEntry { group, key, value })
     })
 }
 
 /// The names of the groups that have a value, each once.
 pub(super) fn groups(text: &str) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for Entry { group, .. } in entries(text) {
+    for KeyfileEntry { group, .. } in entries(text) {
         if !names.contains(&group) {
             names.push(group);
         }

@@ -90,14 +90,14 @@ fn key(nodes: &Map<String, Value>, root: &str, path: &[&str], depth: usize) -> O
 
 /// One line of a flake registry: `id`, perhaps with a branch, stands for another reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct RegistryEntry {
     id: String,
     reference: Option<String>,
     exact: bool,
     pub(super) to: String,
 }
 
-impl Entry {
+impl RegistryEntry {
     pub(super) fn stands_for(&self, id: &str, reference: Option<&str>) -> bool {
         let own = self.reference.as_deref();
         self.id == id && (own == reference || (own.is_none() && !self.exact))
@@ -108,7 +108,7 @@ impl Entry {
 ///
 /// # Errors
 /// A sentence, if the text is not a registry.
-pub(super) fn registry(text: &str) -> Result<Vec<Entry>, String> {
+pub(super) fn registry(text: &str) -> Result<Vec<RegistryEntry>, String> {
     let registry: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let flakes = registry
         .get("flakes")
@@ -117,10 +117,10 @@ pub(super) fn registry(text: &str) -> Result<Vec<Entry>, String> {
     Ok(flakes.iter().filter_map(entry).collect())
 }
 
-fn entry(flake: &Value) -> Option<Entry> {
+fn entry(flake: &Value) -> Option<RegistryEntry> {
     let from = flake.get("from")?;
     let text = |name: &str| from.get(name).and_then(Value::as_str);
-    Some(Entry {
+    Some(RegistryEntry {
         id: text("id")?.to_owned(),
         reference: text("ref").or(text("rev")).map(str::to_owned),
         exact: flake.get("exact").and_then(Value::as_bool).unwrap_or(false),

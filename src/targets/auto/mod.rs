@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use self::command::Command;
+use self::command::UpgradeArgs;
 use self::need::{Candidate, Need};
-use self::nix_conf::Settings;
+use self::nix_conf::NixSettings;
 use self::place::{Place, tcp_of};
-pub use self::world::{Env, World};
+pub use self::world::{Env, MachineView};
 use super::{Target, Via};
 use crate::text::command_line;
 use crate::text::secret;
@@ -69,7 +69,7 @@ pub struct Derived {
 
 /// Where upgrades find their targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Source {
+enum TargetSource {
     /// nixos-rebuild: substituters, and the flake or the channels of root.
     Nixos,
     /// Other programs of Nix: substituters, and the flakes that they name.
@@ -89,11 +89,11 @@ enum Source {
 }
 
 /// For an upgrade that is not known: the first of these that is here.
-const FALLBACKS: [Source; 4] = [
-    Source::Nix,
-    Source::Fwupd,
-    Source::Apt,
-    Source::NetworkManager,
+const FALLBACKS: [TargetSource; 4] = [
+    TargetSource::Nix,
+    TargetSource::Fwupd,
+    TargetSource::Apt,
+    TargetSource::NetworkManager,
 ];
 
 /// Derives the targets of a profile. `flake` is the profile's key, `command` what `run` was given: what it runs decides, if it is
@@ -102,11 +102,11 @@ pub fn derive(
     profile: &str,
     flake: Option<&str>,
     command: &[OsString],
-    world: &World<'_>,
+    world: &MachineView<'_>,
 ) -> Derived {
     let mut derived = Derived::default();
     let (commands, env) = commands(command, world);
-    let world = &World {
+    let world = &MachineView {
         env: &env,
         ..*world
     };
@@ -123,9 +123,11 @@ pub fn derive(
     };
     match (programs::sources(&commands), profile) {
         (found, _) if !found.is_empty() => derived.all(&found, &asked),
-        (_, NIXOS_UPGRADE) => derived.all(&BTreeSet::from([Source::Nixos]), &asked),
-        (_, FWUPD_REFRESH) => derived.all(&BTreeSet::from([Source::Fwupd]), &asked),
-        (_, APT_DAILY | APT_DAILY_UPGRADE) => derived.all(&BTreeSet::from([Source::Apt]), &asked),
+        (_, NIXOS_UPGRADE) => derived.all(&BTreeSet::from([TargetSource::Nixos]), &asked),
+        (_, FWUPD_REFRESH) => derived.all(&BTreeSet::from([TargetSource::Fwupd]), &asked),
+        (_, APT_DAILY | APT_DAILY_UPGRADE) => {
+            derived.all(&BTreeSet::from([TargetSource::Apt]), &asked);
+        }
         _ => derived.first(&asked),
     }
     derived.ssl_cert_file = settings.ssl_cert_file;
@@ -134,9 +136,9 @@ pub fn derive(
 
 /// For a profile that names its targets itself: only nix.conf's `ssl-cert-file`. Nothing else is read, nobody is
 /// asked, and what is wrong in nix.conf does not concern this upgrade.
-pub fn trust(command: &[OsString], world: &World<'_>) -> Derived {
+pub fn trust(command: &[OsString], world: &MachineView<'_>) -> Derived {
     let (commands, env) = commands(command, world);
-    let world = &World {
+    let world = &MachineView {
         env: &env,
         ..*world
     };
@@ -150,7 +152,7 @@ pub fn trust(command: &[OsString], world: &World<'_>) -> Derived {
 
 /// What the command runs, and the variables with those it sets for programs that are known. A name that is not Unicode is none
 /// that is known.
-fn commands(command: &[OsString], world: &World<'_>) -> (Vec<Vec<String>>, Env) {
+fn commands(command: &[OsString], world: &MachineView<'_>) -> (Vec<Vec<String>>, Env) {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     let runs = command_line::runs(&words);
     let of_known = runs.iter().filter(|run| programs::is_known(&run.words));
@@ -165,7 +167,11 @@ fn commands(command: &[OsString], world: &World<'_>) -> (Vec<Vec<String>>, Env) 
 }
 
 /// With what the command says.
-fn settings(mut settings: Settings, command: &Command, warnings: &mut Vec<String>) -> Settings {
+fn settings(
+    mut settings: NixSettings,
+    command: &UpgradeArgs,
+    warnings: &mut Vec<String>,
+) -> NixSettings {
     for (name, value) in &command.settings {
         warnings.extend(settings.set(name, value, "the command").err());
     }
@@ -178,16 +184,16 @@ fn settings(mut settings: Settings, command: &Command, warnings: &mut Vec<String
 /// What a source is asked with.
 struct Asked<'a> {
     flake: Option<&'a str>,
-    command: &'a Command,
+    command: &'a UpgradeArgs,
     commands: &'a [Vec<String>],
     /// What nix.conf and the environment say.
-    configured: &'a Settings,
+    configured: &'a NixSettings,
     /// With what the command says.
-    settings: &'a Settings,
-    world: &'a World<'a>,
+    settings: &'a NixSettings,
+    world: &'a MachineView<'a>,
 }
 
-impl Source {
+impl TargetSource {
     fn needs(self, asked: &Asked<'_>) -> Vec<Need> {
         let world = asked.world;
         match self {
@@ -208,7 +214,7 @@ impl Source {
     }
 
     /// Whether this is here at all.
-    fn is_here(self, world: &World<'_>) -> bool {
+    fn is_here(self, world: &MachineView<'_>) -> bool {
         let nix = || world.exists(&world.nix_conf_dir().join("nix.conf"));
         self != Self::Nix || nix() || world.exists(Path::new("/nix/store"))
     }
@@ -225,7 +231,7 @@ impl Derived {
         self.local && !self.unknown && self.groups.is_empty()
     }
 
-    fn all(&mut self, sources: &BTreeSet<Source>, asked: &Asked<'_>) {
+    fn all(&mut self, sources: &BTreeSet<TargetSource>, asked: &Asked<'_>) {
         for source in sources {
             self.take(source.needs(asked), asked.world);
         }
@@ -242,7 +248,7 @@ impl Derived {
     }
 
     /// Makes targets and notes of what is needed.
-    fn take(&mut self, needs: Vec<Need>, world: &World<'_>) {
+    fn take(&mut self, needs: Vec<Need>, world: &MachineView<'_>) {
         for need in needs {
             match need {
                 Need::All(candidate) => {
@@ -275,7 +281,7 @@ impl Derived {
     }
 
     /// What a place is probed as. Notes it, and how it is asked.
-    fn targets(&mut self, candidate: Candidate, world: &World<'_>) -> Vec<Target> {
+    fn targets(&mut self, candidate: Candidate, world: &MachineView<'_>) -> Vec<Target> {
         let (targets, probed) = probes(&candidate, world);
         self.local |= candidate.is_local();
         self.unknown |= targets.is_empty() && !candidate.is_local();
@@ -290,7 +296,7 @@ impl Derived {
 }
 
 /// The targets of a place, and what is said of them; or why there are none.
-fn probes(candidate: &Candidate, world: &World<'_>) -> (Vec<Target>, Result<String, String>) {
+fn probes(candidate: &Candidate, world: &MachineView<'_>) -> (Vec<Target>, Result<String, String>) {
     match &candidate.place {
         Place::Targets(targets) => (targets.clone(), Ok("probed".to_owned())),
         Place::Weak(target) => {

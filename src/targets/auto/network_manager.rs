@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use super::keyfile;
 use super::need::{Candidate, Need};
 use super::place::Place;
-use super::world::World;
+use super::world::MachineView;
 use crate::targets::Target;
 
 /// What the page begins with, if the configuration does not say.
 const RESPONSE: &str = "NetworkManager is online";
 
 /// The page and what it begins with; none if no page is configured or the check is disabled.
-pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
+pub(super) fn needs(world: &MachineView<'_>) -> Vec<Need> {
     let texts: Vec<String> = files(world)
         .iter()
         .filter_map(|path| world.read(path))
@@ -52,7 +52,7 @@ fn target(texts: &[String]) -> Option<Target> {
 }
 
 /// The files in the order NetworkManager reads them; in /run and /usr/lib, a name used later is shadowed.
-fn files(world: &World<'_>) -> Vec<PathBuf> {
+fn files(world: &MachineView<'_>) -> Vec<PathBuf> {
     let list = |folder| world.list(folder, ".conf");
     let (vendor, run) = (
         list("/usr/lib/NetworkManager/conf.d"),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// One line that says something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum NixLine {
     /// `name = value`, blanks as single spaces.
     Setting(String, String),
     /// `include PATH`, or `!include PATH`, which may be absent.
@@ -27,14 +27,14 @@ pub(super) struct Item {
 
 /// The settings that say what Nix reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Settings {
+pub(super) struct NixSettings {
     pub(super) substituters: Vec<Item>,
     pub(super) substitute: bool,
     pub(super) flake_registry: String,
     pub(super) ssl_cert_file: Option<PathBuf>,
 }
 
-impl Default for Settings {
+impl Default for NixSettings {
     /// Nix's own defaults.
     fn default() -> Self {
         Self {
@@ -50,12 +50,12 @@ impl Default for Settings {
 }
 
 /// The lines that are not empty, numbered from 1.
-pub(super) fn parse(text: &str) -> impl Iterator<Item = (usize, Line)> {
+pub(super) fn parse(text: &str) -> impl Iterator<Item = (usize, NixLine)> {
     let numbered = text.split('\n').zip(1..);
     numbered.filter_map(|(line, number)| Some((number, read(line)?)))
 }
 
-fn read(line: &str) -> Option<Line> {
+fn read(line: &str) -> Option<NixLine> {
     let told = line.split('#').next().unwrap_or_default();
     let words: Vec<&str> = told
         .split([' ', '\t', '\r'])
@@ -63,17 +63,17 @@ fn read(line: &str) -> Option<Line> {
         .collect();
     Some(match words.as_slice() {
         [] => return None,
-        [word @ ("include" | "!include"), path] => Line::Include {
+        [word @ ("include" | "!include"), path] => NixLine::Include {
             path: (*path).to_owned(),
             may_be_absent: *word == "!include",
         },
-        ["include" | "!include", ..] => Line::Refused,
-        [name, "=", value @ ..] => Line::Setting((*name).to_owned(), value.join(" ")),
-        _ => Line::Refused,
+        ["include" | "!include", ..] => NixLine::Refused,
+        [name, "=", value @ ..] => NixLine::Setting((*name).to_owned(), value.join(" ")),
+        _ => NixLine::Refused,
     })
 }
 
-impl Settings {
+impl NixSettings {
     /// Takes one setting, in the order Nix applies them. A name that is none of ours changes nothing.
     ///
     /// # Errors
@@ -124,8 +124,8 @@ mod tests {
     fn lines_are_split_as_nix_splits_them() {
         let text = "# comment\n\nsubstituters =  a\tb # c\nempty =\ninclude x.conf\n!include y\n\
                     include\nlonely\nname value\nexperimental-features=flakes\n";
-        let setting = |name: &str, value: &str| Line::Setting(name.into(), value.into());
-        let include = |path: &str, may_be_absent| Line::Include {
+        let setting = |name: &str, value: &str| NixLine::Setting(name.into(), value.into());
+        let include = |path: &str, may_be_absent| NixLine::Include {
             path: path.into(),
             may_be_absent,
         };
@@ -134,17 +134,17 @@ mod tests {
             (4, setting("empty", "")),
             (5, include("x.conf", false)),
             (6, include("y", true)),
-            (7, Line::Refused),
-            (8, Line::Refused),
-            (9, Line::Refused),
-            (10, Line::Refused),
+            (7, NixLine::Refused),
+            (8, NixLine::Refused),
+            (9, NixLine::Refused),
+            (10, NixLine::Refused),
         ];
         assert_eq!(parse(text).collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn settings_replace_and_extra_ones_append_in_order() {
-        let mut settings = Settings::default();
+        let mut settings = NixSettings::default();
         for (name, value) in [
             ("extra-substituters", "https://lost"),
             ("binary-caches", "https://a https://b"),
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_boolean_that_nix_refuses_is_named_with_its_place() {
-        let error = Settings::default().set("substitute", "maybe", "nix.conf:3");
+        let error = NixSettings::default().set("substitute", "maybe", "nix.conf:3");
         assert_eq!(
             error,
             Err("nix.conf:3: substitute is neither true nor false".into())
@@ -173,9 +173,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "(?s).*") {
-            let mut settings = Settings::default();
+            let mut settings = NixSettings::default();
             for (_, line) in parse(&text) {
-                if let Line::Setting(name, value) = line {
+                if let NixLine::Setting(name, value) = line {
                     let _ = settings.set(&name, &value, "");
                 }
             }

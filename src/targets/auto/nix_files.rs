@@ -3,17 +3,17 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::nix_conf::{self, Line, Settings};
-use super::world::World;
+use super::nix_conf::{self, NixLine, NixSettings};
+use super::world::MachineView;
 
 /// The system's file, then the user's (the first named has the last word), then `NIX_CONFIG`.
 ///
 /// Nix itself stops at a line it refuses; here that is a warning with file and line, and the rest counts.
-pub(super) fn settings(world: &World<'_>, warnings: &mut Vec<String>) -> Settings {
-    let mut reader = Reader {
+pub(super) fn settings(world: &MachineView<'_>, warnings: &mut Vec<String>) -> NixSettings {
+    let mut reader = NixReader {
         world,
         warnings,
-        settings: Settings::default(),
+        settings: NixSettings::default(),
         open: Vec::new(),
     };
     reader.file(&world.nix_conf_dir().join("nix.conf"));
@@ -26,7 +26,7 @@ pub(super) fn settings(world: &World<'_>, warnings: &mut Vec<String>) -> Setting
     reader.settings
 }
 
-fn user_files(world: &World<'_>) -> Vec<PathBuf> {
+fn user_files(world: &MachineView<'_>) -> Vec<PathBuf> {
     if let Some(files) = &world.env.nix_user_conf_files {
         return split(files).collect();
     }
@@ -41,15 +41,15 @@ fn split(list: &OsStr) -> impl Iterator<Item = PathBuf> {
     std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty())
 }
 
-struct Reader<'a> {
-    world: &'a World<'a>,
+struct NixReader<'a> {
+    world: &'a MachineView<'a>,
     warnings: &'a mut Vec<String>,
-    settings: Settings,
+    settings: NixSettings,
     /// The files being read, outermost first: an include of one of them would never end.
     open: Vec<PathBuf>,
 }
 
-impl Reader<'_> {
+impl NixReader<'_> {
     fn file(&mut self, path: &Path) {
         if let Some(text) = self.world.read(path) {
             self.open.push(path.to_owned());
@@ -62,11 +62,11 @@ impl Reader<'_> {
         for (number, line) in nix_conf::parse(text) {
             let origin = format!("{}:{number}", path.display());
             match line {
-                Line::Setting(name, value) => {
+                NixLine::Setting(name, value) => {
                     let refused = self.settings.set(&name, &value, &origin).err();
                     self.warnings.extend(refused);
                 }
-                Line::Include {
+                NixLine::Include {
                     path: included,
                     may_be_absent,
                 } => {
@@ -74,7 +74,7 @@ impl Reader<'_> {
                     self.include(&included, may_be_absent, &origin);
                 }
                 // What is on the line may be a token that was broken off its setting.
-                Line::Refused => self
+                NixLine::Refused => self
                     .warnings
                     .push(format!("{origin}: Nix refuses this line")),
             }

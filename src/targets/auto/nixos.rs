@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::command::Command;
+use super::command::UpgradeArgs;
 use super::need::{Candidate, Need};
-use super::nix_conf::Settings;
+use super::nix_conf::NixSettings;
 use super::place::{Place, web};
-use super::world::World;
-use super::{Asked, Source, flake, locked, nix_store};
+use super::world::MachineView;
+use super::{Asked, TargetSource, flake, locked, nix_store};
 
 /// What a program of Nix needs.
-pub(super) fn needs(program: Source, asked: &Asked<'_>) -> Vec<Need> {
+pub(super) fn needs(program: TargetSource, asked: &Asked<'_>) -> Vec<Need> {
     let mut needs = substituters(asked);
-    needs.extend(configuration(&Defaults::of(program, asked), asked));
+    needs.extend(configuration(&ToolDefaults::of(program, asked), asked));
     needs
 }
 
@@ -36,7 +36,7 @@ fn substituters(asked: &Asked<'_>) -> Vec<Need> {
 }
 
 /// The substituters that can be probed, and warnings of the others.
-fn probed(settings: &Settings) -> (Vec<Need>, Vec<Candidate>) {
+fn probed(settings: &NixSettings) -> (Vec<Need>, Vec<Candidate>) {
     let mut warnings = Vec::new();
     let mut places = Vec::new();
     for item in &settings.substituters {
@@ -56,22 +56,22 @@ fn probed(settings: &Settings) -> (Vec<Need>, Vec<Candidate>) {
 }
 
 /// What a program takes if its command names nothing else.
-struct Defaults {
+struct ToolDefaults {
     /// The folder of a flake.
     flake: Option<PathBuf>,
     /// A file of channels.
     channels: Option<PathBuf>,
 }
 
-impl Defaults {
-    fn of(program: Source, asked: &Asked<'_>) -> Self {
+impl ToolDefaults {
+    fn of(program: TargetSource, asked: &Asked<'_>) -> Self {
         let home = |below: &str| asked.world.env.home.as_ref().map(|home| home.join(below));
         let (flake, channels) = match program {
-            Source::Nixos => (
+            TargetSource::Nixos => (
                 Some("/etc/nixos".into()),
                 Some("/root/.nix-channels".into()),
             ),
-            Source::Home => (home(".config/home-manager"), home(".nix-channels")),
+            TargetSource::Home => (home(".config/home-manager"), home(".nix-channels")),
             // A lock file that is looked up again is that of a flake here.
             _ if asked.command.updates() => (here(asked.world), None),
             _ => (None, None),
@@ -80,7 +80,7 @@ impl Defaults {
     }
 }
 
-fn here(world: &World<'_>) -> Option<PathBuf> {
+fn here(world: &MachineView<'_>) -> Option<PathBuf> {
     let folders = [".", "/etc/nixos"].map(PathBuf::from);
     folders
         .into_iter()
@@ -88,7 +88,7 @@ fn here(world: &World<'_>) -> Option<PathBuf> {
 }
 
 /// The flake's host, and those of the inputs that are looked up again; without a flake, the channels'.
-fn configuration(defaults: &Defaults, asked: &Asked<'_>) -> Vec<Need> {
+fn configuration(defaults: &ToolDefaults, asked: &Asked<'_>) -> Vec<Need> {
     let command = asked.command;
     let flakes = match (asked.flake, command.flakes.as_slice()) {
         (Some(flake), _) => vec![flake.to_owned()],
@@ -115,7 +115,7 @@ fn configuration(defaults: &Defaults, asked: &Asked<'_>) -> Vec<Need> {
 }
 
 /// nixos-rebuild takes /etc/nixos/flake.nix if it is there and nothing says otherwise.
-fn default_flake(defaults: &Defaults, asked: &Asked<'_>) -> Option<String> {
+fn default_flake(defaults: &ToolDefaults, asked: &Asked<'_>) -> Option<String> {
     let implied = !asked.command.no_flake && asked.command.search_path.is_empty();
     let folder = defaults.flake.as_ref().filter(|_| implied)?;
     let exists = asked.world.exists(&folder.join("flake.nix"));
@@ -125,8 +125,8 @@ fn default_flake(defaults: &Defaults, asked: &Asked<'_>) -> Option<String> {
 /// The references of the inputs that the command looks up again, from the lock file of a local flake.
 fn updated(
     flake: &str,
-    command: &Command,
-    world: &World<'_>,
+    command: &UpgradeArgs,
+    world: &MachineView<'_>,
     needs: &mut Vec<Need>,
 ) -> Vec<String> {
     let named = match (command.recreated_lock, command.updated_inputs.as_slice()) {
@@ -151,7 +151,7 @@ fn updated(
         })
 }
 
-fn channels(defaults: &Defaults, asked: &Asked<'_>) -> Vec<Need> {
+fn channels(defaults: &ToolDefaults, asked: &Asked<'_>) -> Vec<Need> {
     let need = |url: &str, origin: &str| {
         let local = url.starts_with("file://");
         let place = if local { Place::Local } else { web(url) };
@@ -177,8 +177,8 @@ fn channel_urls(text: &str) -> impl Iterator<Item = &str> {
 }
 
 struct Registries<'a> {
-    world: &'a World<'a>,
-    settings: &'a Settings,
+    world: &'a MachineView<'a>,
+    settings: &'a NixSettings,
 }
 
 impl Registries<'_> {

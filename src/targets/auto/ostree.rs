@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use super::need::{Candidate, Need};
 use super::place::{Place, web};
-use super::world::World;
+use super::world::MachineView;
 use super::{flatpak, keyfile};
 
 /// One `any` of what all deployments come from: which of them is upgraded, only the running system knows.
-pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
+pub(super) fn needs(world: &MachineView<'_>) -> Vec<Need> {
     let remotes = remotes(world);
     let origins = origins(world).into_iter();
     let places = origins.filter_map(|path| {
@@ -18,7 +18,7 @@ pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
     vec![Need::Any(places.collect())]
 }
 
-fn origins(world: &World<'_>) -> Vec<PathBuf> {
+fn origins(world: &MachineView<'_>) -> Vec<PathBuf> {
     let systems = world.list("/ostree/deploy", "").into_iter();
     let deployments = systems.map(|system| system.join("deploy"));
     deployments
@@ -27,7 +27,7 @@ fn origins(world: &World<'_>) -> Vec<PathBuf> {
 }
 
 /// The name of each remote and where it is.
-fn remotes(world: &World<'_>) -> Vec<(String, Candidate)> {
+fn remotes(world: &MachineView<'_>) -> Vec<(String, Candidate)> {
     let mut files = vec![PathBuf::from("/ostree/repo/config")];
     files.extend(world.list("/etc/ostree/remotes.d", ".conf"));
     let named = files.iter().filter_map(|path| {

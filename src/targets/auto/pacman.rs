@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use super::keyfile::{self, Entry};
+use super::keyfile::{self, KeyfileEntry};
 use super::need::{Candidate, Need};
 use super::place::{Place, web};
-use super::world::World;
+use super::world::MachineView;
 
 /// pacman asks its servers in their order; a mirror list may have hundreds.
 const MOST: usize = 8;
 
 /// One `any` of the first servers of each repository: pacman takes the first that answers.
-pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
+pub(super) fn needs(world: &MachineView<'_>) -> Vec<Need> {
     let mut servers = Vec::new();
     collect("/etc/pacman.conf".as_ref(), "", world, 0, &mut servers);
     servers.dedup_by(|a, b| a.place == b.place);
@@ -22,7 +22,7 @@ pub(super) fn needs(world: &World<'_>) -> Vec<Need> {
 fn collect(
     path: &Path,
     group: &str,
-    world: &World<'_>,
+    world: &MachineView<'_>,
     depth: usize,
     servers: &mut Vec<Candidate>,
 ) {
@@ -34,7 +34,7 @@ fn collect(
         } else {
             entry.group
         };
-        let Entry { key, value, .. } = entry;
+        let KeyfileEntry { key, value, .. } = entry;
         match key {
             "Include" if depth < 8 => collect(value.as_ref(), group, world, depth + 1, servers),
             "Server" | "CacheServer" if group != "options" => {

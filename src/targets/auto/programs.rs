@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Source;
+use super::TargetSource;
 use crate::text::command_line;
 
 /// The sources of all commands of a command line whose programs are known, each once.
-pub(super) fn sources(commands: &[impl AsRef<[String]>]) -> BTreeSet<Source> {
+pub(super) fn sources(commands: &[impl AsRef<[String]>]) -> BTreeSet<TargetSource> {
     let programs = commands.iter().filter_map(|words| words.as_ref().first());
     programs
         .filter_map(|word| source(command_line::program(word)))
@@ -18,26 +18,26 @@ pub(super) fn is_known(words: &[String]) -> bool {
     !sources(&[words]).is_empty()
 }
 
-fn source(program: &str) -> Option<Source> {
+fn source(program: &str) -> Option<TargetSource> {
     Some(match program {
-        "nixos-rebuild" | "nixos-rebuild-ng" => Source::Nixos,
-        "nix" | "nix-build" | "nix-env" | "nix-shell" | "nix-store" | "nh" => Source::Nix,
-        "home-manager" | "nix-channel" => Source::Home,
+        "nixos-rebuild" | "nixos-rebuild-ng" => TargetSource::Nixos,
+        "nix" | "nix-build" | "nix-env" | "nix-shell" | "nix-store" | "nh" => TargetSource::Nix,
+        "home-manager" | "nix-channel" => TargetSource::Home,
         "apt"
         | "apt-get"
         | "aptitude"
         | "apt.systemd.daily"
         | "nala"
         | "unattended-upgrade"
-        | "unattended-upgrades" => Source::Apt,
-        "fwupdmgr" | "fwupdtool" => Source::Fwupd,
-        "flatpak" => Source::Flatpak,
-        "dnf" | "dnf5" | "dnf-3" | "dnf-automatic" | "microdnf" | "yum" => Source::Dnf,
-        "zypper" => Source::Zypper,
-        "pacman" | "checkupdates" => Source::Pacman,
-        "rpm-ostree" | "ostree" | "bootc" => Source::Ostree,
-        "snap" => Source::Snap,
-        "podman" => Source::Podman,
+        | "unattended-upgrades" => TargetSource::Apt,
+        "fwupdmgr" | "fwupdtool" => TargetSource::Fwupd,
+        "flatpak" => TargetSource::Flatpak,
+        "dnf" | "dnf5" | "dnf-3" | "dnf-automatic" | "microdnf" | "yum" => TargetSource::Dnf,
+        "zypper" => TargetSource::Zypper,
+        "pacman" | "checkupdates" => TargetSource::Pacman,
+        "rpm-ostree" | "ostree" | "bootc" => TargetSource::Ostree,
+        "snap" => TargetSource::Snap,
+        "podman" => TargetSource::Podman,
         _ => return None,
     })
 }
@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
     use crate::targets::auto::tests::{CACHE, derived, groups, machine};
-    use crate::targets::auto::{Env, World, derive};
+    use crate::targets::auto::{Env, MachineView, derive};
 
     #[test]
     fn the_programs_that_are_run_say_what_is_needed() {
@@ -57,9 +57,12 @@ mod tests {
             let found = sources(&command_line::commands(words));
             found.into_iter().collect::<Vec<_>>()
         };
-        assert_eq!(of(&["/usr/bin/apt-get", "update"]), [Source::Apt]);
+        assert_eq!(of(&["/usr/bin/apt-get", "update"]), [TargetSource::Apt]);
         let script = "systemctl stop x; nice flatpak update && apt-get update";
-        assert_eq!(of(&["sh", "-c", script]), [Source::Apt, Source::Flatpak]);
+        assert_eq!(
+            of(&["sh", "-c", script]),
+            [TargetSource::Apt, TargetSource::Flatpak]
+        );
         assert!(of(&["/usr/local/bin/my-upgrade"]).is_empty());
         assert!(of(&["echo", "apt-get"]).is_empty());
     }
@@ -144,7 +147,7 @@ mod tests {
         ];
         let root = machine(&files);
         let command = ["bash", "-ec", "apt-get update; flatpak update"].map(OsString::from);
-        let world = World {
+        let world = MachineView {
             root: root.path(),
             cwd: Path::new("/"),
             env: &Env::default(),

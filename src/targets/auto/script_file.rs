@@ -3,19 +3,19 @@
 use std::path::Path;
 
 use super::programs;
-use super::world::World;
+use super::world::MachineView;
 use crate::text::command_line;
 
 /// No script that people or NixOS write is longer.
 const LONGEST: u64 = 1 << 18;
 
 /// The commands of a shell's script whose programs are known, in place of the script; any other command is itself.
-pub(super) fn opened(words: Vec<String>, world: &World<'_>) -> Vec<Vec<String>> {
+pub(super) fn opened(words: Vec<String>, world: &MachineView<'_>) -> Vec<Vec<String>> {
     let inner = inner(&words, world).unwrap_or_default();
     if inner.is_empty() { vec![words] } else { inner }
 }
 
-fn inner(words: &[String], world: &World<'_>) -> Option<Vec<Vec<String>>> {
+fn inner(words: &[String], world: &MachineView<'_>) -> Option<Vec<Vec<String>>> {
     let (path, arguments) = words.split_first()?;
     // Any other word is looked up in $PATH, and what is known is no script of somebody's.
     if !path.contains('/') || programs::is_known(words) {

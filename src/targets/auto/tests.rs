@@ -32,7 +32,7 @@ pub(super) fn derived(
             host.unwrap_or_default()
         )),
     };
-    let world = World {
+    let world = MachineView {
         root: root.path(),
         cwd: Path::new("/home"),
         env,
@@ -274,7 +274,7 @@ fn ssh_is_not_asked_where_no_ssh_url_is() {
         Err(String::new())
     };
     let root = tempfile::tempdir().unwrap();
-    let world = World {
+    let world = MachineView {
         root: root.path(),
         cwd: Path::new("/"),
         env: &Env::default(),

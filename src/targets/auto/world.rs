@@ -14,7 +14,7 @@ const LONGEST: u64 = 16 << 20;
 
 /// The machine, as far as `auto` looks at it.
 #[derive(Clone, Copy)]
-pub struct World<'a> {
+pub struct MachineView<'a> {
     /// Where every absolute path is looked up: `/` for real.
     pub root: &'a Path,
     /// What relative paths in the command are relative to.
@@ -108,7 +108,7 @@ fn own_home() -> Option<PathBuf> {
     User::from_uid(user).ok()?.map(|user| user.dir)
 }
 
-impl World<'_> {
+impl MachineView<'_> {
     /// A file's text; `None` if it cannot be read, which Nix, apt and the others take for absent too.
     pub(super) fn read(&self, path: &Path) -> Option<String> {
         self.read_up_to(path, LONGEST)
@@ -171,7 +171,7 @@ mod tests {
         nix::unistd::mkfifo(&root.path().join("fifo"), mode).unwrap();
         symlink("/dev/zero", root.path().join("device")).unwrap();
         fs::write(root.path().join("file"), "text").unwrap();
-        let world = World {
+        let world = MachineView {
             root: root.path(),
             cwd: Path::new("/"),
             env: &Env::default(),

@@ -5,7 +5,7 @@ use std::str::Chars;
 /// The simple commands of a script, their quotes removed and their redirections left out; those of a command
 /// substitution come before the command it is part of. The text of a here-document is taken for commands.
 pub(super) fn split(text: &str) -> Vec<Vec<String>> {
-    let mut reader = Reader {
+    let mut reader = ScriptReader {
         rest: text.chars(),
         commands: Vec::new(),
         words: Vec::new(),
@@ -51,7 +51,7 @@ const KEYWORDS: &[&str] = &[
 /// No command follows these.
 const HEADS: &[&str] = &["for", "case", "select", "function"];
 
-struct Reader<'a> {
+struct ScriptReader<'a> {
     rest: Chars<'a>,
     commands: Vec<Vec<String>>,
     words: Vec<String>,
@@ -60,7 +60,7 @@ struct Reader<'a> {
     is_file: bool,
 }
 
-impl Reader<'_> {
+impl ScriptReader<'_> {
     fn take(&mut self, c: char) {
         match c {
             '\'' => self.quoted(),

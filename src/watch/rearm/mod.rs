@@ -13,7 +13,7 @@ use crate::gate::time::Monotonic;
 
 /// A unit that has failed, by systemd's timestamps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
+pub struct FailedUnit {
     /// Its name.
     pub unit: String,
     /// When the attempt that failed began; for a unit that failed while it was active, when it failed.
@@ -36,7 +36,7 @@ pub struct Stamps {
     pub state_change: Monotonic,
 }
 
-impl Failed {
+impl FailedUnit {
     /// What a failed unit's timestamps say of its last attempt.
     ///
     /// A start that is refused for the start limit changes the state and nothing else: it is the attempt before that
@@ -79,7 +79,7 @@ pub struct Manner {
 #[derive(Debug)]
 pub struct Rearm {
     manner: Manner,
-    turns: Vec<(Monotonic, Failed)>,
+    turns: Vec<(Monotonic, FailedUnit)>,
     /// By unit; the job, once there is one.
     starting: BTreeMap<String, Option<String>>,
     /// The failure of each unit that has had its turn.
@@ -104,7 +104,7 @@ impl Rearm {
     }
 
     /// The gate is open, and these units are failed: gives a turn to those that failed in an outage, each failure once.
-    pub fn consider(&mut self, failed: Vec<Failed>, outages: &Outages, now: Monotonic) {
+    pub fn consider(&mut self, failed: Vec<FailedUnit>, outages: &Outages, now: Monotonic) {
         for failed in failed {
             if outages.overlap(failed.began, failed.at) && self.is_new(&failed) {
                 let delay = delay(&self.manner, &failed.unit);
@@ -114,7 +114,7 @@ impl Rearm {
         self.turns.sort_by_key(|(at, _)| *at);
     }
 
-    fn is_new(&self, failed: &Failed) -> bool {
+    fn is_new(&self, failed: &FailedUnit) -> bool {
         let waits = self.turns.iter().any(|(_, one)| one.unit == failed.unit);
         let done = self.done.get(&failed.unit) == Some(&failed.at);
         !waits && !done && !self.starting.contains_key(&failed.unit)
@@ -132,7 +132,7 @@ impl Rearm {
     }
 
     /// The unit whose turn it is. It takes up room until [`Self::gave_up`] or [`Self::ended`] is said of it.
-    pub fn take(&mut self, now: Monotonic) -> Option<Failed> {
+    pub fn take(&mut self, now: Monotonic) -> Option<FailedUnit> {
         if self.next_at().is_none_or(|at| at > now) {
             return None;
         }

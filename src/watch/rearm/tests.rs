@@ -16,8 +16,8 @@ fn manner(at_once: usize, spread: u64) -> Manner {
     }
 }
 
-fn failed(unit: &str, when: u64) -> Failed {
-    Failed {
+fn failed(unit: &str, when: u64) -> FailedUnit {
+    FailedUnit {
         unit: unit.to_owned(),
         began: at(when),
         at: at(when),
@@ -183,7 +183,7 @@ fn timestamps_tell_when_the_last_attempt_began_and_failed() {
             30,
         ),
     ] {
-        let unit = Failed::new("a".to_owned(), stamps(seconds));
+        let unit = FailedUnit::new("a".to_owned(), stamps(seconds));
         assert_eq!((unit.began, unit.at), (at(began), at(failed)), "{what}");
     }
 }
@@ -191,7 +191,7 @@ fn timestamps_tell_when_the_last_attempt_began_and_failed() {
 proptest! {
     #[test]
     fn no_timestamps_make_an_attempt_end_before_it_began(seconds in proptest::array::uniform4(0..u64::MAX)) {
-        let unit = Failed::new("a".to_owned(), stamps(seconds));
+        let unit = FailedUnit::new("a".to_owned(), stamps(seconds));
         prop_assert!(unit.began <= unit.at);
     }
 

@@ -6,9 +6,9 @@ use super::Watcher;
 use crate::gate::time::Monotonic;
 use crate::report::status_file;
 use crate::sys::clock;
-use crate::watch::link::{Error, Link};
-use crate::watch::rearm::Failed;
-use crate::watch::target::{Ended, TARGET, TargetAction};
+use crate::watch::link::{Error, ManagerLink};
+use crate::watch::rearm::FailedUnit;
+use crate::watch::target::{JobEnd, TARGET, TargetAction};
 
 impl Watcher {
     /// Does one thing; what then is to be done, if anything.
@@ -68,9 +68,9 @@ impl Watcher {
     pub(super) async fn target_job_ended(&mut self, job: &str, result: &str) {
         let (whose, action) = self.target.ended(job);
         match whose {
-            Ended::Ours if result == "done" => {}
-            Ended::Ours => tracing::warn!("job of {TARGET} finished: {result}"),
-            Ended::Others => self.compare().await,
+            JobEnd::Ours if result == "done" => {}
+            JobEnd::Ours => tracing::warn!("job of {TARGET} finished: {result}"),
+            JobEnd::Others => self.compare().await,
         }
         self.perform(action).await;
     }
@@ -142,7 +142,7 @@ impl Watcher {
     }
 
     /// Its start job; none if somebody has dealt with it meanwhile.
-    async fn start_one_again(&self, failed: &Failed) -> Result<Option<String>, Error> {
+    async fn start_one_again(&self, failed: &FailedUnit) -> Result<Option<String>, Error> {
         let Some(link) = &self.link else {
             return Ok(None);
         };
@@ -167,7 +167,7 @@ impl Watcher {
 
     /// Looks for the bus.
     pub(super) async fn connect(&mut self) {
-        match Link::connect().await {
+        match ManagerLink::connect().await {
             Ok(link) => {
                 tracing::info!("reconnected to the system bus");
                 self.link = Some(link);

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::link::{Link, Told};
+use super::link::{ManagerLink, Told};
 use super::memory::Memory;
 use super::outages::Outages;
 use super::rearm::{Manner, Rearm};
-use super::target::{TARGET, Target, TargetAction};
+use super::target::{TARGET, TargetAction, TargetUnit};
 use crate::bus;
-use crate::config::watch::Watch;
+use crate::config::watch::WatchSettings;
 use crate::engine::{Engine, News};
 use crate::gate::backoff::Backoff;
 use crate::gate::time::Monotonic;
@@ -36,7 +36,7 @@ pub struct Fresh {
     /// Who tells of it.
     pub reporter: Reporter,
     /// The settings.
-    pub watch: Watch,
+    pub watch: WatchSettings,
 }
 
 /// Follows one gate until it is told to end.
@@ -48,14 +48,14 @@ pub struct Watcher {
     patterns: Vec<String>,
     machine_id: String,
     /// `None` while the bus is away; then it is looked for at `retry_at`.
-    link: Option<Link>,
+    link: Option<ManagerLink>,
     backoff: Backoff,
     retry_at: Option<Monotonic>,
     /// logind's delay lock on sleep, and how long it is worth keeping.
     lock: Option<OwnedFd>,
     patience: Duration,
     tracker: Tracker,
-    target: Target,
+    target: TargetUnit,
     outages: Outages,
     memory: Memory,
     rearm: Rearm,
@@ -65,7 +65,7 @@ impl Watcher {
     /// Joins what a watch needs.
     pub fn new(
         fresh: Fresh,
-        link: Link,
+        link: ManagerLink,
         signals: Signals,
         machine_id: String,
         memory: Memory,
@@ -88,7 +88,7 @@ impl Watcher {
             lock: None,
             patience: Duration::ZERO,
             tracker: Tracker::new(),
-            target: Target::default(),
+            target: TargetUnit::default(),
             outages: Outages::new(memory.unproven_since(clock::now().monotonic)),
             memory,
             rearm: Rearm::new(manner),
@@ -292,14 +292,14 @@ impl Watcher {
     }
 }
 
-async fn told(link: Option<&mut Link>) -> Told {
+async fn told(link: Option<&mut ManagerLink>) -> Told {
     match link {
         Some(link) => link.next().await,
         None => std::future::pending().await,
     }
 }
 
-fn manner(watch: &Watch, machine_id: &str) -> Manner {
+fn manner(watch: &WatchSettings, machine_id: &str) -> Manner {
     Manner {
         at_once: watch.rearm_at_once,
         spread: watch.rearm_spread,

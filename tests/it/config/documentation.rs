@@ -3,7 +3,7 @@
 use upgrade_gate::config::key::Key;
 use upgrade_gate::config::keys::KEYS;
 use upgrade_gate::config::profile::{BUILT_IN, Profile};
-use upgrade_gate::config::watch::{self, Watch};
+use upgrade_gate::config::watch::{self, WatchSettings};
 
 use super::Root;
 
@@ -32,7 +32,7 @@ fn the_documentation_has_every_key_as_the_code_has_it() {
 
 #[test]
 fn the_documentation_has_every_key_of_the_watch_as_the_code_has_it() {
-    let defaults = Watch::default();
+    let defaults = WatchSettings::default();
     has(watch::KEYS.iter().map(|key| {
         let default = key.show(&defaults);
         format!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use upgrade_gate::config::Overrides;
 use upgrade_gate::config::effective::Origin;
-use upgrade_gate::targets::{Entry, Target};
+use upgrade_gate::targets::{Target, TargetEntry};
 
 use super::{ETC, Root, choose, settle};
 
@@ -13,7 +13,7 @@ use super::{ETC, Root, choose, settle};
 fn without_any_file_every_profile_is_usable() {
     let loaded = Root::new().load().unwrap();
     let nixos = choose(&loaded, "nixos-upgrade").profile;
-    assert_eq!(nixos.targets, [Entry::Auto]);
+    assert_eq!(nixos.targets, [TargetEntry::Auto]);
     assert_eq!(nixos.final_exit_status, [4, 100]);
     assert_eq!(nixos.final_if_changed.len(), 2);
     assert_eq!(nixos.at_most_every, None);
@@ -53,7 +53,10 @@ fn every_key_is_read() {
     assert_eq!(profile.targets.len(), 4);
     let expect = Some("hello".to_owned());
     let url = "http://c.example/".to_owned();
-    assert_eq!(profile.targets[3], Entry::One(Target::Http { url, expect }));
+    assert_eq!(
+        profile.targets[3],
+        TargetEntry::One(Target::Http { url, expect })
+    );
     assert_eq!(profile.flake.as_deref(), Some("github:me/config"));
     assert!(profile.allow_guess && !profile.hold_metered);
     assert_eq!(profile.settle, Duration::from_secs(90));

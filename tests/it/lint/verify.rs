@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use upgrade_gate::systemd::read::files::Files;
-use upgrade_gate::systemd::unit::{Ignored, Load};
+use upgrade_gate::systemd::read::files::UnitFiles;
+use upgrade_gate::systemd::unit::{IgnoredLine, Load};
 use upgrade_gate::systemd::version::Version;
 
 const SERVICE: &str = r#"Before=any.section
@@ -121,7 +121,7 @@ fn written(name: &str, text: &[u8]) -> tempfile::TempDir {
     root
 }
 
-fn lines(ignored: &[Ignored]) -> BTreeSet<usize> {
+fn lines(ignored: &[IgnoredLine]) -> BTreeSet<usize> {
     // What verify can say is what the installed systemd says.
     let all = ignored.iter().filter(|ignored| ignored.by(Version(252)));
     all.map(|ignored| ignored.line).collect()
@@ -132,7 +132,7 @@ fn lines(ignored: &[Ignored]) -> BTreeSet<usize> {
 fn the_lines_of_a_service_that_systemd_ignores_are_the_ones_we_name() {
     let root = written("a.service", SERVICE.as_bytes());
     let (expected, loaded) = systemd(&root.path().join("etc/systemd/system"), "a.service");
-    let read = Files::below(root.path()).unit("a.service").unit;
+    let read = UnitFiles::below(root.path()).unit("a.service").unit;
     assert!(loaded && read.load == Load::Loaded, "{:?}", read.load);
     assert_eq!(lines(&read.ignored), expected, "{:#?}", read.ignored);
     assert!(expected.len() > 30, "{expected:?}");
@@ -143,7 +143,7 @@ fn the_lines_of_a_service_that_systemd_ignores_are_the_ones_we_name() {
 fn the_lines_of_a_timer_that_systemd_ignores_are_the_ones_we_name() {
     let root = written("u.timer", TIMER.as_bytes());
     let (expected, loaded) = systemd(&root.path().join("etc/systemd/system"), "u.timer");
-    let timers = Files::below(root.path()).unit("u.service").unit.timers;
+    let timers = UnitFiles::below(root.path()).unit("u.service").unit.timers;
     assert!(loaded && timers[0].calendar);
     assert_eq!(
         lines(&timers[0].ignored),
@@ -171,7 +171,7 @@ fn what_breaks_a_file_for_systemd_breaks_it_for_us() {
         .concat();
         let root = written("a.service", &text);
         let (_, loaded) = systemd(&root.path().join("etc/systemd/system"), "a.service");
-        let read = Files::below(root.path()).unit("a.service").unit;
+        let read = UnitFiles::below(root.path()).unit("a.service").unit;
         assert!(!loaded && matches!(read.load, Load::Refused(_)), "{bad:?}");
     }
 }
@@ -190,7 +190,7 @@ fn a_service_without_a_command_is_refused_as_systemd_refuses_it() {
     ] {
         let root = written("a.service", text.as_bytes());
         let (_, loaded) = systemd(&root.path().join("etc/systemd/system"), "a.service");
-        let read = Files::below(root.path()).unit("a.service").unit;
+        let read = UnitFiles::below(root.path()).unit("a.service").unit;
         assert_eq!(read.load == Load::Loaded, loaded, "{text}: {:?}", read.load);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use upgrade_gate::probe::protocol::{Answer, Request, Verdict};
+use upgrade_gate::probe::protocol::{ProbeAnswer, ProbeRequest, ProbeResult};
 use upgrade_gate::targets::{Target, Wanted};
 
 use crate::support::http::{Reply, Server};
@@ -48,13 +48,13 @@ impl Probe {
         self.env("NIX_SSL_CERT_FILE", file.display().to_string())
     }
 
-    fn run(self) -> Answer {
-        let request = Request {
+    fn run(self) -> ProbeAnswer {
+        let request = ProbeRequest {
             wanted: Wanted {
                 groups: self.groups,
             },
             ssl_cert_file: self.ssl_cert_file,
-            ..Request::default()
+            ..ProbeRequest::default()
         };
         let request = serde_json::to_vec(&request).unwrap();
         serde_json::from_slice(&child(&request, &self.env)).unwrap()
@@ -62,15 +62,15 @@ impl Probe {
 
     fn reached(self) -> Vec<String> {
         match self.run().verdict {
-            Verdict::Reached(targets) => targets,
-            failed @ Verdict::Failed { .. } => panic!("{failed:?}"),
+            ProbeResult::Reached(targets) => targets,
+            failed @ ProbeResult::Failed { .. } => panic!("{failed:?}"),
         }
     }
 
     #[track_caller]
     fn fails(self, expected: &str) -> Failed {
         match self.run().verdict {
-            Verdict::Failed {
+            ProbeResult::Failed {
                 reason,
                 detail,
                 may_be_portal,
@@ -82,7 +82,7 @@ impl Probe {
                     may_be_portal,
                 }
             }
-            reached @ Verdict::Reached(_) => panic!("{reached:?}"),
+            reached @ ProbeResult::Reached(_) => panic!("{reached:?}"),
         }
     }
 }

@@ -163,20 +163,20 @@ fn nothing_to_probe_and_nonsense_are_unknown() {
     Probe::of(cache("ftp://x")).fails("unknown");
     for request in ["", "{", "[]", "{\"wanted\":1}"] {
         let said = child(request.as_bytes(), &BTreeMap::new());
-        let answer: Answer = serde_json::from_slice(&said).unwrap();
+        let answer: ProbeAnswer = serde_json::from_slice(&said).unwrap();
         assert!(
-            matches!(&answer.verdict, Verdict::Failed { reason, .. } if reason == "unknown"),
+            matches!(&answer.verdict, ProbeResult::Failed { reason, .. } if reason == "unknown"),
             "{answer:?}"
         );
     }
 }
 
 fn prober(target: Target) -> Prober {
-    let request = Request {
+    let request = ProbeRequest {
         wanted: Wanted {
             groups: vec![vec![target]],
         },
-        ..Request::default()
+        ..ProbeRequest::default()
     };
     let program = [env!("CARGO_BIN_EXE_upgrade-gate"), "__probe"];
     Prober::with_program(request, program.map(OsString::from).to_vec())

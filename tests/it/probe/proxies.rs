@@ -10,7 +10,10 @@ fn through_an_http_proxy_the_name_goes_unresolved_and_the_route_is_the_proxys() 
     let forwarding = proxy::http(cache_server.address());
     let probe = Probe::of(cache("http://cache.invalid"));
     let answer = probe.env("http_proxy", http_url(&forwarding)).run();
-    assert!(matches!(answer.verdict, Verdict::Reached(_)), "{answer:?}");
+    assert!(
+        matches!(answer.verdict, ProbeResult::Reached(_)),
+        "{answer:?}"
+    );
     assert_eq!(answer.addresses, [forwarding.address().ip()]);
     let head = &forwarding.heads()[0];
     assert!(

@@ -18,7 +18,7 @@ fn a_nix_cache_is_reached_by_its_nix_cache_info() {
     let answer = Probe::of(cache(&url)).run();
     assert_eq!(
         answer.verdict,
-        Verdict::Reached(vec![format!("nix-cache:{url}")])
+        ProbeResult::Reached(vec![format!("nix-cache:{url}")])
     );
     assert_eq!(answer.addresses, [server.address().ip()]);
 }
@@ -249,7 +249,11 @@ fn a_cache_is_followed_through_ten_redirects_and_no_more() {
             }
         });
         let verdict = Probe::of(cache(http_url(&server))).run().verdict;
-        assert_eq!(matches!(verdict, Verdict::Reached(_)), reached, "{hops}");
+        assert_eq!(
+            matches!(verdict, ProbeResult::Reached(_)),
+            reached,
+            "{hops}"
+        );
     }
 }
 

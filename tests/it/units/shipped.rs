@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use upgrade_gate::systemd::drop_in::Mode;
+use upgrade_gate::systemd::drop_in::GateMode;
 
 use super::root::{ETC, LIB, Root};
 
@@ -207,7 +207,7 @@ fn the_documentation_names_everything_that_is_installed_and_every_mode() {
             "{unit}"
         );
     }
-    let modes = Mode::ALL.map(|mode| format!("| `{}` ", mode.name()));
+    let modes = GateMode::ALL.map(|mode| format!("| `{}` ", mode.name()));
     let header = page
         .lines()
         .find(|line| line.starts_with("| |"))

@@ -34,7 +34,7 @@ pub(super) fn open(root: &Path, own: &Dirs, inotify: Option<&Inotify>) -> io::Re
     let system = root.join("run/upgrade-gate");
     // A service's own directory is below root's, where all can see it.
     let own = own.runtime.iter().filter(|own| !own.starts_with(&system));
-    let mut search = Search {
+    let mut search = RoomSearch {
         inotify,
         rooms: Vec::new(),
     };
@@ -46,12 +46,12 @@ pub(super) fn open(root: &Path, own: &Dirs, inotify: Option<&Inotify>) -> io::Re
     Ok(search.rooms)
 }
 
-struct Search<'a> {
+struct RoomSearch<'a> {
     inotify: Option<&'a Inotify>,
     rooms: Vec<Room>,
 }
 
-impl Search<'_> {
+impl RoomSearch<'_> {
     /// A directory that may come into being later rings at the one above.
     fn base(&mut self, path: &Path, open: fn(&Path) -> io::Result<Directory>) -> io::Result<()> {
         self.watch(path.parent().unwrap_or(path), APPEARS)?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
-use crate::report::status_file::{Found, Gate, StatusFile, read_all};
+use crate::report::status_file::{FoundGates, GateStatus, StatusFile, read_all};
 
 const STRANGER: u32 = 65534;
 
@@ -32,12 +32,12 @@ impl Machine {
 
     /// A living gate that calls itself `unit`.
     fn gate(&self, below: &str, unit: &str) -> StatusFile {
-        let gate = Gate {
+        let gate = GateStatus {
             version: 1,
             pid: 7,
             command: "run".to_owned(),
             unit: Some(unit.to_owned()),
-            ..Gate::default()
+            ..GateStatus::default()
         };
         let mut file = StatusFile::new(&self.make(below), 7, 1);
         file.write(&gate).unwrap();
@@ -50,12 +50,12 @@ impl Machine {
         }
     }
 
-    fn read(&self) -> Found {
+    fn read(&self) -> FoundGates {
         read_all(&open(self.0.path(), &Dirs::default(), None).unwrap())
     }
 }
 
-fn units(found: &Found) -> Vec<Option<&str>> {
+fn units(found: &FoundGates) -> Vec<Option<&str>> {
     let units = found.gates.iter().map(|living| living.gate.unit.as_deref());
     units.collect()
 }
@@ -88,7 +88,7 @@ fn files_and_directories_without_gates_are_passed_over() {
     machine.make("fwupd-refresh");
     fs::write(machine.path("upgrade-gate.toml"), "").unwrap();
     symlink("/nowhere", machine.path("dangling")).unwrap();
-    assert_eq!(machine.read(), Found::default());
+    assert_eq!(machine.read(), FoundGates::default());
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn what_a_stranger_s_dead_gate_left_is_the_stranger_s_to_remove() {
     drop(living);
     fs::write(&left, text).unwrap();
     machine.give_away(&["a", "a/gates", "a/gates/7-1.json"]);
-    assert_eq!(machine.read(), Found::default());
+    assert_eq!(machine.read(), FoundGates::default());
     assert!(machine.path("a/gates/7-1.json").exists());
 }
 

@@ -10,12 +10,12 @@ fn where_there_is_no_network_to_see_only_the_companion_can_wait() {
         |around| around.own_root = true,
     ];
     for close in closed {
-        for mode in [Mode::Run, Mode::Pre, Mode::Condition] {
+        for mode in [GateMode::Run, GateMode::Pre, GateMode::Condition] {
             let mut case = Case::new(mode);
             close(&mut case.surroundings);
             assert!(case.refused().contains("--mode companion"));
         }
-        let mut case = Case::new(Mode::Companion);
+        let mut case = Case::new(GateMode::Companion);
         close(&mut case.surroundings);
         case.result().unwrap();
     }
@@ -23,7 +23,7 @@ fn where_there_is_no_network_to_see_only_the_companion_can_wait() {
 
 /// The companion of a unit with these settings in its environment.
 fn companion_with(name: &str, environment: &[(&str, &str)]) -> DropIns {
-    let mut case = Case::new(Mode::Companion);
+    let mut case = Case::new(GateMode::Companion);
     case.unit.name = name.to_owned();
     for (key, value) in environment {
         case.surroundings.environment.assign(key, value);

@@ -8,18 +8,18 @@ use std::time::Duration;
 use super::*;
 use crate::systemd::sample;
 use crate::systemd::surroundings::Families;
-use crate::systemd::unit::{Kind, Load, NotifyAccess, Restart};
+use crate::systemd::unit::{Load, NotifyAccess, Restart, ServiceType};
 
 /// What a drop-in is made from, to be changed by a test.
 struct Case {
     unit: Unit,
     surroundings: Surroundings,
-    mode: Mode,
+    mode: GateMode,
     profile: &'static str,
 }
 
 impl Case {
-    fn new(mode: Mode) -> Self {
+    fn new(mode: GateMode) -> Self {
         let mut unit = sample::unit();
         let service = unit.service.as_mut().unwrap();
         service.restart = Restart::No;
@@ -64,7 +64,7 @@ impl Case {
         self
     }
 
-    fn result(&self) -> Result<String, Refusal> {
+    fn result(&self) -> Result<String, DropInRefusal> {
         in_mode(&self.spec()).map(|made| made.own)
     }
 
@@ -88,7 +88,7 @@ impl Case {
 
 #[test]
 fn a_oneshot_with_one_command_becomes_exec() {
-    let case = Case::new(Mode::Run).starts(&["/usr/bin/upgrade --all"]);
+    let case = Case::new(GateMode::Run).starts(&["/usr/bin/upgrade --all"]);
     assert_eq!(
         case.settings(),
         [
@@ -104,14 +104,14 @@ fn a_oneshot_with_one_command_becomes_exec() {
 
 #[test]
 fn nothing_follows_a_command_that_may_be_told_not_now() {
-    let several = Case::new(Mode::Run).starts(&["/bin/a", "/bin/b"]);
-    let mut followed = Case::new(Mode::Run);
+    let several = Case::new(GateMode::Run).starts(&["/bin/a", "/bin/b"]);
+    let mut followed = Case::new(GateMode::Run);
     followed.surroundings.start_post = true;
     for (case, why) in [(several, "several commands"), (followed, "ExecStartPost=")] {
         let refused = case.refused();
         assert!(refused.contains(why), "{refused}");
         assert!(refused.contains("--mode companion"), "{refused}");
-        assert_eq!(case.chosen().mode, Mode::Companion);
+        assert_eq!(case.chosen().mode, GateMode::Companion);
     }
 }
 
@@ -143,7 +143,7 @@ fn prefixes_variables_specifiers_and_another_argv0_are_kept() {
             "/usr/bin/upgrade-gate run --profile p$$%i -- /bin/a \"b c\"",
         ),
     ] {
-        let mut case = Case::new(Mode::Run).starts(&[line]);
+        let mut case = Case::new(GateMode::Run).starts(&[line]);
         case.profile = "p$%i";
         let wrapped = format!("ExecStart={wrapped}");
         assert!(
@@ -156,14 +156,14 @@ fn prefixes_variables_specifiers_and_another_argv0_are_kept() {
 
 #[test]
 fn a_user_of_its_own_gets_directories_of_its_own() {
-    let mut case = Case::new(Mode::Run);
+    let mut case = Case::new(GateMode::Run);
     case.service().user = "fwupd-refresh".to_owned();
     let settings = case.settings();
     assert!(settings.contains(&"RuntimeDirectory=upgrade-gate/upgrade".to_owned()));
     assert!(settings.contains(&"StateDirectory=upgrade-gate/upgrade".to_owned()));
     case.surroundings.runtime_directory = true;
     assert_eq!(case.settings(), settings, "never into the service's own");
-    case.mode = Mode::Pre;
+    case.mode = GateMode::Pre;
     let settings = case.settings();
     assert!(
         !settings.iter().any(|line| line.contains("Directory=")),
@@ -176,7 +176,7 @@ fn a_user_of_its_own_gets_directories_of_its_own() {
 #[test]
 fn directories_of_templates_and_odd_names_are_named_by_systemd() {
     for name in ["bk@.service", "bk@my\\x2ddata.service"] {
-        let mut case = Case::new(Mode::Run);
+        let mut case = Case::new(GateMode::Run);
         case.service().user = "bk".to_owned();
         case.unit.name = name.to_owned();
         let own = "StateDirectory=upgrade-gate/%N".to_owned();
@@ -186,7 +186,7 @@ fn directories_of_templates_and_odd_names_are_named_by_systemd() {
 
 #[test]
 fn a_user_s_unit_has_the_user_s_directories() {
-    let mut case = Case::new(Mode::Run);
+    let mut case = Case::new(GateMode::Run);
     case.surroundings.read_only = true;
     let spec = DropInSpec {
         scope: Scope::User,
@@ -199,7 +199,7 @@ fn a_user_s_unit_has_the_user_s_directories() {
 
 #[test]
 fn a_sandbox_is_opened_only_as_far_as_needed() {
-    let mut case = Case::new(Mode::Run);
+    let mut case = Case::new(GateMode::Run);
     case.surroundings.families.assign("AF_UNIX AF_INET");
     case.surroundings.read_only = true;
     let settings = case.settings();
@@ -214,7 +214,7 @@ fn a_sandbox_is_opened_only_as_far_as_needed() {
 
 #[test]
 fn settings_that_would_fight_the_gate_are_answered() {
-    let mut case = Case::new(Mode::Run);
+    let mut case = Case::new(GateMode::Run);
     case.service().runtime_max = Some(std::time::Duration::from_secs(60));
     case.service().force = sample::codes(&[1, 75]);
     let settings = case.settings();
@@ -225,7 +225,7 @@ fn settings_that_would_fight_the_gate_are_answered() {
 
 #[test]
 fn in_mode_pre_the_gate_is_the_first_of_all() {
-    let mut case = Case::new(Mode::Pre);
+    let mut case = Case::new(GateMode::Pre);
     case.service().exec_start_pre = exec_line::parse("-/bin/a %i").commands;
     assert_eq!(
         case.settings(),
@@ -252,18 +252,18 @@ fn the_wait_is_no_part_of_a_job_timeout_where_that_can_be_had_and_is_said_where_
         case.unit.job_running_timeout = Some(Duration::from_secs(60));
         case
     };
-    let text = limited(Mode::Pre).result().unwrap();
+    let text = limited(GateMode::Pre).result().unwrap();
     assert!(text.contains("# JobTimeoutSec= still cancels"), "{text}");
-    let settings = limited(Mode::Companion).settings();
+    let settings = limited(GateMode::Companion).settings();
     let expected = ["JobTimeoutSec=infinity", "JobRunningTimeoutSec=1min"];
     assert_eq!(settings[2..], expected);
-    let unlimited = Case::new(Mode::Pre).result().unwrap();
+    let unlimited = Case::new(GateMode::Pre).result().unwrap();
     assert!(!unlimited.contains("JobTimeoutSec"), "{unlimited}");
 }
 
 #[test]
 fn in_mode_condition_the_gate_is_asked_before_other_conditions() {
-    let mut case = Case::new(Mode::Condition);
+    let mut case = Case::new(GateMode::Condition);
     assert_eq!(
         case.settings(),
         ["ExecCondition=/usr/bin/upgrade-gate check --exec-condition --profile upgrade"]
@@ -287,10 +287,10 @@ fn in_mode_condition_the_gate_is_asked_before_other_conditions() {
 
 #[test]
 fn a_gate_whose_refusal_counts_as_success_is_no_gate() {
-    let mut case = Case::new(Mode::Pre);
+    let mut case = Case::new(GateMode::Pre);
     case.service().success = sample::codes(&[75]);
     assert!(case.refused().contains("lists 75"));
-    case.mode = Mode::Condition;
+    case.mode = GateMode::Condition;
     case.result().unwrap();
     case.service().success = sample::codes(&[1]);
     assert!(case.refused().contains("lists 1"));
@@ -328,7 +328,12 @@ fn units_that_cannot_be_gated_at_all_are_refused_in_every_mode() {
         ),
     ];
     for (spoil, words) in table {
-        for mode in [Mode::Run, Mode::Pre, Mode::Condition, Mode::Companion] {
+        for mode in [
+            GateMode::Run,
+            GateMode::Pre,
+            GateMode::Condition,
+            GateMode::Companion,
+        ] {
             let mut case = Case::new(mode);
             spoil(&mut case.unit);
             let sentence = case.refused();
@@ -339,16 +344,16 @@ fn units_that_cannot_be_gated_at_all_are_refused_in_every_mode() {
 
 #[test]
 fn the_users_shell_and_a_profile_no_unit_is_named_after_are_refused() {
-    let case = Case::new(Mode::Run).starts(&["|echo"]);
+    let case = Case::new(GateMode::Run).starts(&["|echo"]);
     assert!(case.refused().contains("the prefix |"));
-    let mut case = Case::new(Mode::Companion);
+    let mut case = Case::new(GateMode::Companion);
     case.profile = "a b";
     assert!(case.refused().contains("rename the profile"));
 }
 
 #[test]
 fn whatever_the_profile_is_called_no_line_is_added() {
-    let mut case = Case::new(Mode::Run);
+    let mut case = Case::new(GateMode::Run);
     case.profile = "a\n[Service]\nExecStart=/bin/evil";
     let text = case.result().unwrap();
     assert!(
@@ -362,7 +367,7 @@ fn whatever_the_profile_is_called_no_line_is_added() {
 
 #[test]
 fn a_profile_that_begins_like_an_option_is_not_taken_for_one() {
-    let mut case = Case::new(Mode::Run);
+    let mut case = Case::new(GateMode::Run);
     case.profile = "-a";
     let starts = "ExecStart=/usr/bin/upgrade-gate run --profile=-a -- /usr/bin/upgrade";
     assert!(case.settings().contains(&starts.to_owned()));

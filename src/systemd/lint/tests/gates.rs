@@ -96,7 +96,7 @@ fn ug013_a_condition_that_skips_whatever_is_wrong() {
 #[test]
 fn ug014_a_boot_that_waits_with_the_unit() {
     let run = "upgrade-gate run -- /usr/bin/upgrade";
-    let exec_type = |unit| changed(unit, |service| service.kind = Kind::Exec);
+    let exec_type = |unit| changed(unit, |service| service.kind = ServiceType::Exec);
     let with_companion = |mut unit: Unit| {
         unit.requires
             .push("upgrade-gate@upgrade.service".to_owned());

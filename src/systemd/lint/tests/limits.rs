@@ -90,7 +90,7 @@ fn ug002_a_limit_that_ends_the_attempts_before_the_outage() {
             ),
             // A daemon that orders itself after the network at boot.
             online(changed(restarting(tool(), 1, 100, 5), |service| {
-                service.kind = Kind::Notify;
+                service.kind = ServiceType::Notify;
             })),
         ],
     );

@@ -13,8 +13,8 @@ use super::*;
 use crate::systemd::sample;
 use crate::systemd::sample::{codes, exec};
 use crate::systemd::unit::{
-    Exec, Ignored, Kind, Load, NotifyAccess, Restart, RestartMode, Service, Span, StartLimit,
-    Switch, Timer, Unit,
+    Exec, IgnoredLine, Load, NotifyAccess, Restart, RestartMode, Service, ServiceType, StartLimit,
+    Switch, SystemdSpan, Timer, Unit,
 };
 
 const V257: Version = Version(257);
@@ -85,7 +85,7 @@ fn restarting(unit: Unit, delay: u64, interval: u64, burst: u32) -> Unit {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it is what a setting says")]
-const fn secs(secs: u64) -> Span {
+const fn secs(secs: u64) -> SystemdSpan {
     Some(Duration::from_secs(secs))
 }
 
@@ -183,7 +183,7 @@ fn what_systemd_refuses_is_never_started_and_has_no_fate() {
 fn what_upgrade_gate_recommends_has_no_findings() {
     let exec_type = |unit| {
         changed(unit, |service| {
-            service.kind = Kind::Exec;
+            service.kind = ServiceType::Exec;
             service.success = codes(&[75]);
             service.notify_access = NotifyAccess::Exec;
         })

@@ -17,7 +17,9 @@ fn ug007_a_oneshot_with_a_restart_that_systemd_refuses() {
         &[
             with(Restart::No),
             with(Restart::OnFailure),
-            changed(with(Restart::Always), |service| service.kind = Kind::Exec),
+            changed(with(Restart::Always), |service| {
+                service.kind = ServiceType::Exec;
+            }),
         ],
     );
     assert!(what(&refused, "UG007").contains("It says: Refusing."));
@@ -103,7 +105,7 @@ fn ug016_a_switch_that_stops_itself() {
 
 #[test]
 fn ug017_lines_that_systemd_ignores() {
-    let ignored = |line, since| Ignored {
+    let ignored = |line, since| IgnoredLine {
         file: "/etc/systemd/system/tool.service".to_owned(),
         line,
         why: format!("reason {line}"),

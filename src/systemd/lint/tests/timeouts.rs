@@ -5,7 +5,7 @@ use super::*;
 /// A daemon with the gate before its command, and the default start timeout.
 fn daemon(gate: &str) -> Unit {
     changed(before(job(), gate), |service| {
-        service.kind = Kind::Simple;
+        service.kind = ServiceType::Simple;
         service.timeout_start = secs(90);
     })
 }
@@ -51,7 +51,7 @@ fn ug015_the_main_process_alone_may_ask_for_more_time() {
             main(oneshot.clone()),
             with_access(limited(skipped), NotifyAccess::Exec),
             // It has started when the gate begins to wait.
-            changed(oneshot, |service| service.kind = Kind::Exec),
+            changed(oneshot, |service| service.kind = ServiceType::Exec),
         ],
     );
     let said = what(&main(daemon("upgrade-gate wait-online")), "UG015");
@@ -100,7 +100,7 @@ fn ug015_a_start_job_that_is_cancelled_whatever_the_gate_asks_for() {
     let mut companion = job();
     companion.requires = vec!["upgrade-gate@upgrade.service".to_owned()];
     let exec = changed(runs(job(), "upgrade-gate run -- a"), |service| {
-        service.kind = Kind::Exec;
+        service.kind = ServiceType::Exec;
     });
     table(
         "UG015",

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::systemd::read::defaults::Defaults;
-use crate::systemd::read::settings::Settings;
+use crate::systemd::read::defaults::ManagerDefaults;
+use crate::systemd::read::settings::UnitSettings;
 use crate::systemd::read::unit_text;
-use crate::systemd::unit::Ignored;
+use crate::systemd::unit::IgnoredLine;
 
 /// As the files have it that systemd has read the unit from.
 pub(super) fn of(
@@ -13,8 +13,8 @@ pub(super) fn of(
     name: &str,
     fragment: Option<&Path>,
     drop_ins: &[PathBuf],
-) -> Vec<Ignored> {
-    let mut settings = Settings::new(name, &Defaults::default());
+) -> Vec<IgnoredLine> {
+    let mut settings = UnitSettings::new(name, &ManagerDefaults::default());
     let files = fragment
         .into_iter()
         .chain(drop_ins.iter().map(PathBuf::as_path));

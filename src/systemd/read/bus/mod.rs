@@ -17,7 +17,7 @@ use zbus::names::BusName;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, Message, OwnedObjectPath, fdo};
 
-use self::properties::Properties;
+use self::properties::GetAllReply;
 use super::{All, ReadError, is_template};
 use crate::bus::BusAddress;
 use crate::bus::systemd1::{Systemd1ManagerProxy, unit_path};
@@ -135,7 +135,7 @@ impl Systemd {
         let reply = self.get_all(object).await?;
         let (mut unit, mut timers) = {
             let body = reply.body();
-            let told = Properties::read(&body).map_err(|why| not_told(object, &why))?;
+            let told = GetAllReply::read(&body).map_err(|why| not_told(object, &why))?;
             (decode::unit(&told)?, decode::timers(&told))
         };
         unit.nixos = switch::of(&self.root, &unit);
@@ -154,7 +154,7 @@ impl Systemd {
             // Gone since it was named, perhaps.
             if let Ok(reply) = self.get_all(&unit_path(target)).await {
                 let body = reply.body();
-                timers.extend(Properties::read(&body).iter().flat_map(decode::timers));
+                timers.extend(GetAllReply::read(&body).iter().flat_map(decode::timers));
             }
         }
         timers
@@ -164,7 +164,7 @@ impl Systemd {
         let object = unit_path(name);
         let reply = self.get_all(&object).await?;
         let body = reply.body();
-        let told = Properties::read(&body).map_err(|why| not_told(&object, &why))?;
+        let told = GetAllReply::read(&body).map_err(|why| not_told(&object, &why))?;
         let (fragment, drop_ins) = decode::files(&told);
         Ok(Timer {
             ignored: ignored::of(&self.root, name, fragment.as_deref(), &drop_ins),

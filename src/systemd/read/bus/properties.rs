@@ -6,14 +6,14 @@ use std::time::Duration;
 use zbus::Variant;
 use zbus::message::Body;
 
-use crate::systemd::unit::Span;
+use crate::systemd::unit::SystemdSpan;
 use crate::text::line;
 
 /// The reply to `GetAll`.
 #[derive(Debug, Default)]
-pub(super) struct Properties<'m>(pub(super) HashMap<&'m str, Variant<'m>>);
+pub(super) struct GetAllReply<'m>(pub(super) HashMap<&'m str, Variant<'m>>);
 
-impl<'m> Properties<'m> {
+impl<'m> GetAllReply<'m> {
     /// Reads the reply; the error says what is wrong with it.
     pub(super) fn read(body: &'m Body) -> Result<Self, String> {
         let read = body.deserialize().map(Self);
@@ -39,7 +39,7 @@ impl<'m> Properties<'m> {
     }
 
     /// A time in µs, of which the largest is `infinity`.
-    pub(super) fn span(&self, name: &str) -> Option<Span> {
+    pub(super) fn span(&self, name: &str) -> Option<SystemdSpan> {
         match self.0.get(name) {
             Some(Variant::U64(u64::MAX)) => Some(None),
             Some(Variant::U64(micros)) => Some(Some(Duration::from_micros(*micros))),

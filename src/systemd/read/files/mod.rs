@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::defaults::Defaults;
+use super::defaults::ManagerDefaults;
 use super::keys;
 use super::scope::{Scope, UnitPaths};
-use super::search::{Found, Fragment, Search};
-use super::settings::Settings;
+use super::search::{FoundUnit, Fragment, UnitSearch};
+use super::settings::UnitSettings;
 use super::unit_text::{self, Assignment, Text};
 use crate::systemd::surroundings::Surroundings;
 use crate::systemd::unit::{Load, Timer, Unit};
@@ -15,10 +15,10 @@ use crate::systemd::version::Version;
 
 /// The units of a system that need not run.
 #[derive(Debug)]
-pub struct Files {
+pub struct UnitFiles {
     root: PathBuf,
-    search: Search,
-    defaults: Defaults,
+    search: UnitSearch,
+    defaults: ManagerDefaults,
     timers: Vec<Starter>,
     warnings: Vec<String>,
     /// A drop-in that is read as if it were not there.
@@ -43,7 +43,7 @@ impl Starter {
 
 /// A unit as its files have it.
 #[derive(Clone, Debug)]
-pub struct Read {
+pub struct ParsedUnit {
     /// The unit.
     pub unit: Unit,
     /// What else of it matters to a gate.
@@ -52,7 +52,7 @@ pub struct Read {
     pub warnings: Vec<String>,
 }
 
-impl Files {
+impl UnitFiles {
     /// The system's units below `root`, as they are now; `/` for those of this machine.
     pub fn below(root: &Path) -> Self {
         Self::in_paths(root, UnitPaths::of(Scope::System))
@@ -62,8 +62,8 @@ impl Files {
     pub fn in_paths(root: &Path, paths: UnitPaths) -> Self {
         let mut files = Self {
             root: root.to_owned(),
-            search: Search::below(root, paths),
-            defaults: Defaults::default(),
+            search: UnitSearch::below(root, paths),
+            defaults: ManagerDefaults::default(),
             timers: Vec::new(),
             warnings: Vec::new(),
             left_out: None,
@@ -96,7 +96,7 @@ impl Files {
     }
 
     /// A unit by its name or one of its aliases.
-    pub fn unit(&self, name: &str) -> Read {
+    pub fn unit(&self, name: &str) -> ParsedUnit {
         let found = self.search.find(name);
         let mut settings = self.settings(&found);
         self.add_links(&found.name, &mut settings);
@@ -142,7 +142,7 @@ impl Files {
             ignored: settings.ignored,
         };
         let ignored = unit.ignored.iter().map(ToString::to_string);
-        Read {
+        ParsedUnit {
             warnings: ignored.chain(settings.warnings).collect(),
             unit,
             surroundings: settings.surroundings,
@@ -167,8 +167,8 @@ impl Files {
             .collect()
     }
 
-    fn settings(&self, found: &Found) -> Settings {
-        let mut settings = Settings::new(&found.name, &self.defaults);
+    fn settings(&self, found: &FoundUnit) -> UnitSettings {
+        let mut settings = UnitSettings::new(&found.name, &self.defaults);
         let Fragment::File(fragment) = &found.fragment else {
             return settings;
         };
@@ -193,7 +193,7 @@ impl Files {
         text.map_err(|error| format!("cannot read {}: {error}", path.display()))
     }
 
-    fn add_links(&self, name: &str, settings: &mut Settings) {
+    fn add_links(&self, name: &str, settings: &mut UnitSettings) {
         let add = |list: &mut Vec<String>, more: BTreeSet<String>| {
             let new: Vec<_> = more
                 .into_iter()

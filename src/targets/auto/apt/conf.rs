@@ -2,7 +2,7 @@
 
 /// One thing that a file says. Names are in lower case: apt does not tell them apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum AptLine {
     Set(String, String),
     /// `#clear NAME`: it and all below it.
     Clear(String),
@@ -11,8 +11,8 @@ pub(super) enum Line {
 }
 
 /// What a file says, up to the first line that apt refuses, whose number is returned as well.
-pub(super) fn parse(text: &str) -> (Vec<Line>, Option<usize>) {
-    let mut reader = Reader::default();
+pub(super) fn parse(text: &str) -> (Vec<AptLine>, Option<usize>) {
+    let mut reader = AptReader::default();
     for (line, number) in text.lines().zip(1..) {
         let line = reader.without_comments(line);
         if reader.line(&line).is_none() {
@@ -24,8 +24,8 @@ pub(super) fn parse(text: &str) -> (Vec<Line>, Option<usize>) {
 }
 
 #[derive(Default)]
-struct Reader {
-    lines: Vec<Line>,
+struct AptReader {
+    lines: Vec<AptLine>,
     in_comment: bool,
     /// The names of the blocks around, each with those around it.
     blocks: Vec<String>,
@@ -33,7 +33,7 @@ struct Reader {
     statement: String,
 }
 
-impl Reader {
+impl AptReader {
     /// `//`, `#` and `/* … */` begin comments outside of quotes; `#clear` and `#include` are none.
     fn without_comments(&mut self, line: &str) -> String {
         let mut out = String::new();
@@ -97,8 +97,8 @@ impl Reader {
         }
         let (name, value) = split(&statement)?;
         match (name.strip_prefix('#'), sign) {
-            (Some("clear"), _) => self.lines.push(Line::Clear(lower(&value?))),
-            (Some("include"), _) => self.lines.push(Line::Include(value?)),
+            (Some("clear"), _) => self.lines.push(AptLine::Clear(lower(&value?))),
+            (Some("include"), _) => self.lines.push(AptLine::Include(value?)),
             (Some("x-apt-configure-index"), _) => {}
             (Some(_), _) => return None,
             (None, '{') => self.begin(&name, value),
@@ -124,7 +124,7 @@ impl Reader {
 
     fn set(&mut self, name: &str, value: &str) {
         let name = self.below(name);
-        self.lines.push(Line::Set(name, value.to_owned()));
+        self.lines.push(AptLine::Set(name, value.to_owned()));
     }
 
     fn below(&self, name: &str) -> String {
@@ -180,7 +180,7 @@ mod tests {
     fn set(text: &str) -> Vec<(String, String)> {
         let (lines, _) = parse(text);
         let set = lines.into_iter().filter_map(|line| match line {
-            Line::Set(name, value) => Some((name, value)),
+            AptLine::Set(name, value) => Some((name, value)),
             _ => None,
         });
         set.collect()
@@ -223,7 +223,7 @@ mod tests {
         let (lines, refused) = parse("#clear A::b;\n#include \"/x\";\n# c\nA x y;\nB \"1\";");
         assert_eq!(
             lines,
-            [Line::Clear("a::b".into()), Line::Include("/x".into())]
+            [AptLine::Clear("a::b".into()), AptLine::Include("/x".into())]
         );
         assert_eq!(refused, Some(4));
     }

@@ -2,16 +2,16 @@
 
 /// One archive and suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Source {
+pub(super) struct AptSource {
     pub(super) uri: String,
     pub(super) suite: String,
 }
 
 /// What a file says: its sources, or the number of a line or stanza that apt refuses.
-pub(super) type Found = Vec<Result<Source, usize>>;
+pub(super) type AptSourceList = Vec<Result<AptSource, usize>>;
 
 /// `deb [option=value …] URI SUITE [COMPONENT…]`
-pub(super) fn one_line(text: &str, arch: &str) -> Found {
+pub(super) fn one_line(text: &str, arch: &str) -> AptSourceList {
     let lines = text.lines().zip(1..);
     let told = lines.map(|(line, number)| (without_comment(line).trim(), number));
     let told = told.filter(|(line, _)| !line.is_empty());
@@ -29,7 +29,7 @@ fn without_comment(line: &str) -> &str {
     &line[..end.unwrap_or(line.len())]
 }
 
-fn source(line: &str, arch: &str) -> Option<Source> {
+fn source(line: &str, arch: &str) -> Option<AptSource> {
     let (kind, rest) = line.split_once([' ', '\t', '\x0b'])?;
     if !is_type(kind) {
         return None;
@@ -70,16 +70,16 @@ fn is_type(word: &str) -> bool {
 }
 
 /// A suite that ends with a slash is a folder and has no component, all others have one.
-fn archive(uri: &str, suite: &str, has_component: bool, arch: &str) -> Option<Source> {
+fn archive(uri: &str, suite: &str, has_component: bool, arch: &str) -> Option<AptSource> {
     let is_folder = suite.ends_with('/');
-    (uri.contains(':') && is_folder != has_component).then(|| Source {
+    (uri.contains(':') && is_folder != has_component).then(|| AptSource {
         uri: uri.replace("$(ARCH)", arch),
         suite: suite.replace("$(ARCH)", arch),
     })
 }
 
 /// Stanzas of `Field: value`, continued by lines that begin with a blank. A stanza is numbered by its first line.
-pub(super) fn deb822(text: &str, arch: &str) -> Found {
+pub(super) fn deb822(text: &str, arch: &str) -> AptSourceList {
     let mut stanzas = vec![(1, Vec::new())];
     for (line, number) in text.lines().zip(1..) {
         let stanza = stanzas.last_mut();
@@ -94,7 +94,7 @@ pub(super) fn deb822(text: &str, arch: &str) -> Found {
         .collect()
 }
 
-fn stanza(lines: &[&str], arch: &str, number: usize) -> Found {
+fn stanza(lines: &[&str], arch: &str, number: usize) -> AptSourceList {
     let words = |name| field(lines, name);
     if words("Enabled").first().is_some_and(|word| is_no(word)) {
         return Vec::new();
@@ -144,9 +144,9 @@ mod tests {
 
     use super::*;
 
-    fn shown(found: Found) -> Vec<String> {
+    fn shown(found: AptSourceList) -> Vec<String> {
         let shown = found.into_iter().map(|one| match one {
-            Ok(Source { uri, suite }) => format!("{uri} {suite}"),
+            Ok(AptSource { uri, suite }) => format!("{uri} {suite}"),
             Err(number) => format!("refused {number}"),
         });
         shown.collect()

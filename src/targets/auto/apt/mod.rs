@@ -10,12 +10,12 @@ mod tests;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use self::list::Source;
-use self::settings::Settings;
+use self::list::AptSource;
+use self::settings::AptSettings;
 use super::need::{Candidate, Need};
 use super::place::{Place, invalid, tcp, url, web};
 use super::ssh::Destination;
-use super::world::World;
+use super::world::MachineView;
 use crate::targets::Target;
 
 /// How every signed index begins: an http mirror's proof.
@@ -27,8 +27,8 @@ const NAMES_IN_PARTS: &[&str] = &["conf", ""];
 
 /// One `any` of all mirrors: apt goes on without those it cannot reach, and a dead third-party
 /// repository must not hold the gate indefinitely.
-pub(super) fn needs(commands: &[Vec<String>], world: &World<'_>) -> Vec<Need> {
-    let mut settings = Settings::read(commands, world);
+pub(super) fn needs(commands: &[Vec<String>], world: &MachineView<'_>) -> Vec<Need> {
+    let mut settings = AptSettings::read(commands, world);
     let mut needs: Vec<Need> = std::mem::take(&mut settings.warnings)
         .into_iter()
         .map(Need::Warning)
@@ -60,15 +60,15 @@ fn once_each_host(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
 }
 
 struct Apt<'a> {
-    settings: Settings,
+    settings: AptSettings,
     /// The beginnings of http URLs that apt sends a login to.
     logins: Vec<String>,
-    world: &'a World<'a>,
+    world: &'a MachineView<'a>,
 }
 
 impl Apt<'_> {
     /// All sources, and where each is written.
-    fn sources(&self, needs: &mut Vec<Need>) -> Vec<(Source, String)> {
+    fn sources(&self, needs: &mut Vec<Need>) -> Vec<(AptSource, String)> {
         let main = self.settings.path("dir::etc::sourcelist", "sources.list");
         let folder = self
             .settings
@@ -91,7 +91,7 @@ impl Apt<'_> {
         sources
     }
 
-    fn file(&self, path: &Path) -> list::Found {
+    fn file(&self, path: &Path) -> list::AptSourceList {
         let text = self.world.read(path).unwrap_or_default();
         let arch = self
             .settings
@@ -104,7 +104,7 @@ impl Apt<'_> {
     }
 
     /// Where a source is fetched from: more than one place for a list of mirrors.
-    fn candidates(&self, source: &Source, origin: &str) -> Vec<Candidate> {
+    fn candidates(&self, source: &AptSource, origin: &str) -> Vec<Candidate> {
         let (method, rest) = source.uri.split_once(':').unwrap_or_default();
         match method {
             "mirror+file" | "mirror+copy" => self.mirrors(source, rest, origin),
@@ -113,7 +113,7 @@ impl Apt<'_> {
     }
 
     /// Each line of a list of mirrors is a base of the same archive; what follows a tab says when it is taken.
-    fn mirrors(&self, source: &Source, rest: &str, origin: &str) -> Vec<Candidate> {
+    fn mirrors(&self, source: &AptSource, rest: &str, origin: &str) -> Vec<Candidate> {
         let path = format!("/{}", rest.trim_matches('/'));
         let Some(text) = self.world.read(path.as_ref()) else {
             let why = Place::Unknown("this list of mirrors cannot be read".to_owned());
@@ -123,7 +123,7 @@ impl Apt<'_> {
         let uris = lines
             .filter_map(|line| line.split('\t').next())
             .map(str::trim);
-        let sources = uris.filter(|uri| !uri.is_empty()).map(|uri| Source {
+        let sources = uris.filter(|uri| !uri.is_empty()).map(|uri| AptSource {
             uri: uri.to_owned(),
             suite: source.suite.clone(),
         });
@@ -134,7 +134,7 @@ impl Apt<'_> {
         found.collect()
     }
 
-    fn candidate(&self, source: &Source, method: &str, rest: &str, origin: &str) -> Candidate {
+    fn candidate(&self, source: &AptSource, method: &str, rest: &str, origin: &str) -> Candidate {
         let place = self.place(source, method, rest);
         let candidate = Candidate::new(place, &source.uri, origin);
         let asked = asked_by(method).filter(|_| !candidate.is_local());
@@ -153,7 +153,7 @@ impl Apt<'_> {
         }
     }
 
-    fn place(&self, source: &Source, method: &str, rest: &str) -> Place {
+    fn place(&self, source: &AptSource, method: &str, rest: &str) -> Place {
         let lists =
             method == "mirror" || method.starts_with("mirror+") || method.contains("+mirror");
         match (method, asked_by(method)) {
@@ -227,7 +227,7 @@ fn has_login(base: &str) -> bool {
 }
 
 /// `machine http://HOST/PATH` in auth.conf(5): only what names http is sent over it.
-fn logins(settings: &Settings, world: &World<'_>) -> Vec<String> {
+fn logins(settings: &AptSettings, world: &MachineView<'_>) -> Vec<String> {
     let folder = settings.path("dir::etc::netrcparts", "auth.conf.d");
     let main = settings.path("dir::etc::netrc", "auth.conf");
     let files = parts(&folder, &["conf"], world).into_iter().chain([main]);
@@ -243,7 +243,7 @@ fn logins(settings: &Settings, world: &World<'_>) -> Vec<String> {
 }
 
 /// The files of a folder that apt reads, in the order of their names.
-fn parts(folder: &Path, endings: &[&str], world: &World<'_>) -> Vec<PathBuf> {
+fn parts(folder: &Path, endings: &[&str], world: &MachineView<'_>) -> Vec<PathBuf> {
     let mut paths = world.list(&folder.to_string_lossy(), "");
     paths.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

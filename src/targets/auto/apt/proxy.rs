@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use super::settings::Settings;
+use super::settings::AptSettings;
 use crate::targets::Via;
 use crate::text::secret;
 
@@ -13,7 +13,7 @@ const TOR: &str = "socks5h://apt-transport-tor@127.0.0.1:9050";
 ///
 /// # Errors
 /// A sentence why that cannot be told.
-pub(super) fn via(settings: &Settings, method: &str, host: &str) -> Result<Option<Via>, String> {
+pub(super) fn via(settings: &AptSettings, method: &str, host: &str) -> Result<Option<Via>, String> {
     let find = |postfix: &str| {
         let names = methods(method);
         let of_host = names
@@ -38,7 +38,7 @@ pub(super) fn via(settings: &Settings, method: &str, host: &str) -> Result<Optio
     find("proxy").map(read).transpose()
 }
 
-fn get<'a>(settings: &'a Settings, name: &str) -> Option<&'a str> {
+fn get<'a>(settings: &'a AptSettings, name: &str) -> Option<&'a str> {
     let default = (name == "acquire::tor::proxy").then_some(TOR);
     settings.get(name).or(default)
 }

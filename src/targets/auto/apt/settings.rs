@@ -2,20 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use super::conf::{self, Line};
+use super::conf::{self, AptLine};
 use super::{NAMES_IN_PARTS, parts};
-use crate::targets::auto::world::World;
+use crate::targets::auto::world::MachineView;
 
 /// What is set, the last setting of a name counts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Settings {
+pub(super) struct AptSettings {
     set: Vec<(String, String)>,
     pub(super) warnings: Vec<String>,
 }
 
-impl Settings {
+impl AptSettings {
     /// `APT_CONFIG`, apt.conf.d, apt.conf, then the options of the command.
-    pub(super) fn read(commands: &[Vec<String>], world: &World<'_>) -> Self {
+    pub(super) fn read(commands: &[Vec<String>], world: &MachineView<'_>) -> Self {
         let mut settings = Self::default();
         if let Some(file) = &world.env.apt_config {
             settings.file(file, world, 0);
@@ -58,13 +58,13 @@ impl Settings {
         found.map(|(_, value)| value.as_str())
     }
 
-    fn folder(&mut self, folder: &Path, world: &World<'_>, depth: usize) {
+    fn folder(&mut self, folder: &Path, world: &MachineView<'_>, depth: usize) {
         for path in parts(folder, NAMES_IN_PARTS, world) {
             self.file(&path, world, depth);
         }
     }
 
-    fn file(&mut self, path: &Path, world: &World<'_>, depth: usize) {
+    fn file(&mut self, path: &Path, world: &MachineView<'_>, depth: usize) {
         let Some(text) = world.read(path) else {
             return;
         };
@@ -79,25 +79,25 @@ impl Settings {
         }
     }
 
-    fn take(&mut self, line: Line, world: &World<'_>, depth: usize) {
+    fn take(&mut self, line: AptLine, world: &MachineView<'_>, depth: usize) {
         match line {
-            Line::Set(name, value) => self.set.push((name, value)),
-            Line::Clear(name) => {
+            AptLine::Set(name, value) => self.set.push((name, value)),
+            AptLine::Clear(name) => {
                 let name = name.trim_end_matches(':');
                 let below = format!("{name}::");
                 self.set
                     .retain(|(set, _)| set != name && !set.starts_with(&below));
             }
-            Line::Include(path) if depth <= 10 && path.ends_with('/') => {
+            AptLine::Include(path) if depth <= 10 && path.ends_with('/') => {
                 self.folder(path.as_ref(), world, depth + 1);
             }
-            Line::Include(path) if depth <= 10 => self.file(path.as_ref(), world, depth + 1),
-            Line::Include(_) => {}
+            AptLine::Include(path) if depth <= 10 => self.file(path.as_ref(), world, depth + 1),
+            AptLine::Include(_) => {}
         }
     }
 
     /// `-o NAME=VALUE` and `-c FILE`, in apt's spellings.
-    fn options(&mut self, words: &[String], world: &World<'_>) {
+    fn options(&mut self, words: &[String], world: &MachineView<'_>) {
         let mut words = words.iter().map(String::as_str);
         while let Some(word) = words.next() {
             let value = |names: [&str; 2]| {
@@ -126,13 +126,13 @@ impl Settings {
 
 /// The settings of one text.
 #[cfg(test)]
-pub(super) fn of(text: &str) -> Settings {
+pub(super) fn of(text: &str) -> AptSettings {
     let (lines, _) = conf::parse(text);
     let set = lines.into_iter().filter_map(|line| match line {
-        Line::Set(name, value) => Some((name, value)),
+        AptLine::Set(name, value) => Some((name, value)),
         _ => None,
     });
-    Settings {
+    AptSettings {
         set: set.collect(),
         warnings: Vec::new(),
     }

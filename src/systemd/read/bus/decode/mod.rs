@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use zbus::Variant;
 
-use super::properties::{Properties, array, fields, one_line, text, texts};
+use super::properties::{GetAllReply, array, fields, one_line, text, texts};
 use crate::systemd::read::{ReadError, values};
 use crate::systemd::unit::{
-    Exec, ExitStatuses, Load, Prefixes, Privileges, Service, Span, StartLimit, Switch, Timer, Unit,
+    Exec, ExitStatuses, Load, Prefixes, Privileges, Service, StartLimit, Switch, SystemdSpan,
+    Timer, Unit,
 };
 
 /// From the properties of `org.freedesktop.systemd1.Unit` and `….Service` together; without its timers, and without what
 /// only its files tell.
-pub(super) fn unit(unit: &Properties<'_>) -> Result<Unit, ReadError> {
+pub(super) fn unit(unit: &GetAllReply<'_>) -> Result<Unit, ReadError> {
     let name = unit.text("Id").unwrap_or_default().to_owned();
     let (fragment, drop_ins) = files(unit);
     let list = |names: &[&str]| names.iter().flat_map(|name| unit.texts(name)).collect();
@@ -56,21 +57,21 @@ pub(super) fn unit(unit: &Properties<'_>) -> Result<Unit, ReadError> {
 }
 
 /// The file that a unit comes from, if any, and its drop-ins.
-pub(super) fn files(unit: &Properties<'_>) -> (Option<PathBuf>, Vec<PathBuf>) {
+pub(super) fn files(unit: &GetAllReply<'_>) -> (Option<PathBuf>, Vec<PathBuf>) {
     let path = unit.text("FragmentPath").filter(|path| !path.is_empty());
     let drop_ins = unit.texts("DropInPaths").into_iter();
     (path.map(Into::into), drop_ins.map(Into::into).collect())
 }
 
 /// The timers that start it.
-pub(super) fn timers(unit: &Properties<'_>) -> Vec<String> {
+pub(super) fn timers(unit: &GetAllReply<'_>) -> Vec<String> {
     let mut triggers = unit.texts("TriggeredBy");
     triggers.retain(|name| name.strip_suffix(".timer").is_some());
     triggers
 }
 
 /// From the properties of `org.freedesktop.systemd1.Timer`.
-pub(super) fn timer(name: &str, own: &Properties<'_>) -> Timer {
+pub(super) fn timer(name: &str, own: &GetAllReply<'_>) -> Timer {
     let has = |list| own.array(list).is_some_and(|timers| !timers.is_empty());
     Timer {
         name: name.to_owned(),
@@ -84,7 +85,7 @@ pub(super) fn timer(name: &str, own: &Properties<'_>) -> Timer {
     }
 }
 
-fn load(unit: &Properties<'_>) -> Load {
+fn load(unit: &GetAllReply<'_>) -> Load {
     match unit.text("LoadState").unwrap_or_default() {
         "loaded" => Load::Loaded,
         "not-found" => Load::NotFound,
@@ -94,13 +95,13 @@ fn load(unit: &Properties<'_>) -> Load {
 }
 
 /// The text of `LoadError`, or its name if it has none.
-fn why(unit: &Properties<'_>) -> Option<String> {
+fn why(unit: &GetAllReply<'_>) -> Option<String> {
     let error = unit.fields("LoadError")?.iter().rev();
     let mut told = error.filter_map(text).filter(|text| !text.is_empty());
     told.next().map(one_line)
 }
 
-fn service(name: &str, own: &Properties<'_>) -> Result<Service, ReadError> {
+fn service(name: &str, own: &GetAllReply<'_>) -> Result<Service, ReadError> {
     let statuses = |list| own.fields(list).map(exit_statuses).unwrap_or_default();
     let word = |setting| own.text(setting).unwrap_or_default();
     Ok(Service {
@@ -128,13 +129,13 @@ fn service(name: &str, own: &Properties<'_>) -> Result<Service, ReadError> {
 }
 
 /// `RestartSec=`, if it is not told.
-const RESTART_SEC: Span = Some(Duration::from_millis(100));
+const RESTART_SEC: SystemdSpan = Some(Duration::from_millis(100));
 
 /// A setting without which nothing can be said of the service.
 fn required<T>(
     name: &str,
     setting: &'static str,
-    own: &Properties<'_>,
+    own: &GetAllReply<'_>,
     parse: fn(&str) -> Option<T>,
 ) -> Result<T, ReadError> {
     let value = own.text(setting).unwrap_or_default();
@@ -165,7 +166,7 @@ fn byte(value: &Variant<'_>) -> Option<u8> {
 }
 
 /// The command lines of a setting: with their flags (`Ex`, systemd ≥ 243), or with no more than `-`.
-fn commands(own: &Properties<'_>, plain: &str, with_flags: &str) -> Vec<Exec> {
+fn commands(own: &GetAllReply<'_>, plain: &str, with_flags: &str) -> Vec<Exec> {
     let lines = own.array(with_flags).or_else(|| own.array(plain));
     let lines = lines.unwrap_or_default().iter();
     lines.filter_map(|line| command(fields(line)?)).collect()

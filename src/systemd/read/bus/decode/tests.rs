@@ -8,12 +8,12 @@ use super::*;
 use crate::systemd::sample;
 use crate::systemd::unit::{Restart, RestartMode};
 
-fn told<'v, const N: usize>(values: [(&'v str, Variant<'v>); N]) -> Properties<'v> {
-    Properties(HashMap::from(values))
+fn told<'v, const N: usize>(values: [(&'v str, Variant<'v>); N]) -> GetAllReply<'v> {
+    GetAllReply(HashMap::from(values))
 }
 
 /// What every loaded service tells, but for these.
-fn loaded<'v, const N: usize>(values: [(&'v str, Variant<'v>); N]) -> Properties<'v> {
+fn loaded<'v, const N: usize>(values: [(&'v str, Variant<'v>); N]) -> GetAllReply<'v> {
     let mut all = told([
         ("Id", "u.service".into()),
         ("LoadState", "loaded".into()),
@@ -24,7 +24,7 @@ fn loaded<'v, const N: usize>(values: [(&'v str, Variant<'v>); N]) -> Properties
     all
 }
 
-fn service(told: &Properties<'_>) -> Service {
+fn service(told: &GetAllReply<'_>) -> Service {
     unit(told).unwrap().service.unwrap()
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::systemd::unit::{Kind, NotifyAccess, Restart};
+use crate::systemd::unit::{NotifyAccess, Restart, ServiceType};
 
 mod timers;
 
@@ -37,11 +37,11 @@ impl Root {
         self
     }
 
-    fn files(&self) -> Files {
-        Files::below(self.0.path())
+    fn files(&self) -> UnitFiles {
+        UnitFiles::below(self.0.path())
     }
 
-    fn read(&self, name: &str) -> Read {
+    fn read(&self, name: &str) -> ParsedUnit {
         self.files().unit(name)
     }
 
@@ -52,7 +52,7 @@ impl Root {
     }
 }
 
-fn commands(read: &Read) -> Vec<&str> {
+fn commands(read: &ParsedUnit) -> Vec<&str> {
     let service = read.unit.service.as_ref().unwrap();
     let execs = service.exec_start.iter();
     execs.map(|exec| exec.path.as_str()).collect()
@@ -117,7 +117,7 @@ fn drop_ins_of_one_name_hide_each_other_and_dev_null_hides_all() {
     assert!(read.warnings.is_empty(), "{:?}", read.warnings);
     let service = read.unit.service.unwrap();
     assert_eq!(service.user, "etc");
-    assert_eq!(service.kind, Kind::Exec);
+    assert_eq!(service.kind, ServiceType::Exec);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn lists_are_reset_and_bad_values_are_left_out_with_file_and_line() {
     let service = read.unit.service.unwrap();
     assert!(service.success.codes.into_iter().eq([2, 75]));
     assert_eq!(service.runtime_max, Some(Duration::from_secs(3600)));
-    assert_eq!(service.kind, Kind::Simple);
+    assert_eq!(service.kind, ServiceType::Simple);
 }
 
 #[test]
