@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import select
 import shlex
 import socket
 import time
@@ -14,13 +15,15 @@ from .qemu import STATE_MB, Guest, Qemu, anonymous_file, copy_sparse, serial_fil
 from .snapshot import Snapshot
 
 READY = "Spawning backdoor root shell..."
+# seconds; no suspend of a scenario is so long
+SILENCE = 60
 
 
 class Shell:
     """A root shell of the guest at the other end of a socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
+    def __init__(self, sock: socket.socket, on_silence=lambda: None) -> None:
+        self.sock, self.on_silence = sock, on_silence
         self.buffer = b""
         # no output has it
         self.mark = os.urandom(16).hex()
@@ -32,6 +35,9 @@ class Shell:
         """What comes before the line `text`, which is taken as well."""
         end = f"{text}\n".encode()
         while end not in self.buffer:
+            if not select.select([self.sock], [], [], SILENCE)[0]:
+                self.on_silence()
+                continue
             chunk = self.sock.recv(65536)
             if not chunk:
                 raise EOFError("the machine has ended")
@@ -118,9 +124,15 @@ class Machine:
         os.lseek(self.serial, 0, os.SEEK_END)
         self.qemu = Qemu(self.guest, state=self.state, payload=self.payload, machine_id=self.machine_id, mac=self.mac,
                          lan_port=self.lan_port, serial=self.serial, incoming=incoming)
-        self.shell = Shell(self.qemu.shell)
+        self.shell = Shell(self.qemu.shell, self._wake)
         self.connected = False
         self.number_of_starts += 1
+
+    def _wake(self) -> None:
+        """An alarm that goes off after the processes are frozen and before the machine sleeps wakes nobody."""
+        if self.qemu.asleep():
+            self.log("asleep without an alarm: waking it")
+            self.qemu.monitor("system_wakeup")
 
     def _go_on(self, snapshot: Snapshot) -> None:
         self.log("going on from the saved machine")

@@ -141,6 +141,10 @@ class Qemu:
         """A command of the human monitor, as NixOS's `send_monitor_command` gives them."""
         return self.qmp.command("human-monitor-command", **{"command-line": command})
 
+    def asleep(self) -> bool:
+        """In S3; QEMU knows nothing of s2idle."""
+        return self.qmp.command("query-status")["status"] == "suspended"
+
     def save(self, path: Path) -> None:
         """Stops the machine and writes it to `path`; the disks are the caller's to keep."""
         self.qmp.command("stop")
