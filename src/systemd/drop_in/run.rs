@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::super::unit::{Exec, NotifyAccess, Prefixes, Restart, Service, ServiceType};
 use super::refusal::use_companion;
-use super::{
-    DropInRefusal, DropInSpec, Lines, command, exec_line, is_template, print, without_variables,
-};
+use super::{DropInRefusal, DropInSpec, Lines, command, exec_line, is_template, without_variables};
 
 /// "Not now", which is not a failure.
 const NOT_NOW: u8 = 75;
@@ -192,7 +190,7 @@ fn set_commands(
     }
     lines.set("ExecStart", "");
     for exec in &service.exec_start {
-        lines.set("ExecStart", &print(&wrapped(exec, &pre, spec), spec));
+        lines.set("ExecStart", &exec_line::print(&wrapped(exec, &pre, spec)));
     }
     Ok(())
 }
@@ -248,9 +246,7 @@ fn has_odd_specifiers(exec: &Exec, spec: &DropInSpec<'_>) -> bool {
     let odd_name = is_template(name) || name.contains('\\');
     let filled_in = |word: &String| word.replace("%%", "").contains('%');
     let words = std::iter::once(&exec.path).chain(&exec.argv);
-    odd_name
-        && spec.specifiers == exec_line::Specifiers::Written
-        && words.into_iter().any(filled_in)
+    odd_name && words.into_iter().any(filled_in)
 }
 
 fn pre_word(exec: &Exec) -> String {
@@ -263,7 +259,7 @@ fn pre_word(exec: &Exec) -> String {
         ..exec.clone()
     };
     // What it prints is unquoted once more as a word of ours, which is where specifiers are resolved.
-    let line = exec_line::print(&exec, exec_line::Specifiers::Written);
+    let line = exec_line::print(&exec);
     format!("--exec-start-pre={line}")
 }
 
