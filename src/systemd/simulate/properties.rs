@@ -2,7 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::systemd::sample::limited;
-use crate::systemd::start_limit;
 use crate::systemd::unit::StartLimit;
 
 const S: Duration = Duration::from_secs(1);
