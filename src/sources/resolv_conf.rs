@@ -148,7 +148,7 @@ impl WatchedDirs {
     async fn changed(&self) {
         let concerns = |name: &OsStr| self.names.iter().any(|known| known == name);
         if self.watches.changed(concerns).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -113,14 +113,12 @@ impl Busy {
     }
 
     async fn rung(&self) -> io::Result<()> {
-        match &self.hint {
-            // What it says does not matter: any event means to look again.
-            Some(hint) => hint.changed(|_| true).await,
-            None => {
-                tokio::time::sleep(WITHOUT_HINT).await;
-                Ok(())
-            }
-        }
+        let Some(hint) = &self.hint else {
+            tokio::time::sleep(WITHOUT_HINT).await;
+            return Ok(());
+        };
+        // What it says does not matter: any event means to look again.
+        hint.changed(|_| true).await
     }
 
     fn try_again(self) -> Result<Tried, (PathBuf, io::Error)> {
