@@ -175,8 +175,9 @@ in
       systemd.services.upgrade-gate-watch = surroundings // {
         overrideStrategy = "asDropin";
         wantedBy = [ "multi-user.target" ];
-        # its end is that of the target, which would start what the target wants once more
-        restartIfChanged = false;
+        # restarted in one job, a watch leaves the target active for the next one
+        restartTriggers = [ cfg.package ];
+        stopIfChanged = false;
         serviceConfig.ExecStart = [
           ""
           "${installed} watch"

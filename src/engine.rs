@@ -76,6 +76,11 @@ impl Engine {
         self.step(Event::Tick);
     }
 
+    /// The kernel's count of suspends, as it was read last.
+    pub fn suspends(&self) -> Option<u64> {
+        self.suspends
+    }
+
     /// The gate, to be asked.
     pub fn gate(&self) -> &Gate {
         &self.gate

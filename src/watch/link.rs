@@ -155,6 +155,16 @@ impl ManagerLink {
         .await
     }
 
+    /// Whether systemd is restarting a unit: its job is to stop it, and then to start it again.
+    pub async fn is_restarting(&self, unit: &str) -> Result<bool, Error> {
+        within(async {
+            let manager = self.manager().await?;
+            let listed = manager.list_units_by_patterns(&[], &[unit]).await?;
+            Ok(listed.iter().any(|(.., job_type, _)| job_type == "restart"))
+        })
+        .await
+    }
+
     /// Whether any unit, loaded or not, matches this name or pattern.
     pub async fn knows(&self, pattern: &str) -> Result<bool, Error> {
         within(async {

@@ -74,6 +74,12 @@ impl TargetUnit {
         self.tell()
     }
 
+    /// The watch before has left it active, and rightly so: nothing is to be done before the gate says otherwise.
+    pub fn adopt(&mut self) {
+        self.wanted = Some(true);
+        self.told = true;
+    }
+
     /// Nobody keeps the target in sync from now on: it is stopped, whoever started it.
     pub fn leave(&mut self) -> Option<TargetAction> {
         self.wanted = Some(false);

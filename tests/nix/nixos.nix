@@ -35,12 +35,14 @@ let
         wantedBy = list;
         path = list;
         reloadTriggers = list;
+        restartTriggers = list;
         environment = option (types.attrsOf types.anything) { };
         unitConfig = option (types.attrsOf types.anything) { };
         requiredBy = list;
         before = list;
         onSuccess = list;
         restartIfChanged = option types.bool true;
+        stopIfChanged = option types.bool true;
         startAt = option types.str "";
         enable = option types.bool true;
         overrideStrategy = option types.str "asDropinIfExists";

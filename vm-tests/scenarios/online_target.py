@@ -62,7 +62,15 @@ with subtest("systemd re-executes itself, and the watch continues"):
     is_target("active")
     news(4)
 
-with subtest("killing the watch stops the target, and the watch restarts"):
+with subtest("a restart of the watch, as by an update, is no return of the network"):
+    since = laptop.get_unit_property(target, "ActiveEnterTimestampMonotonic")
+    laptop.succeed("systemctl restart upgrade-gate-watch")
+    laptop.wait_until_succeeds("journalctl -u upgrade-gate-watch | grep 'stays active across the restart'", timeout=60)
+    laptop.wait_until_succeeds("test \"$(systemctl show -P StatusText upgrade-gate-watch)\" = open", timeout=60)
+    assert laptop.get_unit_property(target, "ActiveEnterTimestampMonotonic") == since
+    news(4)
+
+with subtest("a watch that is killed is restarted, and the target is active if it is true"):
     pid = laptop.succeed("systemctl show -P MainPID upgrade-gate-watch").strip()
     unplug(laptop)
     is_target("inactive")
@@ -72,6 +80,15 @@ with subtest("killing the watch stops the target, and the watch restarts"):
     laptop.succeed("systemctl kill -s KILL upgrade-gate-watch")
     laptop.wait_until_succeeds("pid=$(systemctl show -P MainPID upgrade-gate-watch); "
                                f"test $pid != 0 && test $pid != {pid}", timeout=60)
+    is_target("active")
+
+with subtest("a watch that has failed takes the target with it"):
+    write(laptop, "/run/systemd/system/upgrade-gate-watch.service.d/lab.conf", "[Service]\nRestartPreventExitStatus=SIGKILL\n")
+    laptop.succeed("systemctl daemon-reload; systemctl kill -s KILL upgrade-gate-watch")
+    is_target("inactive")
+    assert laptop.get_unit_property("upgrade-gate-watch.service", "ActiveState") == "failed"
+    assert laptop.get_unit_property("upgrade-gate-offline.target", "ActiveState") == "inactive"
+    laptop.succeed("rm -r /run/systemd/system/upgrade-gate-watch.service.d; systemctl daemon-reload; systemctl start upgrade-gate-watch")
     is_target("active")
 
 with subtest("stopping the watch stops the target"):

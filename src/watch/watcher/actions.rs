@@ -7,8 +7,12 @@ use crate::gate::time::Monotonic;
 use crate::report::status_file;
 use crate::sys::clock;
 use crate::watch::link::{Error, ManagerLink};
+use crate::watch::memory::Slept;
 use crate::watch::rearm::FailedUnit;
 use crate::watch::target::{JobEnd, TARGET, TargetAction};
+
+/// The unit of a watch, where /proc does not tell.
+const WATCH: &str = "upgrade-gate-watch.service";
 
 impl Watcher {
     /// Does one thing; what then is to be done, if anything.
@@ -105,6 +109,38 @@ impl Watcher {
         };
         let busy = link.busy(&[&unit]).await;
         self.engine.gate().is_shutting_down() || busy.is_ok_and(|busy| busy.contains(&unit))
+    }
+
+    /// Whether systemd starts another watch at once, and the target stays active for that one.
+    pub(super) async fn hands_over(&self) -> bool {
+        let (Some(link), Some(true)) = (&self.link, self.target.wanted()) else {
+            return false;
+        };
+        let unit = status_file::unit().unwrap_or_else(|| WATCH.to_owned());
+        if !link.is_restarting(&unit).await.unwrap_or(false) {
+            return false;
+        }
+        let handed = self.memory.hand_over(self.slept());
+        if let Err(error) = &handed {
+            tracing::info!("cannot leave {TARGET} to the next watch: {error}");
+        }
+        handed.is_ok()
+    }
+
+    /// Keeps a target that the watch before has left active.
+    pub(super) async fn take_over(&mut self) {
+        let handed_over = self.memory.was_handed_over(self.slept());
+        let Some(link) = self.link.as_ref().filter(|_| handed_over) else {
+            return;
+        };
+        if link.is_active(TARGET).await.unwrap_or(false) {
+            tracing::info!("{TARGET} stays active across the restart");
+            self.target.adopt();
+        }
+    }
+
+    fn slept(&self) -> Slept {
+        Slept::new(clock::now(), self.engine.suspends())
     }
 
     /// Gives a turn to the units that have failed while offline.

@@ -95,10 +95,12 @@ impl Watcher {
         }
     }
 
-    /// Follows the gate until SIGTERM or its like, and leaves the target stopped. SIGHUP reads the configuration again by
+    /// Follows the gate until SIGTERM or its like, and leaves the target stopped, or to the watch that systemd starts
+    /// next. SIGHUP reads the configuration again by
     /// `load`; one that is wrong is named, and the one in effect stays.
     pub async fn run<E: Display>(mut self, mut load: impl FnMut() -> Result<Fresh, E>) {
         self.perform(Some(TargetAction::TakeLock)).await;
+        self.take_over().await;
         self.name_strangers().await;
         self.reporter.ready();
         loop {
@@ -264,6 +266,9 @@ impl Watcher {
     /// Leaves no target behind that nobody keeps in sync.
     async fn end(mut self) {
         self.reporter.stopping();
+        if self.hands_over().await {
+            return;
+        }
         let action = self.target.leave();
         self.perform(action).await;
         let stopped = async {

@@ -61,6 +61,15 @@ impl Systemd {
         self.state().units.insert(name.to_owned(), unit);
     }
 
+    /// A unit is being restarted.
+    pub fn restarts(&self, name: &str) {
+        let unit = Unit {
+            restarts: true,
+            ..Unit::default()
+        };
+        self.state().units.insert(name.to_owned(), unit);
+    }
+
     /// Uninstalls a unit.
     pub fn remove(&self, name: &str) {
         self.state().units.remove(name);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use upgrade_gate::report::status_file;
+
 use super::*;
 use crate::harness::GENEROUS;
 use crate::namespace::{enter, ip};
@@ -111,6 +113,45 @@ async fn what_a_watch_that_crashed_has_left_stays_if_it_is_true_and_is_stopped_i
         let changes = machine.systemd.count(START) + machine.systemd.count(STOP);
         assert_eq!(changes, 1, "{:?}", machine.systemd.calls());
     }
+}
+
+/// The unit of the watches here: they are in the cgroup of this process.
+fn own_unit() -> String {
+    status_file::unit().unwrap_or_else(|| "upgrade-gate-watch.service".to_owned())
+}
+
+#[tokio::test]
+async fn a_restart_of_the_watch_hands_it_over_and_starts_nothing_again() {
+    let machine = Machine::new(Says::Good).await;
+    let mut first = machine.watch().await;
+    machine.systemd.until_state(TARGET, "active").await;
+    machine.systemd.restarts(&own_unit());
+    first.gate.signal(Signal::SIGTERM);
+    assert_eq!(first.gate.ends().await.code(), Some(0));
+
+    let mut second = machine.watch().await;
+    second.tells("STATUS=open").await;
+    assert_eq!(machine.systemd.count(START), 1, "nothing has returned");
+    assert_eq!(machine.systemd.count(STOP), 0);
+
+    // Then it is followed as ever.
+    machine.systemd.remove(&own_unit());
+    second.gate.signal(Signal::SIGTERM);
+    machine.systemd.until_state(TARGET, "inactive").await;
+}
+
+#[tokio::test]
+async fn one_that_was_handed_over_is_stopped_if_the_network_is_gone() {
+    let machine = Machine::new(Says::Good).await;
+    let mut first = machine.watch().await;
+    machine.systemd.until_state(TARGET, "active").await;
+    machine.systemd.restarts(&own_unit());
+    first.gate.signal(Signal::SIGTERM);
+    assert_eq!(first.gate.ends().await.code(), Some(0));
+    machine.world.target.say(Says::Nothing);
+    let _second = machine.watch().await;
+    machine.systemd.until_state(TARGET, "inactive").await;
+    assert_eq!(machine.systemd.count(START), 1);
 }
 
 #[tokio::test]

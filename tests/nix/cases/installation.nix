@@ -132,7 +132,7 @@ in
       [ "sysinit.target" ]
     ]
   ];
-  "the watch is started at boot, finds the proxy, and is reloaded when the file changes, but never restarted by a switch" = [
+  "the watch is started at boot, finds the proxy, and is reloaded when the file changes, and restarted in one job by a new version" = [
     (
       let
         config = enabled {
@@ -147,7 +147,8 @@ in
         environment
         (builtins.length reloadTriggers)
         serviceConfig.ExecStart
-        restartIfChanged
+        (builtins.length restartTriggers)
+        stopIfChanged
       ]
     )
     [
@@ -158,6 +159,7 @@ in
         ""
         "/run/current-system/sw/bin/upgrade-gate watch"
       ]
+      1
       false
     ]
   ];

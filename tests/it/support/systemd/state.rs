@@ -27,6 +27,7 @@ pub(super) struct Unit {
     pub(super) began: Duration,
     pub(super) failed: Duration,
     pub(super) was_active: bool,
+    pub(super) restarts: bool,
 }
 
 #[derive(Default)]
@@ -150,6 +151,7 @@ impl State {
         let listed = units.map(|(name, unit)| {
             let job = self.jobs.iter().find(|(_, (unit, _))| unit == name);
             let job = job.map_or(0, |(job, _)| *job);
+            let job_type = if unit.restarts { "restart" } else { "" };
             let path = ObjectPath::try_from(job_path(job)).unwrap();
             let state = unit.state;
             let path_of_unit = unit_path(name);
@@ -162,7 +164,7 @@ impl State {
                 "",
                 path_of_unit,
                 job,
-                "",
+                job_type,
                 path,
             )
         });
