@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{parse_finite, texts};
+use super::texts;
+use super::values::parse_finite;
 
 /// `guard`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -22,51 +23,39 @@ pub enum GuardCommand {
     #[command(after_long_help = texts::GUARD)]
     Try(Try),
     /// Record the baseline and set the deadline for an activation by another tool
-    #[command(after_long_help = texts::GUARD)]
     Arm(Arm),
     /// Compare the running candidate with the baseline now
-    #[command(after_long_help = texts::GUARD)]
     Verify,
     /// Keep the candidate: make it the boot default
-    #[command(after_long_help = texts::GUARD)]
     Confirm(Confirm),
     /// Return to the baseline now
-    #[command(after_long_help = texts::GUARD)]
     Rollback,
     /// Watch the candidate for this long from now
-    #[command(after_long_help = texts::GUARD)]
     Extend {
         /// How long
         #[arg(value_parser = parse_finite)]
         span: Duration,
     },
     /// Show what is under way, and what boots if the power fails now
-    #[command(after_long_help = texts::GUARD)]
     Status {
         /// Print one line of JSON
         #[arg(long)]
         json: bool,
     },
     /// Take back an `arm` before anything was activated
-    #[command(after_long_help = texts::GUARD)]
     Disarm,
     /// List the systems that are not tried again
-    #[command(after_long_help = texts::GUARD)]
     Denied,
     /// Let a system be tried again
-    #[command(after_long_help = texts::GUARD)]
     Allow {
         /// Its store path
         system: PathBuf,
     },
     /// Forget a transaction that cannot be finished; the old state is kept beside the new one
-    #[command(after_long_help = texts::GUARD)]
     Reset,
     /// Do what is due: for the units, at boot and at the deadline
-    #[command(after_long_help = texts::GUARD)]
     Act,
     /// Try the running system itself, and let the deadline undo it
-    #[command(after_long_help = texts::GUARD)]
     Drill {
         /// How long until the deadline
         #[arg(long, value_name = "SPAN", default_value = "1min", value_parser = parse_finite)]

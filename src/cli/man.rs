@@ -66,7 +66,7 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
 
 fn own_sections(command: &clap::Command) -> Roff {
     let mut roff = Roff::new();
-    examples(&mut roff, command);
+    after_options(&mut roff, command);
     codes(&mut roff, "EXIT STATUS", TABLE);
     if command.get_name() == "upgrade-gate" {
         codes(
@@ -81,13 +81,23 @@ fn own_sections(command: &clap::Command) -> Roff {
     roff
 }
 
-fn examples(roff: &mut Roff, command: &clap::Command) {
+/// What help says after the options: examples, and what stands before them.
+fn after_options(roff: &mut Roff, command: &clap::Command) {
     let text = command
         .get_after_long_help()
         .map(ToString::to_string)
         .unwrap_or_default();
-    roff.control("SH", ["EXAMPLES"]).control("nf", []);
-    for line in text.lines().skip(1) {
+    let (notes, examples) = text.split_once("Examples:\n").unwrap_or((&text, ""));
+    section(roff, "NOTES", notes);
+    section(roff, "EXAMPLES", examples);
+}
+
+fn section(roff: &mut Roff, heading: &str, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    roff.control("SH", [heading]).control("nf", []);
+    for line in text.trim_end().lines() {
         roff.text([roman(line)]);
     }
     roff.control("fi", []);

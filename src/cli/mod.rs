@@ -1,35 +1,41 @@
 //! The arguments: clap structs with plain values; man pages and completions come from here.
 
+mod completions;
 pub mod guard;
 mod man;
 mod texts;
+mod values;
+mod written;
 
 use std::ffi::OsString;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use self::completions::{Shell, write as write_completions};
 pub use self::man::write as write_man;
+use self::values::{mode_parser, parse_finite, parse_span, parse_waived};
+use self::written::respelt;
+pub use self::written::{asks_exec_condition, complaint};
 use crate::gate::reason::Reason;
 use crate::run::pre::Pre;
 use crate::systemd::drop_in::GateMode;
 use crate::systemd::read::scope::Scope;
-use crate::text::secret;
-use crate::text::span;
 use crate::text::span::Span;
+
+/// Options that every command has come after its own.
+const LAST: usize = 100;
 
 /// Lets an unattended upgrade start only when it can succeed, and sees it through.
 #[derive(Debug, Parser)]
 #[command(name = "upgrade-gate", version, about, after_long_help = texts::MAIN)]
 pub struct Cli {
     /// More output: events and every check; twice to include libraries
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet", display_order = LAST)]
     pub verbose: u8,
     /// Print only warnings and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = LAST)]
     pub quiet: bool,
     /// Look for files below this directory instead of /
     #[arg(long, global = true, value_name = "DIR", hide = true)]
@@ -262,20 +268,6 @@ pub struct Config {
     pub json: bool,
 }
 
-/// The shells that completions are made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Shell {
-    /// bash.
-    Bash,
-    /// zsh.
-    Zsh,
-    /// fish.
-    Fish,
-}
-
-/// The other spelling of `wait-online`.
-const WAIT_ONLINE_FLAG: &str = "--wait-online";
-
 /// Parses the whole command line, the program's own name first.
 ///
 /// # Errors
@@ -283,47 +275,6 @@ const WAIT_ONLINE_FLAG: &str = "--wait-online";
 pub fn parse(argv: &[OsString]) -> Result<Cli, clap::Error> {
     let matches = command().try_get_matches_from(respelt(argv))?;
     Cli::from_arg_matches(&matches)
-}
-
-/// What clap says, which quotes the argument that it does not understand.
-pub fn complaint(error: &clap::Error, argv: &[OsString]) -> String {
-    let words = argv.iter().filter_map(|word| word.to_str());
-    let values = words.flat_map(|word| [Some(word), word.split_once('=').map(|(_, value)| value)]);
-    let text = error.render().to_string();
-    let shown = values.flatten().fold(text, |text, word| {
-        let shown = secret::url(word);
-        if shown == word {
-            text
-        } else {
-            text.replace(word, &shown)
-        }
-    });
-    secret::text(&shown)
-}
-
-/// Writes the completions for `shell`.
-pub fn write_completions(shell: Shell, out: &mut dyn io::Write) -> io::Result<()> {
-    let shell = match shell {
-        Shell::Bash => clap_complete::Shell::Bash,
-        Shell::Zsh => clap_complete::Shell::Zsh,
-        Shell::Fish => clap_complete::Shell::Fish,
-    };
-    let mut script = Vec::new();
-    clap_complete::generate(
-        shell,
-        &mut without_hidden(&command()),
-        "upgrade-gate",
-        &mut script,
-    );
-    out.write_all(&script)
-}
-
-/// `clap_complete` offers hidden arguments too.
-fn without_hidden(command: &clap::Command) -> clap::Command {
-    clap::Command::new("upgrade-gate")
-        .args(command.get_arguments().filter(|arg| !arg.is_hide_set()))
-        .subcommands(command.get_subcommands())
-        .version(env!("CARGO_PKG_VERSION"))
 }
 
 fn command() -> clap::Command {
@@ -338,64 +289,6 @@ fn wait_online_flag() -> clap::Arg {
         .long("wait-online")
         .action(ArgAction::SetTrue)
         .help("The same as the command wait-online, with the same options")
-}
-
-/// With `--wait-online` among our own arguments, the same command line with `wait-online` as the command. A name given by
-/// `--argv0` may be that word, too.
-fn respelt(argv: &[OsString]) -> Vec<OsString> {
-    let mut words = argv.to_vec();
-    let mut pairs = own(argv).windows(2);
-    let found = pairs.position(|pair| pair[1] == WAIT_ONLINE_FLAG && pair[0] != "--argv0");
-    if let Some(at) = found.map(|at| at + 1) {
-        words.remove(at);
-        words.insert(1.min(words.len()), OsString::from("wait-online"));
-    }
-    words
-}
-
-/// The arguments that are ours: all before `--`.
-fn own(argv: &[OsString]) -> &[OsString] {
-    let end = argv.iter().position(|word| word == "--");
-    &argv[..end.unwrap_or(argv.len())]
-}
-
-/// Whether arguments that do not parse ask for `--exec-condition`: then no other code may be read as "skip the unit". A
-/// misspelt one counts as well.
-pub fn asks_exec_condition(argv: &[OsString]) -> bool {
-    own(argv).iter().any(|word| {
-        let word = word.to_string_lossy();
-        // `--exec-start-pre` of `run` is another.
-        word.starts_with("--exec") && !word.starts_with("--exec-s")
-    })
-}
-
-fn mode_parser() -> impl TypedValueParser<Value = GateMode> {
-    PossibleValuesParser::new(GateMode::ALL.map(GateMode::name))
-        .try_map(|name| GateMode::from_name(&name).ok_or("invalid mode"))
-}
-
-fn parse_span(written: &str) -> Result<Span, String> {
-    written
-        .parse()
-        .map_err(|error: span::SpanParseError| error.to_string())
-}
-
-fn parse_finite(written: &str) -> Result<Duration, String> {
-    let span = parse_span(written)?;
-    span.finite()
-        .ok_or_else(|| "give a finite span, such as 30min".to_owned())
-}
-
-fn parse_waived(label: &str) -> Result<Reason, String> {
-    Reason::from_label(label)
-        .filter(|reason| reason.is_soft())
-        .ok_or_else(|| format!("only these can be waived: {}", soft_labels()))
-}
-
-fn soft_labels() -> String {
-    let soft = Reason::ALL.iter().filter(|reason| reason.is_soft());
-    let labels: Vec<_> = soft.map(|reason| reason.label()).collect();
-    labels.join(", ")
 }
 
 #[cfg(test)]

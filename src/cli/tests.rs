@@ -163,3 +163,15 @@ fn what_clap_quotes_is_quoted_without_secrets() {
         assert!(said.contains("host") || said.contains("--sexy"), "{said}");
     }
 }
+
+#[test]
+fn a_man_page_keeps_what_stands_before_the_examples_apart_from_them() {
+    let dir = tempfile::tempdir().unwrap();
+    write_man(Some(dir.path()), &mut Vec::new()).unwrap();
+    let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let drop_in = page("upgrade-gate-drop-in.1");
+    let (notes, examples) = drop_in.split_once(".SH EXAMPLES").unwrap();
+    assert!(notes.contains(".SH NOTES\n.nf\nModes:"), "{notes}");
+    assert!(!examples.contains("Modes:"), "{examples}");
+    assert!(!page("upgrade-gate-guard-denied.1").contains(".SH EXAMPLES"));
+}

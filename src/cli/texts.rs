@@ -78,13 +78,15 @@ Units are read from systemd; with --root DIR or --global, from the files below D
 
 pub(super) const DROP_IN: &str = "\
 Modes:
-  run        each command of ExecStart= is run by `upgrade-gate run`, which waits, and runs it again if a suspend
-             or the network interrupted it; for commands that end. ExecStartPre= is run behind the gate too
-  companion  upgrade-gate@PROFILE.service waits, and holds the profile's locks; for daemons, and any other service
+  run        each command of ExecStart= is run by `upgrade-gate run`, which waits, and runs it again
+             if a suspend or the network interrupted it; for commands that end. ExecStartPre= is
+             run behind the gate too
+  companion  upgrade-gate@PROFILE.service waits, and holds the profile's locks; for daemons, and
+             any other service
   pre        `upgrade-gate wait-online` is the first ExecStartPre=
   condition  the service is skipped, without failing, while the gate is held
-Without --mode it is run, or companion if part of the service would run before its gate is open, or would treat
-\"not now\" (75) as success. The drop-in says why.
+Without --mode it is run, or companion if part of the service would run before its gate is open,
+or would treat \"not now\" (75) as success. The drop-in says why.
 
 Examples:
   Show it:

@@ -109,11 +109,6 @@ fn hide_our_directories(command: &mut Command) {
 }
 
 impl Running {
-    /// The command's process id, until it has ended.
-    pub fn pid(&self) -> Option<Pid> {
-        self.pid
-    }
-
     /// Waits for the command to end. Cancel-safe: may be dropped and called again.
     pub async fn ending(&mut self) -> io::Result<CommandExit> {
         if let Some(deadline) = self.kill_at {

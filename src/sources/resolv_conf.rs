@@ -5,11 +5,10 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
-use tokio::io::unix::AsyncFd;
+use nix::sys::inotify::AddWatchFlags;
 
-use crate::sys::fd::{Fd, readable};
 use crate::sys::files;
+use crate::sys::watches::Watches;
 
 /// As many name servers as the resolver asks (`MAXNS`, resolv.conf(5)).
 const SERVERS: usize = 3;
@@ -87,7 +86,7 @@ impl ResolvConf {
     pub(super) async fn changed(&mut self) {
         loop {
             match &self.watched {
-                Some(watched) => watched.stirred().await,
+                Some(watched) => watched.changed().await,
                 None => std::future::pending().await,
             }
             // The links on the way may lead elsewhere now.
@@ -104,7 +103,7 @@ impl ResolvConf {
 /// The directories in which the file, or a link on the way to it, can be replaced.
 #[derive(Debug)]
 struct WatchedDirs {
-    inotify: AsyncFd<Fd<Inotify>>,
+    watches: Watches,
     names: Vec<OsString>,
 }
 
@@ -135,34 +134,22 @@ impl WatchedDirs {
     }
 
     fn at(stations: &[(PathBuf, OsString)]) -> std::io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        let watches = Watches::new()?;
         for (directory, _) in stations {
             // One that has gone meanwhile shows in the one above it the next time.
-            let _ = inotify.add_watch(directory, changes());
+            let _ = watches.add(directory, changes());
         }
         Ok(Self {
-            inotify: readable(inotify)?,
+            watches,
             names: stations.iter().map(|(_, name)| name.clone()).collect(),
         })
     }
 
-    async fn stirred(&self) {
-        loop {
-            let Ok(mut readable) = self.inotify.readable().await else {
-                return std::future::pending().await;
-            };
-            match self.inotify.get_ref().0.read_events() {
-                Ok(events) if events.iter().any(|event| self.concerns(event)) => return,
-                Ok(_) => {}
-                Err(_) => readable.clear_ready(),
-            }
+    async fn changed(&self) {
+        let concerns = |name: &OsStr| self.names.iter().any(|known| known == name);
+        if self.watches.changed(concerns).await.is_err() {
+            std::future::pending::<()>().await;
         }
-    }
-
-    // An event without a name is about a directory itself, or says that events were lost.
-    fn concerns(&self, event: &InotifyEvent) -> bool {
-        let name = event.name.as_ref();
-        name.is_none_or(|name| self.names.contains(name))
     }
 }
 
@@ -299,14 +286,7 @@ mod tests {
         let mut conf = ResolvConf::watch(&path);
         fs::write(&path, "same").unwrap();
         // The event is there, so one poll sees it and goes back to waiting.
-        conf.watched
-            .as_ref()
-            .unwrap()
-            .inotify
-            .readable()
-            .await
-            .unwrap()
-            .retain_ready();
+        conf.watched.as_ref().unwrap().watches.have_events().await;
         assert!(futures::poll!(std::pin::pin!(conf.changed())).is_pending());
     }
 

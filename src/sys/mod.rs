@@ -6,3 +6,4 @@ pub(crate) mod fd;
 pub(crate) mod files;
 pub(crate) mod limits;
 pub(crate) mod ourselves;
+pub(crate) mod watches;

@@ -76,11 +76,6 @@ pub enum OutageEnding {
 }
 
 impl OutageEnding {
-    /// Whether the unit does its work without anyone's help.
-    pub const fn survives(self) -> bool {
-        matches!(self, Self::Survives { .. })
-    }
-
     /// When it ends so.
     pub const fn at(self) -> Duration {
         match self {

@@ -17,7 +17,6 @@ use crate::cli::DropIn;
 use crate::exit::Exit;
 use crate::systemd::drop_in;
 use crate::systemd::drop_in::{DropInSpec, DropIns, GateMode};
-use crate::systemd::exec_line::Specifiers;
 use crate::systemd::read::files::{ParsedUnit, UnitFiles};
 use crate::systemd::read::scope::{Scope, UnitPaths};
 use crate::systemd::unit::{Load, Unit};
@@ -189,7 +188,6 @@ fn made(
     let spec = DropInSpec {
         unit: &read.unit,
         surroundings: &read.surroundings,
-        specifiers: Specifiers::Written,
         scope,
         mode: args.mode.unwrap_or(GateMode::Run),
         profile: &names::profile(args.profile.as_deref(), &read.unit.name)?,

@@ -4,7 +4,7 @@ use super::super::environment::OfGate;
 use super::super::exec_line::quote;
 use super::super::read::scope::Scope;
 use super::refusal::refuse;
-use super::{DropInRefusal, DropInSpec, DropIns, Lines, Specifiers, is_template, stem};
+use super::{DropInRefusal, DropInSpec, DropIns, Lines, is_template, stem};
 use crate::text::span::Span as Written;
 
 /// The longest name of a unit, systemd.unit(5).
@@ -89,7 +89,7 @@ fn environment(spec: &DropInSpec<'_>) -> Option<(String, String)> {
     for (key, value) in &found.settings {
         let value = resolved(value, spec);
         let value = match *key {
-            "Environment" => quote(&value, Specifiers::Written),
+            "Environment" => quote(&value),
             _ => value,
         };
         lines.set(key, &value);

@@ -8,7 +8,7 @@ mod waiting;
 use std::fmt::Write as _;
 
 pub use self::refusal::DropInRefusal;
-use super::exec_line::{self, Specifiers};
+use super::exec_line;
 use super::read::scope::Scope;
 use super::surroundings::Surroundings;
 use super::unit::{Exec, Prefixes, Service, Unit};
@@ -54,8 +54,6 @@ pub struct DropInSpec<'a> {
     pub unit: &'a Unit,
     /// What else of it matters.
     pub surroundings: &'a Surroundings,
-    /// Whether its commands still have specifiers.
-    pub specifiers: Specifiers,
     /// Whose unit it is.
     pub scope: Scope,
     /// How it is to be gated.
@@ -229,7 +227,7 @@ fn is_template(name: &str) -> bool {
 /// A command of ours for the profile, with these prefixes, written for `Exec…=`. The profile's name may have specifiers, and
 /// nothing else has.
 fn command(spec: &DropInSpec<'_>, prefixes: Prefixes, words: &[&str]) -> Exec {
-    let program = without_specifiers(spec.program, spec.specifiers);
+    let program = without_specifiers(spec.program);
     let profile = match spec.profile {
         // Apart it would be taken for an option.
         hyphen if hyphen.starts_with('-') => vec![format!("--profile={hyphen}")],
@@ -248,11 +246,8 @@ fn command(spec: &DropInSpec<'_>, prefixes: Prefixes, words: &[&str]) -> Exec {
 }
 
 /// A word of ours as it must stand beside words that still have specifiers.
-fn without_specifiers(word: &str, specifiers: Specifiers) -> String {
-    match specifiers {
-        Specifiers::Written => word.replace('%', "%%"),
-        Specifiers::Resolved => word.to_owned(),
-    }
+fn without_specifiers(word: &str) -> String {
+    word.replace('%', "%%")
 }
 
 /// A word that is to be read as itself where systemd substitutes variables.
@@ -262,10 +257,6 @@ fn without_variables(word: &str, prefixes: Prefixes) -> String {
     } else {
         word.replace('$', "$$")
     }
-}
-
-fn print(exec: &Exec, spec: &DropInSpec<'_>) -> String {
-    exec_line::print(exec, spec.specifiers)
 }
 
 /// The name without `.service`.

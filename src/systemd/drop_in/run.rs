@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use super::super::surroundings::Surroundings;
 use super::super::unit::{Exec, NotifyAccess, Prefixes, Restart, Service, ServiceType};
 use super::refusal::use_companion;
-use super::{
-    DropInRefusal, DropInSpec, Lines, command, exec_line, is_template, print, without_variables,
-};
+use super::{DropInRefusal, DropInSpec, Lines, command, exec_line, is_template, without_variables};
 
 /// "Not now", which is not a failure.
 const NOT_NOW: u8 = 75;
@@ -39,18 +38,26 @@ pub(super) fn lines(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, D
     Ok(lines)
 }
 
+/// Whether it applies, and why the command must not be wrapped then.
+type Obstacle = (bool, &'static str);
+
 /// Why its command must not be wrapped, if so.
 fn obstacle(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
-    let around = spec.surroundings;
-    let oneshot = service.kind == ServiceType::Oneshot;
-    let via_shell = service
-        .exec_start
-        .iter()
-        .any(|exec| exec.prefixes.via_shell);
     let daemon = daemon(service).map(|setting| {
         format!("{setting} is for a daemon, and upgrade-gate run is for a command that ends")
     });
-    let table = [
+    let oneshot = service.kind == ServiceType::Oneshot;
+    let table = in_commands(service)
+        .into_iter()
+        .chain(in_success(spec, service))
+        .chain(in_surroundings(spec.surroundings, oneshot))
+        .chain(in_words(service));
+    let mut found = table.filter(|(applies, _)| *applies);
+    daemon.or_else(|| found.next().map(|(_, why)| why.to_owned()))
+}
+
+fn in_commands(service: &Service) -> [Obstacle; 3] {
+    [
         (service.exec_start.is_empty(), "it has no ExecStart= to run"),
         (
             service.exec_start.len() > 1,
@@ -60,14 +67,24 @@ fn obstacle(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
             !service.exec_condition.is_empty(),
             "its ExecCondition= would be checked before the gate is open",
         ),
+    ]
+}
+
+fn in_success(spec: &DropInSpec<'_>, service: &Service) -> [Obstacle; 2] {
+    [
         (
-            around.success_action || !spec.unit.on_success.is_empty(),
+            spec.surroundings.success_action || !spec.unit.on_success.is_empty(),
             "OnSuccess= or SuccessAction= would treat \"not now\" (75) as success",
         ),
         (
             service.remain_after_exit,
             "RemainAfterExit= would treat \"not now\" (75) as success, and the unit would not be started again",
         ),
+    ]
+}
+
+fn in_surroundings(around: &Surroundings, oneshot: bool) -> [Obstacle; 5] {
+    [
         (
             around.start_post,
             "its ExecStartPost= would be run while the gate is still held",
@@ -88,6 +105,13 @@ fn obstacle(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
             around.watchdog,
             "WatchdogSec= expects its main process to report, which would be upgrade-gate",
         ),
+    ]
+}
+
+fn in_words(service: &Service) -> [Obstacle; 2] {
+    let mut commands = service.exec_start.iter();
+    let via_shell = commands.any(|exec| exec.prefixes.via_shell);
+    [
         (
             !service.user.is_empty() && service.exec_start.iter().any(names_a_directory),
             "$STATE_DIRECTORY and $RUNTIME_DIRECTORY in its command line would have upgrade-gate's directory in them, too",
@@ -96,9 +120,7 @@ fn obstacle(spec: &DropInSpec<'_>, service: &Service) -> Option<String> {
             via_shell,
             "only systemd knows which shell the prefix | stands for",
         ),
-    ];
-    let found = table.iter().find(|(applies, _)| *applies);
-    daemon.or_else(|| found.map(|(_, why)| (*why).to_owned()))
+    ]
 }
 
 fn names_a_directory(exec: &Exec) -> bool {
@@ -192,7 +214,7 @@ fn set_commands(
     }
     lines.set("ExecStart", "");
     for exec in &service.exec_start {
-        lines.set("ExecStart", &print(&wrapped(exec, &pre, spec), spec));
+        lines.set("ExecStart", &exec_line::print(&wrapped(exec, &pre, spec)));
     }
     Ok(())
 }
@@ -248,9 +270,7 @@ fn has_odd_specifiers(exec: &Exec, spec: &DropInSpec<'_>) -> bool {
     let odd_name = is_template(name) || name.contains('\\');
     let filled_in = |word: &String| word.replace("%%", "").contains('%');
     let words = std::iter::once(&exec.path).chain(&exec.argv);
-    odd_name
-        && spec.specifiers == exec_line::Specifiers::Written
-        && words.into_iter().any(filled_in)
+    odd_name && words.into_iter().any(filled_in)
 }
 
 fn pre_word(exec: &Exec) -> String {
@@ -263,7 +283,7 @@ fn pre_word(exec: &Exec) -> String {
         ..exec.clone()
     };
     // What it prints is unquoted once more as a word of ours, which is where specifiers are resolved.
-    let line = exec_line::print(&exec, exec_line::Specifiers::Written);
+    let line = exec_line::print(&exec);
     format!("--exec-start-pre={line}")
 }
 

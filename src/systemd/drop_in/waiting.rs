@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::read::scope::Scope;
 use super::super::unit::{NotifyAccess, Prefixes, Service, ServiceType};
 use super::refusal::use_companion;
-use super::{DropInRefusal, DropInSpec, Lines, command, print};
+use super::{DropInRefusal, DropInSpec, Lines, command, exec_line};
 
 /// What `wait-online` exits with when it cannot even wait.
 const CANNOT_WAIT: &[u8] = &[64, 69, 70, 75, 78];
@@ -33,7 +33,7 @@ pub(super) fn pre(spec: &DropInSpec<'_>, service: &Service) -> Result<Lines, Dro
     }
     let gate = command(spec, Prefixes::default(), &["wait-online"]);
     for exec in std::iter::once(&gate).chain(&service.exec_start_pre) {
-        lines.set("ExecStartPre", &print(exec, spec));
+        lines.set("ExecStartPre", &exec_line::print(exec));
     }
     lines.make_room(spec, service);
     Ok(lines)
@@ -65,7 +65,7 @@ pub(super) fn condition(spec: &DropInSpec<'_>, service: &Service) -> Result<Line
     }
     let gate = command(spec, Prefixes::default(), &words);
     for exec in std::iter::once(&gate).chain(&service.exec_condition) {
-        lines.set("ExecCondition", &print(exec, spec));
+        lines.set("ExecCondition", &exec_line::print(exec));
     }
     lines.make_room(spec, service);
     Ok(lines)

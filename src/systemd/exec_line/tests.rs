@@ -146,13 +146,6 @@ fn unknown_escapes_are_kept_with_a_warning() {
 }
 
 #[test]
-fn percent_signs_are_doubled_only_where_specifiers_are_resolved() {
-    let exec = one("/bin/a 100%");
-    assert_eq!(print(&exec, Specifiers::Resolved), "/bin/a 100%%");
-    assert_eq!(print(&exec, Specifiers::Written), "/bin/a 100%");
-}
-
-#[test]
 fn the_prefixes_are_written_before_the_path() {
     for line in [
         "-:!!@/bin/a b c",
@@ -162,7 +155,7 @@ fn the_prefixes_are_written_before_the_path() {
         "@@a @a",
         ":a \"b c\" \";\"",
     ] {
-        assert_eq!(print(&one(line), Specifiers::Written), line, "{line}");
+        assert_eq!(print(&one(line)), line, "{line}");
     }
 }
 
@@ -196,7 +189,7 @@ fn execs() -> impl Strategy<Value = Exec> {
 proptest! {
     #[test]
     fn what_is_printed_is_read_as_the_same_command(exec in execs()) {
-        let line = print(&exec, Specifiers::Written);
+        let line = print(&exec);
         prop_assert!(!line.contains('\n'), "{}", line);
         prop_assert!(!line.ends_with('\\'), "{}", line);
         let parsed = parse(&line);
@@ -207,7 +200,7 @@ proptest! {
     #[test]
     fn what_was_read_from_any_line_can_be_printed_and_read_again(line in "([-@:+!|/a-c;'\"\\\\ x01%$]|[^\0\n]){0,40}") {
         for exec in parse(&line).commands {
-            let printed = print(&exec, Specifiers::Written);
+            let printed = print(&exec);
             prop_assert_eq!(parse(&printed).commands, vec![exec], "{}", printed);
         }
     }

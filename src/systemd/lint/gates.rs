@@ -7,7 +7,6 @@ use super::local::is_local;
 use super::words::{self, Call, GateCommand};
 use super::{Diagnosis, waits};
 use crate::systemd::exec_line;
-use crate::systemd::exec_line::Specifiers;
 use crate::systemd::restart::{AfterAttempt, ExecPhase, ProcessExit, next};
 use crate::systemd::unit::{Exec, ServiceType, is_of_boot};
 
@@ -211,7 +210,7 @@ fn runs_ungated(phase: ExecPhase, exec: &Exec) -> String {
         ExecPhase::StartPre => ("ExecStartPre", "fails the unit"),
         ExecPhase::Start => ("ExecStart", "fails the unit"),
     };
-    let line = exec_line::print(exec, Specifiers::Written);
+    let line = exec_line::print(exec);
     format!(
         "{setting}={line} runs before the gate in ExecStart=. If it needs the network and there is none, it {fails} before the \
          gate is asked."

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::unit::{StartLimit, SystemdSpan};
+use super::unit::StartLimit;
 
 /// The limit of one unit with the window it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,18 +91,6 @@ impl RateLimit {
 /// Whether there is a limit: neither of its settings is zero.
 pub fn is_on(limit: StartLimit) -> bool {
     limit.interval.is_none_or(|interval| micros(interval) > 0) && limit.burst > 0
-}
-
-/// The longest attempt at which the limit still bites: none if it never does, `infinity` if it always does.
-pub fn longest_limited(limit: StartLimit, delay: SystemdSpan) -> Option<SystemdSpan> {
-    if !is_on(limit) {
-        return None;
-    }
-    let delay = delay?;
-    match limit.interval {
-        None => Some(None),
-        Some(interval) => (interval / limit.burst).checked_sub(delay).map(Some),
-    }
 }
 
 /// How many starts, one `every` so long from now on, are not later than `span` from now; as many as can be, if more.

@@ -4,7 +4,7 @@ use super::*;
 
 const S: Duration = Duration::from_secs(1);
 
-fn limit(interval: SystemdSpan, burst: u32) -> StartLimit {
+fn limit(interval: Option<Duration>, burst: u32) -> StartLimit {
     StartLimit { interval, burst }
 }
 
@@ -51,7 +51,6 @@ fn either_zero_turns_it_off() {
     ] {
         assert!(!is_on(off), "{off:?}");
         assert_eq!(allowed(off, &[0; 9]), [true; 9]);
-        assert_eq!(longest_limited(off, Some(S)), None);
     }
 }
 
@@ -61,35 +60,7 @@ fn a_window_without_end_lets_burst_starts_through_in_all() {
     assert_eq!(allowed(limit(None, 2), &[0, far, far]), [true, true, false]);
 }
 
-#[test]
-fn a_limit_bites_only_if_burst_times_attempt_and_delay_fit_in_its_interval() {
-    let table = [
-        // interval, burst, RestartSec in ms, the longest attempt at which it bites
-        (100, 5, 20_000, Some(Duration::ZERO)),
-        (600, 3, 60_000, Some(S * 140)),
-        (10, 5, 100, Some(S * 19 / 10)),
-        (10, 5, 2_000, Some(Duration::ZERO)),
-        (300, 5, 20_000, Some(S * 40)),
-        (10, 5, 2_001, None),
-    ];
-    for (interval, burst, delay, longest) in table {
-        let limit = limit(Some(Duration::from_secs(interval)), burst);
-        let delay = Some(Duration::from_millis(delay));
-        assert_eq!(
-            longest_limited(limit, delay),
-            longest.map(Some),
-            "{limit:?}"
-        );
-    }
-}
-
-#[test]
-fn what_never_restarts_is_never_limited_and_an_endless_window_always_limits() {
-    assert_eq!(longest_limited(StartLimit::DEFAULT, None), None);
-    assert_eq!(longest_limited(limit(None, 5), Some(S * 3600)), Some(None));
-}
-
-fn spans() -> impl Strategy<Value = SystemdSpan> {
+fn spans() -> impl Strategy<Value = Option<Duration>> {
     prop_oneof![
         8 => (0..40u64).prop_map(|seconds| Some(Duration::from_secs(seconds))),
         1 => any::<Duration>().prop_map(Some),
@@ -149,13 +120,11 @@ proptest! {
         limit in limits(),
         times in prop::collection::vec(any::<Duration>(), 0..9),
         (every, count) in any::<(Duration, u64)>(),
-        delay in spans(),
     ) {
         let mut rate_limit = RateLimit::new(limit);
         for now in times {
             rate_limit.allows(now);
             prop_assert!(rate_limit.allows_series(now, every, count) <= count);
-            let _ = longest_limited(limit, delay);
         }
     }
 }

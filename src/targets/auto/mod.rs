@@ -106,10 +106,7 @@ pub fn derive(
 ) -> Derived {
     let mut derived = Derived::default();
     let (commands, env) = commands(command, world);
-    let world = &MachineView {
-        env: &env,
-        ..*world
-    };
+    let world = &world.with(&env);
     let command = command::read(&commands);
     let configured = nix_files::settings(world, &mut derived.warnings);
     let settings = settings(configured.clone(), &command, &mut derived.warnings);
@@ -138,10 +135,7 @@ pub fn derive(
 /// asked, and what is wrong in nix.conf does not concern this upgrade.
 pub fn trust(command: &[OsString], world: &MachineView<'_>) -> Derived {
     let (commands, env) = commands(command, world);
-    let world = &MachineView {
-        env: &env,
-        ..*world
-    };
+    let world = &world.with(&env);
     let command = command::read(&commands);
     let configured = nix_files::settings(world, &mut Vec::new());
     Derived {
@@ -154,16 +148,16 @@ pub fn trust(command: &[OsString], world: &MachineView<'_>) -> Derived {
 /// that is known.
 fn commands(command: &[OsString], world: &MachineView<'_>) -> (Vec<Vec<String>>, Env) {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
-    let runs = command_line::runs(&words);
+    let runs: Vec<_> = command_line::runs(&words)
+        .into_iter()
+        .flat_map(|run| script_file::opened(run, world))
+        .collect();
     let of_known = runs.iter().filter(|run| programs::is_known(&run.words));
     let set = of_known.flat_map(|run| &run.variables);
     let env = set.fold(world.env.clone(), |env, (name, value)| {
         env.with(name, value)
     });
-    let opened = runs
-        .into_iter()
-        .flat_map(|run| script_file::opened(run.words, world));
-    (opened.collect(), env)
+    (runs.into_iter().map(|run| run.words).collect(), env)
 }
 
 /// With what the command says.

@@ -4,21 +4,21 @@ use std::path::Path;
 
 use super::programs;
 use super::world::MachineView;
-use crate::text::command_line;
+use crate::text::command_line::{self, Run};
 
 /// No script that people or NixOS write is longer.
 const LONGEST: u64 = 1 << 18;
 
 /// The commands of a shell's script whose programs are known, in place of the script; any other command is itself.
-pub(super) fn opened(words: Vec<String>, world: &MachineView<'_>) -> Vec<Vec<String>> {
-    let inner = inner(&words, world).unwrap_or_default();
-    if inner.is_empty() { vec![words] } else { inner }
+pub(super) fn opened(run: Run, world: &MachineView<'_>) -> Vec<Run> {
+    let inner = inner(&run, world).unwrap_or_default();
+    if inner.is_empty() { vec![run] } else { inner }
 }
 
-fn inner(words: &[String], world: &MachineView<'_>) -> Option<Vec<Vec<String>>> {
-    let (path, arguments) = words.split_first()?;
+fn inner(run: &Run, world: &MachineView<'_>) -> Option<Vec<Run>> {
+    let (path, arguments) = run.words.split_first()?;
     // Any other word is looked up in $PATH, and what is known is no script of somebody's.
-    if !path.contains('/') || programs::is_known(words) {
+    if !path.contains('/') || programs::is_known(&run.words) {
         return None;
     }
     let text = world.read_up_to(Path::new(path), LONGEST)?;
@@ -27,8 +27,11 @@ fn inner(words: &[String], world: &MachineView<'_>) -> Option<Vec<Vec<String>>> 
     }
     let shell = ["sh", "-c", &text, path].map(str::to_owned);
     let shell: Vec<_> = shell.into_iter().chain(arguments.iter().cloned()).collect();
-    let mut inner = command_line::commands(&shell);
-    inner.retain(|words| programs::is_known(words));
+    let mut inner = command_line::runs(&shell);
+    inner.retain(|inner| programs::is_known(&inner.words));
+    for inner in &mut inner {
+        inner.variables.splice(..0, run.variables.iter().cloned());
+    }
     Some(inner)
 }
 
@@ -83,6 +86,42 @@ mod tests {
         let files = [(UPGRADE, script)];
         let found = derived(&files, &Env::default(), "nixos-upgrade", None, &line);
         assert_eq!(groups(&found), [CACHE, "https://git.example/config"]);
+    }
+
+    #[test]
+    fn variables_that_a_script_sets_or_is_given_count_for_its_commands() {
+        let set = "#!/bin/sh\nexport NIX_CONFIG='substituters = https://a'\nnixos-rebuild switch\n";
+        let given = "#!/bin/sh\nnixos-rebuild switch\n";
+        let unknown = "#!/bin/sh\nexport NIX_CONFIG=$config\nnixos-rebuild switch\n";
+        for (script, before, cache) in [
+            (set, "", "nix-cache:https://a"),
+            (
+                set,
+                "env NIX_CONFIG=substituters\t=\thttps://b ",
+                "nix-cache:https://a",
+            ),
+            (
+                given,
+                "env NIX_CONFIG=substituters\t=\thttps://b ",
+                "nix-cache:https://b",
+            ),
+            (
+                unknown,
+                "env NIX_CONFIG=substituters\t=\thttps://b ",
+                "nix-cache:https://b",
+            ),
+        ] {
+            let line = format!("{before}{UPGRADE}");
+            let files = [(UPGRADE, script)];
+            let found = derived(
+                &files,
+                &Env::default(),
+                "nixos-upgrade",
+                Some("github:a/b"),
+                &line,
+            );
+            assert_eq!(groups(&found)[0], cache, "{line}: {script}");
+        }
     }
 
     #[test]

@@ -109,6 +109,11 @@ fn own_home() -> Option<PathBuf> {
 }
 
 impl MachineView<'_> {
+    /// The same machine, looked at with other variables.
+    pub(super) fn with<'a>(&'a self, env: &'a Env) -> MachineView<'a> {
+        MachineView { env, ..*self }
+    }
+
     /// A file's text; `None` if it cannot be read, which Nix, apt and the others take for absent too.
     pub(super) fn read(&self, path: &Path) -> Option<String> {
         self.read_up_to(path, LONGEST)

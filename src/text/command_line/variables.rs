@@ -19,12 +19,10 @@ pub(super) fn of_wrapper(words: &[String]) -> Variables {
 /// What a simple command of a script sets: for itself, and for all that come after it.
 pub(super) fn of_script(words: &[String]) -> (Variables, Variables) {
     let command = without_keywords(words);
-    let own = assignments(&words[..words.len() - command.len()]).collect();
+    let own = known(&words[..words.len() - command.len()]);
     match command {
         [] => (Variables::new(), own),
-        [first, rest @ ..] if DECLARING.contains(&first.as_str()) => {
-            (own, assignments(rest).collect())
-        }
+        [first, rest @ ..] if DECLARING.contains(&first.as_str()) => (own, known(rest)),
         [first, rest @ ..] if first == "unset" => {
             let names = rest.iter().filter(|word| !word.starts_with('-'));
             let unset = names.map(|name| (name.clone(), String::new()));
@@ -36,6 +34,14 @@ pub(super) fn of_script(words: &[String]) -> (Variables, Variables) {
 
 /// The shell's own commands whose arguments set variables.
 const DECLARING: [&str; 4] = ["export", "declare", "typeset", "readonly"];
+
+/// What a script sets to a value that nothing is put into.
+fn known(words: &[String]) -> Variables {
+    let is_known = |value: &str| !value.contains(['$', '`']);
+    assignments(words)
+        .filter(|(_, value)| is_known(value))
+        .collect()
+}
 
 fn assignments(words: &[String]) -> impl Iterator<Item = (String, String)> {
     let set = words.iter().filter(|word| is_assignment(word));

@@ -47,7 +47,6 @@ impl Case {
         DropInSpec {
             unit: &self.unit,
             surroundings: &self.surroundings,
-            specifiers: Specifiers::Written,
             scope: Scope::System,
             mode: self.mode,
             profile: self.profile,

@@ -103,20 +103,9 @@ impl UnitFiles {
         settings.surroundings.socket |= self.has_socket(&found.name);
         let (service, refused) = settings.service();
         let is_service = found.name.ends_with(".service");
-        let refused = if is_service {
-            refused
-        } else {
-            settings.refused.clone()
-        };
-        let (load, fragment) = match found.fragment {
-            Fragment::None => (Load::NotFound, None),
-            Fragment::Masked(path) => (Load::Masked, Some(path)),
-            Fragment::File(path) => {
-                let unreadable = settings.unreadable.clone().map(Load::Unreadable);
-                let load = unreadable.or(refused.map(Load::Refused));
-                (load.unwrap_or(Load::Loaded), Some(path))
-            }
-        };
+        let own = || settings.refused.clone();
+        let refused = if is_service { refused } else { own() };
+        let (load, fragment) = loaded(found.fragment, settings.unreadable.clone(), refused);
         let transient = Path::new("/run/systemd/transient");
         let timers = self.timers_of(&found.name, &settings.wanted_by);
         let unit = Unit {
@@ -315,6 +304,23 @@ fn library_version(dir: &Path) -> Option<Version> {
     let entries = std::fs::read_dir(dir).ok()?.flatten();
     let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     names.find_map(|name| Version::parse(name.strip_prefix("libsystemd-shared-")?))
+}
+
+/// How a unit was loaded, and its own file.
+fn loaded(
+    fragment: Fragment,
+    unreadable: Option<String>,
+    refused: Option<String>,
+) -> (Load, Option<PathBuf>) {
+    match fragment {
+        Fragment::None => (Load::NotFound, None),
+        Fragment::Masked(path) => (Load::Masked, Some(path)),
+        Fragment::File(path) => {
+            let load = unreadable.map(Load::Unreadable);
+            let load = load.or(refused.map(Load::Refused));
+            (load.unwrap_or(Load::Loaded), Some(path))
+        }
+    }
 }
 
 #[cfg(test)]
