@@ -2,6 +2,8 @@
 //!
 //! Pure. What is written is read by systemd, and by [`parse`], as the same command.
 
+mod specifiers;
+
 use super::unit::{Exec, Prefixes, Privileges};
 
 /// What a setting's value says; systemd goes on with what it could read of it.
@@ -95,7 +97,8 @@ fn command<'a>(text: &'a str, parsed: &mut Parsed) -> Option<&'a str> {
             Err(problem) => break Err(problem),
         }
     };
-    match read.and_then(|()| head.exec(words)) {
+    let known = read.and_then(|()| specifiers::all_known(&first, &words));
+    match known.and_then(|()| head.exec(words)) {
         Ok(exec) => parsed.commands.push(exec),
         Err(problem) if head.prefixes.ignore_failure => {
             parsed.warnings.push(problem);
