@@ -5,8 +5,20 @@ use rustls::{AlertDescription, CertificateError, Error};
 use super::fault::{Doubt, Fault, FaultKind};
 use super::trust::{SelfSigned, webpki_error};
 
-/// A TLS failure with `place`; `tcp` is the target that asks the same place without TLS, if there is one.
-pub(super) fn untrusted(place: &str, tcp: Option<&str>, error: &Error) -> Fault {
+/// A TLS failure with `place`; `tcp` is the target that asks the same place without TLS, if there is one. The server
+/// `wants_certificate` if it has asked for a client's.
+pub(super) fn untrusted(
+    place: &str,
+    tcp: Option<&str>,
+    error: &Error,
+    wants_certificate: bool,
+) -> Fault {
+    let error = match error {
+        Error::AlertReceived(_) if wants_certificate => {
+            &Error::AlertReceived(AlertDescription::CertificateRequired)
+        }
+        error => error,
+    };
     let (doubt, detail) = told(place, error);
     let detail = match tcp {
         _ if doubt != Doubt::Unsupported => detail,
@@ -152,7 +164,7 @@ mod tests {
     use super::*;
 
     fn doubt(error: &Error) -> Doubt {
-        match untrusted("x.org:443", None, error).kind {
+        match untrusted("x.org:443", None, error, false).kind {
             FaultKind::Certificate(doubt) => doubt,
             other => panic!("{other:?}"),
         }
@@ -196,14 +208,14 @@ mod tests {
             ),
         ];
         for (error, words) in table {
-            let fault = untrusted("x.org:443", Some("tcp://x.org:443"), &error);
+            let fault = untrusted("x.org:443", Some("tcp://x.org:443"), &error, false);
             let may = "Nix, may accept it: the target tcp://x.org:443";
             for words in [words, may] {
                 assert!(fault.detail.contains(words), "{}", fault.detail);
             }
             assert_eq!(doubt(&error), Doubt::Unsupported);
         }
-        let nobodys = untrusted("x.org:443", None, &other(webpki::Error::BadDer));
+        let nobodys = untrusted("x.org:443", None, &other(webpki::Error::BadDer), false);
         assert!(!nobodys.detail.contains("Nix"), "{}", nobodys.detail);
     }
 
@@ -219,7 +231,7 @@ mod tests {
             Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
         ];
         for error in errors {
-            let detail = untrusted("x.org:443", None, &error).detail;
+            let detail = untrusted("x.org:443", None, &error, false).detail;
             let camel = detail.as_bytes().windows(2);
             let is_camel =
                 |pair: &[u8]| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase();

@@ -10,6 +10,7 @@ pub mod protocol;
 #[cfg(test)]
 mod black_hole;
 mod body;
+mod client_certificate;
 mod connect;
 mod distrust;
 mod fault;

@@ -10,6 +10,7 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LOCATION};
 use reqwest::{Client, Response, Url, redirect};
 
 use super::body::{self, Body, Codings, Expected};
+use super::client_certificate::ClientCertificate;
 use super::connect;
 use super::distrust::untrusted;
 use super::fault::{Fault, FaultKind, Progress};
@@ -52,7 +53,8 @@ impl Web<'_> {
     /// Sends `GET url`, and returns the answer's head.
     pub(super) async fn get(&self, url: &Url, progress: &Progress) -> Result<Reply, Fault> {
         let route = self.route(url, progress).await?;
-        let client = self.client(url, &route)?;
+        let certificate = Arc::<ClientCertificate>::default();
+        let client = self.client(url, &route, &certificate)?;
         progress.now(silent(&route.place));
         // Nix reads packed answers too, but then none is packed needlessly.
         let request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
@@ -61,7 +63,7 @@ impl Web<'_> {
                 response,
                 forwarded: route.forwards(url),
             }),
-            Err(error) => Err(route.explain(&error)),
+            Err(error) => Err(route.explain(&error, certificate.was_asked_for())),
         }
     }
 
@@ -121,14 +123,21 @@ impl Web<'_> {
         self.names.addresses(host, port, purpose).await
     }
 
-    fn client(&self, url: &Url, route: &UrlRoute) -> Result<Client, Fault> {
+    fn client(
+        &self,
+        url: &Url,
+        route: &UrlRoute,
+        certificate: &Arc<ClientCertificate>,
+    ) -> Result<Client, Fault> {
         let proxy_url = route.proxy.as_ref().map(|proxy| &proxy.url);
         let over_tls = [Some(url), proxy_url]
             .into_iter()
             .flatten()
             .any(|url| url.scheme() == "https");
+        let mut tls = self.tls.settings(over_tls)?;
+        tls.client_auth_cert_resolver = certificate.clone();
         let builder = Client::builder()
-            .tls_backend_preconfigured(self.tls.settings(over_tls)?)
+            .tls_backend_preconfigured(tls)
             .http1_only()
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -160,9 +169,10 @@ impl UrlRoute {
         by == Some(Protocol::Http) && url.scheme() == "http"
     }
 
-    fn explain(&self, error: &reqwest::Error) -> Fault {
+    fn explain(&self, error: &reqwest::Error, wants_certificate: bool) -> Fault {
         if let Some(tls) = find::<rustls::Error>(error) {
-            return untrusted(&self.tls_peer(error), self.tcp.as_deref(), tls);
+            let place = self.tls_peer(error);
+            return untrusted(&place, self.tcp.as_deref(), tls, wants_certificate);
         }
         match &self.proxy {
             _ if error.is_connect() && !connect::is_routable(&self.peer) => self.unroutable(),
@@ -343,7 +353,7 @@ mod tests {
             known: Known(HashMap::from([("x.test".to_owned(), addresses)])),
         };
         let url = Url::parse("http://x.test/").unwrap();
-        let client = web.client(&url, &route).unwrap();
+        let client = web.client(&url, &route, &Arc::default()).unwrap();
         client.get(url).send().await.unwrap().status().as_u16()
     }
 

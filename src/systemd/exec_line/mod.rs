@@ -2,6 +2,7 @@
 //!
 //! Pure. What is written is read by systemd, and by [`parse`], as the same command.
 
+mod specifiers;
 mod word;
 mod write;
 
@@ -66,7 +67,8 @@ fn command<'a>(text: &'a str, parsed: &mut Parsed) -> Option<&'a str> {
             Err(problem) => break Err(problem),
         }
     };
-    match read.and_then(|()| head.exec(words)) {
+    let known = read.and_then(|()| specifiers::all_known(&first, &words));
+    match known.and_then(|()| head.exec(words)) {
         Ok(exec) => parsed.commands.push(exec),
         Err(problem) if head.prefixes.ignore_failure => {
             parsed.warnings.push(problem);

@@ -110,6 +110,9 @@ fn what_systemd_refuses_is_refused_and_behind_a_minus_only_left_out() {
         "/bin/a 'b",
         "@/bin/a",
         "\"/bin/a\\n\"",
+        "/bin/sh -c 'tar -cf /srv/$(date +%F).tar /home'",
+        "/bin/%z/a",
+        "/bin/a %%%0",
     ] {
         let parsed = parse(line);
         let lenient = parse(&format!("-{line}"));
@@ -122,6 +125,14 @@ fn what_systemd_refuses_is_refused_and_behind_a_minus_only_left_out() {
         );
         assert_eq!(lenient.warnings.len(), 1, "{line}");
     }
+}
+
+#[test]
+fn a_percent_sign_of_its_own_and_what_some_systemd_knows_are_no_unknown_specifiers() {
+    assert_eq!(
+        one("/bin/a %i %D %%F 5% %- %%").argv[1..],
+        ["%i", "%D", "%%F", "5%", "%-", "%%"]
+    );
 }
 
 #[test]
@@ -179,10 +190,10 @@ fn execs() -> impl Strategy<Value = Exec> {
         "(/[^\0-\x1f\x7f]{0,8})?/[^\0-\x1f\x7f/]{1,8}",
         argv,
     )
-        .prop_map(|(prefixes, path, argv)| Exec {
+        .prop_map(|(prefixes, path, argv): (_, String, Vec<String>)| Exec {
             prefixes,
-            path,
-            argv,
+            path: path.replace('%', "%%"),
+            argv: argv.iter().map(|word| word.replace('%', "%%")).collect(),
         })
 }
 

@@ -132,3 +132,17 @@ fn what_openssl_has_and_we_have_not_is_said_with_a_target_that_works() {
         Probe::of(instead.parse().unwrap()).reached();
     }
 }
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_server_that_wants_a_client_certificate_is_told_apart_from_one_with_nothing_in_common() {
+    for version in ["-tls1_2", "-tls1_3"] {
+        let folder = tempfile::tempdir().unwrap();
+        issue(folder.path(), P256, P256, Some(LEAF));
+        let server = OpenSsl::start(folder.path(), &[version, "-Verify", "1"]);
+        let failed = probe(&server, folder.path()).fails("tls");
+        let words = "asks for a client certificate";
+        assert!(failed.detail.contains(words), "{version}: {failed:?}");
+        assert!(!failed.detail.contains("tcp://"), "{version}: {failed:?}");
+    }
+}
