@@ -335,3 +335,70 @@ def newer_package(machine):
 
 def installed_version(machine):
     return machine.succeed("dpkg-query -W -f '${Version}' upgrade-gate").strip()
+
+
+# As NixOS's, in its order: lock, boot loader, stop, activation script, units, exit code. Systems are store paths, the boot loader's menu is
+# extlinux's, and a unit at boot starts what it names.
+SWITCH = r"""#!/bin/sh
+self=$(dirname $(dirname $(readlink -f "$0"))); profiles=/nix/var/nix/profiles; units=/etc/systemd/system
+mkdir -p /run/nixos; exec 9> /run/nixos/switch-to-configuration.lock
+flock -n 9 || { echo "Could not acquire lock" >&2; exit 1; }
+echo "$(basename $self) $1" >> /var/lib/lab-switches
+case $1 in boot|switch)
+    mkdir -p /boot/extlinux
+    { echo "DEFAULT $(basename $self)"
+      for link in $profiles/system-*-link; do
+          system=$(readlink $link); printf 'LABEL %s\n  APPEND init=%s/init\n' $(basename $system) $system
+      done; } > /boot/extlinux/new
+    sync /boot/extlinux/new; mv /boot/extlinux/new /boot/extlinux/extlinux.conf;;
+esac
+[ "$1" = boot ] && exit 0
+old=$(readlink -f /run/current-system)
+. $self/activate
+ln -sfn $self /run/current-system
+for unit in $(ls $old/etc/systemd/system | grep ^lab-); do
+    cmp -s $old/etc/systemd/system/$unit $self/etc/systemd/system/$unit || systemctl stop $unit
+    rm -f /run/systemd/system/$unit
+done
+ln -sf $self/etc/systemd/system/lab-* /run/systemd/system/
+systemctl daemon-reload
+systemctl reset-failed
+for unit in $(ls $self/etc/systemd/system | grep ^lab-); do systemctl start $unit || failed=4; done
+[ -z "$(systemctl list-units --failed --no-legend)" ] || failed=4
+exit ${failed:-0}
+"""
+BOOT = r"""#!/bin/sh
+menu=/boot/extlinux/extlinux.conf; label=$(awk '$1 == "DEFAULT" { print $2 }' $menu)
+ln -sfn /nix/store/$label /run/current-system
+ln -sf /nix/store/$label/etc/systemd/system/lab-* /run/systemd/system/
+"""
+SERVICE = "[Service]\nExecStart={}\n"
+
+
+def system(machine, name, activate=":", **units):
+    """A NixOS system as far as it is activated: a store path."""
+    folder = f"/run/lab/systems/{name}"
+    for unit_name, text in {"upgrade-gate-guard": "[Service]\n", **units}.items():
+        write(machine, f"{folder}/etc/systemd/system/{unit_name.replace('_', '-')}.service", text)
+    write(machine, f"{folder}/activate", activate + "\n")
+    write(machine, f"{folder}/bin/switch-to-configuration", SWITCH)
+    return machine.succeed(
+        f"cd {folder}; mkdir -p sw/bin; touch init; chmod +x bin/switch-to-configuration; for program in nix-env systemctl; do "
+        f"ln -sf $(command -v $program) sw/bin/; done; nix-store --add {folder}").strip()
+
+
+def run_system(machine, base):
+    """`base` runs, is the system profile, and boots; the guard's units are enabled."""
+    machine.succeed(f"mkdir -p /boot/extlinux /run/nixos /nix/var/nix/profiles; nix-env -p /nix/var/nix/profiles/system --set {base}; "
+                    f"ln -sfn {base} /run/current-system; {base}/bin/switch-to-configuration switch")
+    write(machine, "/usr/local/sbin/lab-boot", BOOT)
+    write(machine, f"{boot_units(machine)}/lab-boot.service",
+          f"[Unit]\nDefaultDependencies=no\nAfter=local-fs.target\nBefore=sysinit.target\n[Service]\nType=oneshot\nExecStart={shell(machine)} /usr/local/sbin/lab-boot\n")
+    machine.succeed(f"mkdir -p {boot_units(machine)}/sysinit.target.wants; ln -sf ../lab-boot.service {boot_units(machine)}/sysinit.target.wants/")
+    machine.succeed("systemctl daemon-reload; systemctl enable upgrade-gate-guard.service upgrade-gate-guard-boot.timer")
+
+
+def booting(machine):
+    """The systems that run, that the profile names, and that boot next."""
+    return machine.succeed("readlink -f /run/current-system /nix/var/nix/profiles/system; "
+                           "awk '$1 == \"DEFAULT\" { print \"/nix/store/\" $2 }' /boot/extlinux/extlinux.conf").split()

@@ -1,17 +1,25 @@
-"""A laptop wakes after three months, on an empty battery, behind a portal, with an update of upgrade-gate itself and a new system due: untouched, it ends up to date."""
+"""A laptop wakes after three months, on an empty battery, behind a portal, with an update of upgrade-gate itself and a system that breaks DNS due: untouched, it undoes that one, and keeps the next."""
 # machine: laptop with networkmanager
 # limit: 1500 s
 
 access_point(laptop)
 old, new = newer_package(laptop)
-# the new system: a closure in the cache
-write(laptop, "/run/lab/system.sh", """
-mkdir -p /root/made; head -c 300000 /dev/urandom > /root/made/system
-nix-store --add /root/made > /run/lab/system
-nix copy --to 'file:///run/lab/www?compression=none' $(cat /run/lab/system)
-nix-store --delete $(cat /run/lab/system)
-""")
-laptop.succeed("bash -eu /run/lab/system.sh >&2")
+# a resolver that is not there, or NetworkManager's own; as NixOS's activation, each system sets it up anew
+DNS = "/etc/NetworkManager/conf.d/lab-dns.conf"
+BROKEN = f"printf '[main]\\ndns=none\\n' > {DNS}; nmcli general reload; echo nameserver 127.0.0.9 > /etc/resolv.conf"
+WORKING = f"rm -f {DNS}; nmcli general reload"
+
+
+def offer(path):
+    """The cache has this closure from now on, and this machine no longer."""
+    laptop.succeed(f"nix copy --to 'file:///run/lab/www?compression=none' {path} && nix-store --delete {path} >&2; echo {path} > /run/lab/www/system")
+
+
+base, worse, better = (system(laptop, name, activate, lab_more=SERVICE.format(f"/bin/sleep {seconds}"))
+                       for name, activate, seconds in (("base", WORKING, 5000), ("worse", BROKEN, 6000), ("better", WORKING, 7000)))
+run_system(laptop, base)
+offer(better)
+offer(worse)
 # the portal: every name is its own, every page asks for a login
 write(laptop, "/run/lab/portal.py", f"""
 import http.server
@@ -29,12 +37,22 @@ if batteries:
     battery(laptop, 20, "discharging")
 profile(laptop, power={"battery_at_least": 40} if batteries else "any")
 write(laptop, "/run/upgrade-gate/upgrade-gate.d/watch.toml", '[watch]\nprofile = "lab"\n')
-service(laptop, "machine-upgrade", f"""exec > /run/lab/upgrade.log 2>&1
+write(laptop, "/run/lab/fetch.sh", f"""exec > /run/lab/upgrade.log 2>&1
 {APT} update
 {APT} upgrade
-nix copy --no-check-sigs --from http://cache.test $(cat /run/lab/system)
-nix-env --profile /nix/var/nix/profiles/system --set $(cat /run/lab/system)
-echo run >> /run/lab/machine-upgrade.runs""")
+path=$(curl -fsS --max-time 10 http://cache.test/system)
+nix copy --no-check-sigs --from http://cache.test $path
+ln -sfn $path /run/lab/result
+echo run >> /run/lab/fetch.runs
+""")
+unit(laptop, "machine-upgrade.service", f"""[Service]
+Type=oneshot
+TimeoutStartSec=infinity
+SuccessExitStatus=75 80
+{environment(laptop)}
+ExecStart={gate(laptop)} run --profile lab -- {shell(laptop)} -eu /run/lab/fetch.sh
+ExecStart={gate(laptop)} guard try /run/lab/result --within 40s --settle-after 5s --check "getent hosts cache.test"
+""")
 # the clock has gone on before anything runs again
 write(laptop, "/run/systemd/system/systemd-suspend.service.d/clock.conf",
       f"[Service]\n{environment(laptop)}\nExecStartPost={shell(laptop)} -c \"date -s '+90 days'\"\n")
@@ -59,15 +77,23 @@ with subtest("the portal is lifted, and the battery too low"):
         held(laptop, "battery_low", timeout=120)
         battery(laptop, 60, "charging")
 
-with subtest("it is up to date, and healthy"):
+with subtest("upgrade-gate is up to date; the new system breaks DNS, and is undone"):
     finished(laptop, "machine-upgrade.service", timeout=600)
+    assert runs(laptop, "fetch") == 1
     assert installed_version(laptop) == new != old
-    laptop.succeed("test $(readlink -f /nix/var/nix/profiles/system) = $(cat /run/lab/system)")
-    assert runs(laptop, "machine-upgrade") == 1
+    assert booting(laptop) == [base] * 3, booting(laptop)
+    assert worse in laptop.succeed("upgrade-gate guard denied")
+    laptop.succeed("getent hosts cache.test")
+
+with subtest("the next night's system is good, and stays"):
+    laptop.succeed(f"echo {better} > /run/lab/www/system")
+    timer(laptop, "machine-upgrade", 5)
+    finished(laptop, "machine-upgrade.service", times=2, timeout=300)
+    assert booting(laptop) == [better] * 3, booting(laptop)
     laptop.wait_until_succeeds("test $(systemctl show -P ActiveState upgrade-gate-online.target) = active", timeout=120)
     assert laptop.succeed("systemctl --failed --no-legend").strip() == ""
 
 with subtest("its journal tells the story in at most forty lines"):
-    story = laptop.succeed("journalctl --no-pager -o short -u machine-upgrade -u upgrade-gate-watch")
+    story = laptop.succeed("journalctl --no-pager -o short -u machine-upgrade")
     log(story)
     assert len(story.splitlines()) <= 40, len(story.splitlines())
