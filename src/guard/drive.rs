@@ -1,8 +1,8 @@
-//! From decisions to deeds: the state is durable before anything is done, and whoever is killed in between goes on.
+//! From decisions to what is done: the state is durable before anything is done, and whoever is killed in between goes on.
 
 use std::future::Future;
 
-use super::facts::{Effect, GuardFacts, Last, Order};
+use super::facts::{Effect, GuardFacts, Health, Last, Order};
 use super::state::{GuardState, TransactionPhase};
 use super::step::{AfterTurn, Turn, step};
 use super::store::files::StateFiles;
@@ -30,6 +30,8 @@ pub struct Driver {
     decide: Decide,
     /// How the last effects came out, and of what.
     pub(super) last: Option<(String, TransactionPhase, Last)>,
+    /// What was worse when it was looked at last.
+    worse: Option<String>,
 }
 
 impl Default for Driver {
@@ -41,7 +43,11 @@ impl Default for Driver {
 impl Driver {
     /// A driver that decides so.
     pub fn new(decide: Decide) -> Self {
-        Self { decide, last: None }
+        Self {
+            decide,
+            last: None,
+            worse: None,
+        }
     }
 
     /// One turn: look, decide, write down, do. The caller holds the lock.
@@ -57,6 +63,7 @@ impl Driver {
             last: self.last_of(&state),
             ..machine.facts(&state).await
         };
+        self.tell(&facts.health);
         let Turn {
             state: next,
             effects,
@@ -70,6 +77,24 @@ impl Driver {
             self.note(&next, done);
         }
         Ok((next, then))
+    }
+
+    /// Says what is worse, and when nothing is any more, each once.
+    fn tell(&mut self, health: &Health) {
+        let worse = match health {
+            Health::Bad(why) => Some(why.clone()),
+            Health::Good => None,
+            Health::Unknown => return,
+        };
+        if worse == self.worse {
+            return;
+        }
+        if let Some(why) = &worse {
+            tracing::warn!("guard: worse than the baseline: {why}");
+        } else {
+            tracing::info!("guard: no longer worse than the baseline");
+        }
+        self.worse = worse;
     }
 
     /// How the last effects came out, if they were of this phase.

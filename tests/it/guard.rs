@@ -37,13 +37,20 @@ async fn a_good_candidate_is_kept_at_the_end_of_the_grace_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_check_that_fails_undoes_the_candidate_and_denies_it() {
+async fn a_check_that_fails_is_named_undoes_the_candidate_and_denies_it() {
     let machine = Machine::new().await;
     let (code, said) = machine
         .runs(&quick("try /nix/store/cand --check false"))
         .await;
     assert_eq!(code, 80, "{said}");
-    assert!(said.contains("undoing (unhealthy)"), "{said}");
+    for words in [
+        &format!("guard: trying {CAND}"),
+        "guard: worse than the baseline: false: exit status: 1",
+        "guard: undoing (unhealthy)",
+        &format!("guard: undone (unhealthy): {BASE} runs, and boots"),
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
     machine.is_wholly(BASE);
     let (code, said) = machine.runs(&quick("try /nix/store/cand")).await;
     assert_eq!((code, said.contains("denied")), (75, true), "{said}");

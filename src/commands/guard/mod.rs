@@ -178,9 +178,10 @@ impl Context {
         }
         let cause = t.cause.map(|cause| format!(" ({})", status::label(cause)));
         let line = format!(
-            "guard: {}{}",
+            "guard: {}{}{}",
             status::label(t.phase),
-            cause.unwrap_or_default()
+            cause.unwrap_or_default(),
+            system_in_question(t)
         );
         match t.phase {
             TransactionPhase::Broken => tracing::error!("{line}: {}", what_to_type(t)),
@@ -297,4 +298,20 @@ async fn pause(until: u64) {
 /// In microseconds.
 fn usec(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The system that a phase begins or ends with.
+fn system_in_question(t: &Transaction) -> String {
+    let system = match t.phase {
+        TransactionPhase::Trying | TransactionPhase::Confirmed => t.candidate.as_ref(),
+        TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot => {
+            Some(&t.baseline.system)
+        }
+        _ => None,
+    };
+    match (t.phase, system) {
+        (_, None) => String::new(),
+        (TransactionPhase::Trying, Some(system)) => format!(" {}", system.display()),
+        (_, Some(system)) => format!(": {} runs, and boots", system.display()),
+    }
 }

@@ -81,11 +81,12 @@ impl Nixos {
         let command = command
             .args(arguments)
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .kill_on_drop(true);
         match tokio::time::timeout(CHECK, command.status()).await {
             Ok(Ok(status)) if status.success() => Health::Good,
             Ok(Ok(status)) if status.code() == Some(NO_VERDICT) => Health::Unknown,
-            Ok(Ok(status)) => Health::Bad(format!("{program}: {status}")),
+            Ok(Ok(status)) => Health::Bad(format!("{}: {status}", words.join(" "))),
             Ok(Err(error)) => Health::Bad(format!("cannot run {program}: {error}")),
             Err(_) => Health::Bad(format!("{program} takes longer than a minute")),
         }
