@@ -137,7 +137,8 @@ pub(super) fn add_exit_status(statuses: &mut ExitStatuses, word: &str) -> bool {
 
 fn exit_code(word: &str) -> Option<u8> {
     let named = NAMES.iter().find(|(name, _)| *name == word);
-    named.map(|(_, code)| *code).or_else(|| word.parse().ok())
+    let number = || u8::try_from(unsigned(word)?).ok();
+    named.map(|(_, code)| *code).or_else(number)
 }
 
 /// `SIGKILL`, `KILL`, `RTMIN+1`. The kernel's SIGRTMIN is 32, glibc's 34, and systemd asks glibc.
@@ -266,7 +267,9 @@ mod tests {
     #[test]
     fn exit_statuses_are_codes_and_signals_by_name_and_number() {
         let mut statuses = ExitStatuses::default();
-        for word in ["TEMPFAIL", "2", "101", "SIGKILL", "TERM", "RTMIN+1"] {
+        for word in [
+            "TEMPFAIL", "2", "0x4b", "0113", "101", "SIGKILL", "TERM", "RTMIN+1",
+        ] {
             assert!(add_exit_status(&mut statuses, word), "{word}");
         }
         assert!(statuses.codes.into_iter().eq([2, 75, 101]));

@@ -11,7 +11,7 @@ pub(super) struct UpgradeArgs {
     pub(super) flakes: Vec<String>,
     /// `--no-flake`: /etc/nixos/flake.nix is not meant.
     pub(super) no_flake: bool,
-    /// The URLs of `-I NAME=URL`, which take the place of a channel.
+    /// The URLs of `-I NAME=URL` and `-I NAME=channel:NAME`, which take the place of a channel.
     pub(super) search_path: Vec<String>,
     /// The flakes of `--override-input INPUT REF`.
     pub(super) overrides: Vec<String>,
@@ -119,14 +119,18 @@ impl UpgradeArgs {
         let location = entry
             .split_once('=')
             .map_or(entry, |(_, location)| location);
-        if location.starts_with("https://") || location.starts_with("http://") {
+        if let Some(channel) = location.strip_prefix("channel:") {
+            let url = format!("https://nixos.org/channels/{channel}/nixexprs.tar.xz");
+            self.search_path.push(url);
+        } else if location.starts_with("https://") || location.starts_with("http://") {
             self.search_path.push(location.to_owned());
         }
     }
 
     fn nix(&mut self, words: &[String]) {
         let is_flake = |word: &&String| FLAKE_SCHEMES.iter().any(|scheme| word.starts_with(scheme));
-        for flake in words.iter().skip(1).filter(is_flake) {
+        let named = registry_names(words);
+        for flake in words.iter().skip(1).filter(is_flake).chain(named) {
             if !self.overrides.contains(flake) && !self.flakes.contains(flake) {
                 self.flakes.push(flake.clone());
             }
@@ -163,6 +167,55 @@ impl UpgradeArgs {
     }
 }
 
+/// The subcommands of `nix` whose first word is an installable or a flake (nix3-installable); others may follow.
+const INSTALLABLES: [&[&str]; 16] = [
+    &["run"],
+    &["build"],
+    &["shell"],
+    &["develop"],
+    &["eval"],
+    &["bundle"],
+    &["search"],
+    &["print-dev-env"],
+    &["profile", "install"],
+    &["profile", "add"],
+    &["flake", "metadata"],
+    &["flake", "show"],
+    &["flake", "check"],
+    &["flake", "archive"],
+    &["flake", "prefetch"],
+    &["flake", "clone"],
+];
+
+/// The installables of `nix` that name a flake in a registry: `nixpkgs#hello`, `flake:nixpkgs`, and a bare name where no
+/// option can have it as its value.
+fn registry_names(words: &[String]) -> impl Iterator<Item = &String> {
+    let after = (1..words.len()).find_map(|at| {
+        let begins = |names: &&&[&str]| words[at..].iter().zip(**names).all(|(a, b)| a == b);
+        let names = INSTALLABLES.iter().find(begins)?;
+        words.get(at + names.len()..)
+    });
+    let is_end = |word: &&String| matches!(word.as_str(), "--" | "-c" | "--command");
+    let own = after.unwrap_or_default().iter();
+    let own = own.take_while(move |word| !is_end(word));
+    let other = |word: &String| matches!(word.as_str(), "-f" | "--file" | "--expr" | "-E");
+    let of_flakes = !own.clone().any(other);
+    own.enumerate()
+        .filter(move |(at, word)| of_flakes && is_registry_name(word, *at == 0))
+        .map(|(_, word)| word)
+}
+
+fn is_registry_name(word: &str, first: bool) -> bool {
+    let reference = word.split('#').next().unwrap_or_default();
+    let id = reference.strip_prefix("flake:").unwrap_or(reference);
+    let name = id.split(['/', '?']).next().unwrap_or_default();
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    is_name && !id.contains(':') && (first || reference.len() < word.len() || id != reference)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -193,6 +246,35 @@ mod tests {
     }
 
     #[test]
+    fn a_flake_by_its_name_in_a_registry_is_found_and_nothing_else_taken_for_one() {
+        for (line, flake) in [
+            ("nix run nixpkgs#hello", "nixpkgs#hello"),
+            (
+                "nix --option a b run -L flake:corp/v1#x -- y#z",
+                "flake:corp/v1#x",
+            ),
+            ("nix profile install corp#x", "corp#x"),
+            ("nix develop corp -c make all#1", "corp"),
+            ("nix build nixpkgs --max-jobs auto", "nixpkgs"),
+            ("nix flake show corp", "corp"),
+        ] {
+            assert_eq!(of(line).flakes, [flake], "{line}");
+        }
+        for line in [
+            "nix build --max-jobs auto",
+            "nix build ./x#y",
+            "nix build /nix/store/a-b.drv^out",
+            "nix build -f default.nix hello",
+            "nix store gc",
+            "nix flake update nixpkgs",
+            "nix run .#x nixpkgs",
+            "nix",
+        ] {
+            assert!(of(line).flakes.is_empty(), "{line}");
+        }
+    }
+
+    #[test]
     fn settings_are_found_in_every_spelling() {
         let found = of(
             "nix build --option substituters a --extra-substituters b --substituters=c --no-substitute",
@@ -215,6 +297,10 @@ mod tests {
         assert_eq!(found.updated_inputs, ["nixpkgs"]);
         assert_eq!(found.overrides, ["github:c/d"]);
         assert_eq!(found.search_path, ["https://e/f"]);
+        assert_eq!(
+            of("nixos-rebuild switch -I nixpkgs=channel:nixos-25.11").search_path,
+            ["https://nixos.org/channels/nixos-25.11/nixexprs.tar.xz"]
+        );
         assert!(of("nix flake update --flake /etc/nixos").recreated_lock);
         let found = of("nh os switch -u -U home github:a/b -- --impure");
         assert!(found.recreated_lock);

@@ -196,7 +196,7 @@ impl TargetSource {
             Self::Fwupd => fwupd::needs(world),
             Self::Dnf => dnf::needs(&dnf::DNF, asked.commands, world),
             Self::Zypper => dnf::needs(&dnf::ZYPPER, &[], world),
-            Self::Pacman => pacman::needs(world),
+            Self::Pacman => pacman::needs(asked.commands, world),
             Self::Ostree => ostree::needs(world),
             Self::Flatpak => flatpak::needs(world),
             Self::Snap => vec![snap_store()],

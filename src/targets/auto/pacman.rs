@@ -6,17 +6,34 @@ use super::keyfile::{self, KeyfileEntry};
 use super::need::{Candidate, Need};
 use super::place::{Place, web};
 use super::world::MachineView;
+use crate::text::command_line::program;
 
 /// pacman asks its servers in their order; a mirror list may have hundreds.
 const MOST: usize = 8;
 
 /// One `any` of the first servers of each repository: pacman takes the first that answers.
-pub(super) fn needs(world: &MachineView<'_>) -> Vec<Need> {
+pub(super) fn needs(commands: &[Vec<String>], world: &MachineView<'_>) -> Vec<Need> {
     let mut servers = Vec::new();
-    collect("/etc/pacman.conf".as_ref(), "", world, 0, &mut servers);
+    let configured = commands.iter().find_map(|words| config(words));
+    let file = configured.unwrap_or("/etc/pacman.conf");
+    collect(file.as_ref(), "", world, 0, &mut servers);
     servers.dedup_by(|a, b| a.place == b.place);
     servers.truncate(MOST);
     vec![Need::Any(servers)]
+}
+
+/// The file of `--config FILE` or `--config=FILE`, pacman(8).
+fn config(words: &[String]) -> Option<&str> {
+    let own = words.first().filter(|word| program(word) == "pacman");
+    let mut words = own.and(words.get(1..))?.iter();
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--config") {
+            Some("") => return words.next().map(String::as_str),
+            Some(file) if file.starts_with('=') => return Some(&file[1..]),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn collect(

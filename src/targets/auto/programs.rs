@@ -93,6 +93,10 @@ mod tests {
                 "Server = https://arch.example/$repo\n",
             ),
             (
+                "/etc/other.conf",
+                "[core]\nServer = https://other.example/$repo\n",
+            ),
+            (
                 "/ostree/deploy/x/deploy/0.origin",
                 "[origin]\ncontainer-image-reference=ostree-unverified-registry:quay.example/x:1\n",
             ),
@@ -115,6 +119,14 @@ mod tests {
             ("flatpak update -y", "https://hub.example/repo/"),
             ("dnf5 upgrade", "https://rpm.example/"),
             ("pacman -Syu", "https://arch.example/"),
+            (
+                "pacman --config=/etc/other.conf -Syu",
+                "https://other.example/",
+            ),
+            (
+                "pacman -Syu --config /etc/other.conf",
+                "https://other.example/",
+            ),
             ("bootc upgrade", "https://quay.example/v2/"),
             ("snap refresh", "https://api.snapcraft.io/"),
             ("podman auto-update", ""),
