@@ -132,6 +132,11 @@ mod tests {
             ("podman auto-update", ""),
             ("nix profile upgrade --all", CACHE),
             (
+                "nix run nixpkgs#hello",
+                "nix-cache:https://cache.nixos.org https://channels.nixos.org/flake-registry.json",
+            ),
+            ("nix develop ./here -c nixpkgs#x", CACHE),
+            (
                 "nh os switch github:a/b/0123456789012345678901234567890123456789",
                 "nix-cache:https://cache.nixos.org https://github.com/",
             ),
