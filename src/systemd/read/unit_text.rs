@@ -33,7 +33,11 @@ pub(super) fn parse(bytes: &[u8]) -> Text {
     let mut section = None;
     let mut joined = String::new();
     let mut last = 0;
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in lines(text).enumerate() {
+        if line.len() >= LONGEST {
+            parsed.broken = Some((index + 1, "the line is too long".to_owned()));
+            return parsed;
+        }
         if line.trim_start_matches(BLANK).starts_with(['#', ';']) {
             continue;
         }
@@ -55,6 +59,27 @@ pub(super) fn parse(bytes: &[u8]) -> Text {
 }
 
 const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// systemd's `LONG_LINE_MAX`, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// A line ends at a newline, a carriage return, both in either order, or a zero byte (systemd's `read_line()`).
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(at) = text.find(['\n', '\r', '\0']) else {
+            rest = None;
+            return Some(text);
+        };
+        let ending = match text.as_bytes()[at..] {
+            [b'\r', b'\n', ..] | [b'\n', b'\r', ..] => 2,
+            _ => 1,
+        };
+        rest = Some(&text[at + ending..]).filter(|rest| !rest.is_empty());
+        Some(&text[..at])
+    })
+}
 
 /// Whether the last character is a backslash that no other one escapes.
 fn ends_escaped(line: &str) -> bool {
@@ -125,6 +150,19 @@ mod tests {
             .into_iter()
             .map(|found| (found.key, found.value))
             .collect()
+    }
+
+    #[test]
+    fn a_line_ends_where_it_ends_for_systemd() {
+        let text = "[S]\nA=1\0x\nFoo=1\rBar=2\n\rBaz=3\r\n\nQux=1\n";
+        let parsed = parse(text.as_bytes());
+        let at: Vec<_> = parsed
+            .assignments
+            .iter()
+            .map(|a| (&*a.key, a.line))
+            .collect();
+        let expected = [("A", 2), ("Foo", 4), ("Bar", 5), ("Baz", 6), ("Qux", 8)];
+        assert_eq!((at, parsed.ignored[0].0), (expected.to_vec(), 3));
     }
 
     #[test]

@@ -142,6 +142,17 @@ fn the_lines_of_a_service_that_systemd_ignores_are_the_ones_we_name() {
 
 #[test]
 #[ignore = "needs systemd-analyze"]
+fn lines_end_where_they_end_for_systemd() {
+    let text = b"[Service]\nExecStart=/bin/true\0x\nRestrt=1\rRestrt=2\n\rRestrt=3\r\n\nRestrt=1\n";
+    let root = written("a.service", text);
+    let (expected, _) = systemd(&root.path().join("etc/systemd/system"), "a.service");
+    let read = UnitFiles::below(root.path()).unit("a.service").unit;
+    assert_eq!(lines(&read.ignored), expected, "{:#?}", read.ignored);
+    assert_eq!(expected.len(), 5);
+}
+
+#[test]
+#[ignore = "needs systemd-analyze"]
 fn the_lines_of_a_timer_that_systemd_ignores_are_the_ones_we_name() {
     let root = written("u.timer", TIMER.as_bytes());
     let (expected, loaded) = systemd(&root.path().join("etc/systemd/system"), "u.timer");
@@ -158,8 +169,10 @@ fn the_lines_of_a_timer_that_systemd_ignores_are_the_ones_we_name() {
 #[test]
 #[ignore = "needs systemd-analyze"]
 fn what_breaks_a_file_for_systemd_breaks_it_for_us() {
+    let long = vec![b'#'; 1 << 20];
     for bad in [
-        &b"[Service] # x"[..],
+        &long[..],
+        b"[Service] # x",
         b"[Service",
         b"[Serv\\ice]",
         b"Nice=\xff",
