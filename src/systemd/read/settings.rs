@@ -8,8 +8,8 @@ use super::keys;
 use super::timers::TimerSettings;
 use super::unit_text::{Assignment, Text};
 use super::values::{
-    add_exit_status, boolean, is_output, is_unit_name, kind, notify_access, restart, restart_mode,
-    specifiers, time_span, timeout, unsigned,
+    add_exit_status, boolean, is_output, is_unit_name, is_user, kind, notify_access, restart,
+    restart_mode, specifiers, time_span, timeout, unsigned,
 };
 use crate::systemd::exec_line;
 use crate::systemd::surroundings::Surroundings;
@@ -139,9 +139,14 @@ impl UnitSettings {
             _ if understood => String::new(),
             _ => value.clone(),
         };
-        if key == "DynamicUser" && !understood {
-            // Not to run as root what is meant to run as nobody.
-            self.refused = Some(format!("{file}:{line}: {key}={value} is not a boolean"));
+        if matches!(key.as_str(), "DynamicUser" | "User" | "Group") && !understood {
+            // Not to run as root what is meant to run as another.
+            let what = if key == "DynamicUser" {
+                "boolean"
+            } else {
+                "user or group"
+            };
+            self.refused = Some(format!("{file}:{line}: {key}={value} is not a {what}"));
         } else if !understood || !bad.is_empty() {
             self.ignore(file, *line, keys::not_parsed(key, &bad), None);
         }
@@ -221,7 +226,11 @@ impl UnitSettings {
     fn assign_execution(&mut self, key: &str, value: &str) -> bool {
         let (service, around) = (&mut self.service, &mut self.surroundings);
         match key {
-            "User" => service.user = specifiers(value, &self.unit),
+            "User" => {
+                service.user = specifiers(value, &self.unit);
+                return value.is_empty() || is_user(&service.user);
+            }
+            "Group" => return value.is_empty() || is_user(&specifiers(value, &self.unit)),
             "DynamicUser" => return set(&mut service.dynamic_user, boolean(value)),
             "StandardOutput" if !is_output(value) => return false,
             "StandardOutput" => value.clone_into(&mut service.standard_output),

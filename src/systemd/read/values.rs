@@ -181,6 +181,20 @@ const NAMES: &[(&str, u8)] = &[
     ("BPF", 244), ("EXCEPTION", 255),
 ];
 
+/// Whether systemd takes this for a user or a group (`valid_user_group_name()`): a number that is one, or a name. What a
+/// specifier that is left stands for is not known here.
+pub(super) fn is_user(name: &str) -> bool {
+    const INVALID: [u32; 2] = [0xffff, u32::MAX];
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    if is_number(name) {
+        let number = name.parse().ok().filter(|id| !INVALID.contains(id));
+        return number.is_some_and(|id| id.to_string() == name);
+    }
+    let negative = name.strip_prefix('-').is_some_and(is_number);
+    let odd = |c: char| c.is_control() || matches!(c, ':' | '/');
+    name.contains('%') || !matches!(name, "" | "." | "..") && !negative && !name.contains(odd)
+}
+
 /// Resolves the specifiers that a unit's name fills in; others stay as they are.
 pub(super) fn specifiers(text: &str, unit: &str) -> String {
     let (stem, _) = unit.rsplit_once('.').unwrap_or((unit, ""));
@@ -291,6 +305,26 @@ mod tests {
             assert!(!add_exit_status(&mut statuses, word), "{word}");
         }
         assert_eq!(statuses, ExitStatuses::default());
+    }
+
+    #[test]
+    fn users_and_groups_are_those_of_systemd() {
+        for good in ["0", "1000", "a.b", "a b", "-a", "ünï", "%u"] {
+            assert!(is_user(good), "{good}");
+        }
+        for bad in [
+            "",
+            "back:up",
+            "-1",
+            "65535",
+            "4294967295",
+            "007",
+            "a/b",
+            ".",
+            "..",
+        ] {
+            assert!(!is_user(bad), "{bad}");
+        }
     }
 
     #[test]

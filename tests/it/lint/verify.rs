@@ -177,6 +177,10 @@ fn what_breaks_a_file_for_systemd_breaks_it_for_us() {
         b"[Serv\\ice]",
         b"Nice=\xff",
         b"DynamicUser=perhaps",
+        b"User=back:up",
+        b"User=%i",
+        b"Group=-1",
+        b"ExecStartPre=/bin/date +%F",
     ] {
         let text = [
             b"[Service]\nExecStart=/bin/true\n",
