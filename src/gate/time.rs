@@ -38,6 +38,9 @@ impl Monotonic {
     }
 }
 
+/// A jump of [`Now::slept`] that only a suspend makes (R2).
+pub(crate) const SUSPEND_JUMP: Duration = Duration::from_millis(100);
+
 impl Now {
     /// How long the machine has slept since boot, as far as its clocks tell.
     pub fn slept(self) -> Duration {

@@ -5,11 +5,8 @@ use super::event::{
 };
 use super::policy::{Policy, PowerPolicy};
 use super::power::PowerSources;
-use super::time::Now;
+use super::time::{Now, SUSPEND_JUMP};
 use super::verdict::Loss;
-
-/// A jump of BOOTTIME − MONOTONIC that only a suspend makes (R2).
-const SUSPEND_JUMP: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// The last word of every source; `None` where one has not spoken yet.
 #[derive(Debug)]

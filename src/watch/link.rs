@@ -13,7 +13,7 @@ use zbus::{Connection, OwnedObjectPath};
 use super::rearm::{FailedUnit, Stamps};
 use crate::bus::login1;
 use crate::bus::login1::{InhibitMode, Login1ManagerProxy};
-use crate::bus::systemd1::{Systemd1ManagerProxy, Systemd1UnitProxy};
+use crate::bus::systemd1::{ListedUnit, Systemd1ManagerProxy, Systemd1UnitProxy};
 use crate::bus::{BusAddress, ConnectError};
 use crate::gate::time::Monotonic;
 
@@ -131,10 +131,8 @@ impl ManagerLink {
     pub async fn failed(&self, patterns: &[String]) -> Result<Vec<FailedUnit>, Error> {
         let patterns: Vec<_> = patterns.iter().map(String::as_str).collect();
         within(async {
-            let manager = self.manager().await?;
-            let listed = manager.list_units_by_patterns(&["failed"], &patterns);
             let mut failed = Vec::new();
-            for (name, .., path, _, _, _) in listed.await? {
+            for (name, .., path, _, _, _) in self.listed(&["failed"], &patterns).await? {
                 let stamps = stamps(&self.unit(path).await?).await?;
                 failed.push(FailedUnit::new(name, stamps));
             }
@@ -145,36 +143,27 @@ impl ManagerLink {
 
     /// Those of these units that have a job.
     pub async fn busy(&self, units: &[&str]) -> Result<BTreeSet<String>, Error> {
-        within(async {
-            let manager = self.manager().await?;
-            let listed = manager.list_units_by_patterns(&[], units).await?;
-            let listed = listed.into_iter();
-            let busy = listed.filter(|(.., job, _, _)| *job != 0);
-            Ok(busy.map(|(name, ..)| name).collect())
-        })
-        .await
+        let listed = within(self.listed(&[], units)).await?.into_iter();
+        let busy = listed.filter(|(.., job, _, _)| *job != 0);
+        Ok(busy.map(|(name, ..)| name).collect())
     }
 
     /// Whether systemd is restarting a unit: its job is to stop it, and then to start it again.
     pub async fn is_restarting(&self, unit: &str) -> Result<bool, Error> {
-        within(async {
-            let manager = self.manager().await?;
-            let listed = manager.list_units_by_patterns(&[], &[unit]).await?;
-            Ok(listed.iter().any(|(.., job_type, _)| job_type == "restart"))
-        })
-        .await
+        let listed = within(self.listed(&[], &[unit])).await?;
+        Ok(listed.iter().any(|(.., job_type, _)| job_type == "restart"))
     }
 
     /// Whether any unit, loaded or not, matches this name or pattern.
     pub async fn knows(&self, pattern: &str) -> Result<bool, Error> {
         within(async {
-            let manager = self.manager().await?;
-            let loaded = manager.list_units_by_patterns(&[], &[pattern]).await?;
+            let loaded = self.listed(&[], &[pattern]).await?;
             if loaded.iter().any(|(_, _, load, ..)| load != "not-found") {
                 return Ok(true);
             }
             let of_template = template(pattern);
             let files = [pattern, of_template.as_deref().unwrap_or(pattern)];
+            let manager = self.manager().await?;
             let files = manager.list_unit_files_by_patterns(&[], &files).await?;
             Ok(!files.is_empty())
         })
@@ -193,6 +182,11 @@ impl ManagerLink {
             Ok((lock, Duration::from_micros(longest)))
         })
         .await
+    }
+
+    async fn listed(&self, states: &[&str], patterns: &[&str]) -> zbus::Result<Vec<ListedUnit>> {
+        let manager = self.manager().await?;
+        manager.list_units_by_patterns(states, patterns).await
     }
 
     async fn manager(&self) -> zbus::Result<Systemd1ManagerProxy<'_>> {

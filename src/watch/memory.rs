@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::gate::time::{Monotonic, Now};
+use crate::gate::time::{Monotonic, Now, SUSPEND_JUMP};
 use crate::sys::files::{self, Directory};
 
 /// Is there if anything has been proven.
@@ -19,9 +19,6 @@ const HANDOVER: &str = "handover";
 
 /// Two numbers are shorter.
 const LONGEST: u64 = 64;
-
-/// Clocks that are read one after the other differ by less (R2).
-const TOLERANCE: Duration = Duration::from_millis(100);
 
 /// How much the machine has slept since its boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +32,12 @@ pub struct Slept {
 impl Slept {
     /// By the clocks and the kernel's count.
     pub fn new(now: Now, count: Option<u64>) -> Self {
-        let time = now.boottime.0.saturating_sub(now.monotonic.0);
+        let time = now.slept();
         Self { time, count }
     }
 
     fn is_same(self, other: Self) -> bool {
-        self.count == other.count && self.time.abs_diff(other.time) < TOLERANCE
+        self.count == other.count && self.time.abs_diff(other.time) < SUSPEND_JUMP
     }
 
     fn written(self) -> String {

@@ -302,16 +302,15 @@ fn usec(span: Duration) -> u64 {
 
 /// The system that a phase begins or ends with.
 fn system_in_question(t: &Transaction) -> String {
-    let system = match t.phase {
-        TransactionPhase::Trying | TransactionPhase::Confirmed => t.candidate.as_ref(),
+    let candidate = t.candidate.as_deref();
+    let runs = |system: &Path| format!(": {} runs, and boots", system.display());
+    match t.phase {
+        TransactionPhase::Trying => candidate.map(|system| format!(" {}", system.display())),
+        TransactionPhase::Confirmed => candidate.map(runs),
         TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot => {
-            Some(&t.baseline.system)
+            Some(runs(&t.baseline.system))
         }
         _ => None,
-    };
-    match (t.phase, system) {
-        (_, None) => String::new(),
-        (TransactionPhase::Trying, Some(system)) => format!(" {}", system.display()),
-        (_, Some(system)) => format!(": {} runs, and boots", system.display()),
     }
+    .unwrap_or_default()
 }

@@ -74,3 +74,10 @@ pub(super) fn set<T>(place: &mut T, value: Option<T>) -> bool {
     }
     understood
 }
+
+/// The same for a value that may never have been set.
+pub(super) fn set_some<T>(place: &mut Option<T>, value: Option<T>) -> bool {
+    let understood = value.is_some();
+    *place = value.or(place.take());
+    understood
+}

@@ -204,6 +204,15 @@ pub(super) fn is_dependency(key: &str) -> bool {
     )
 }
 
+/// What the value must be for the unit to be loaded: not to run as root what is meant to run as another.
+pub(super) fn needed(key: &str) -> Option<&'static str> {
+    match key {
+        "DynamicUser" => Some("boolean"),
+        "User" | "Group" => Some("user or group"),
+        _ => None,
+    }
+}
+
 /// What systemd says of a value, or the part of it, that it cannot read.
 pub(super) fn not_parsed(key: &str, value: &str) -> String {
     let comment = value
@@ -221,11 +230,10 @@ pub(super) fn not_parsed(key: &str, value: &str) -> String {
 pub(super) fn command_since(key: &str, parsed: &Parsed) -> Option<(String, Version)> {
     let since = Version(258);
     let mut commands = parsed.commands.iter();
+    let via_shell = commands.any(|command| command.prefixes.via_shell);
     let why =
-        format!("{key}=: the prefix | is known from {since} on; before, it is part of the path");
-    commands
-        .any(|command| command.prefixes.via_shell)
-        .then_some((why, since))
+        || format!("{key}=: the prefix | is known from {since} on; before, it is part of the path");
+    via_shell.then(|| (why(), since))
 }
 
 /// Why a command line, or a part of it, is left out, or is another than the one that is meant.

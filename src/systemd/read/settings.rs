@@ -3,7 +3,7 @@
 //! As systemd: a list grows and is reset by an empty assignment, anything else is replaced, a value that cannot be
 //! read is left out with a warning.
 
-use super::defaults::{ManagerDefaults, set};
+use super::defaults::{ManagerDefaults, set, set_some};
 use super::keys;
 use super::timers::TimerSettings;
 use super::unit_text::{Assignment, Text};
@@ -139,13 +139,7 @@ impl UnitSettings {
             _ if understood => String::new(),
             _ => value.clone(),
         };
-        if matches!(key.as_str(), "DynamicUser" | "User" | "Group") && !understood {
-            // Not to run as root what is meant to run as another.
-            let what = if key == "DynamicUser" {
-                "boolean"
-            } else {
-                "user or group"
-            };
+        if let Some(what) = keys::needed(key).filter(|_| !understood) {
             self.refused = Some(format!("{file}:{line}: {key}={value} is not a {what}"));
         } else if !understood || !bad.is_empty() {
             self.ignore(file, *line, keys::not_parsed(key, &bad), None);
@@ -356,12 +350,6 @@ impl UnitSettings {
         };
         Some(why.to_owned())
     }
-}
-
-fn set_some<T>(place: &mut Option<T>, value: Option<T>) -> bool {
-    let understood = value.is_some();
-    *place = value.or(place.take());
-    understood
 }
 
 /// Adds the names of units; an empty list resets nothing here, systemd.unit(5).

@@ -1,6 +1,6 @@
 //! What the wrapped command says about what it will reach: nixos-rebuild's and nix's options. Pure.
 
-use crate::text::command_line::program;
+use crate::text::command_line::{option, program};
 
 /// What was found among the arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,10 +44,7 @@ impl UpgradeArgs {
     fn words(&mut self, words: &[String]) {
         let mut rest = words.get(1..).unwrap_or_default();
         while let [word, after @ ..] = rest {
-            let (name, value) = match word.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-                _ => (word.as_str(), None),
-            };
+            let (name, value) = option(word);
             let taken = self.option(name, value, after);
             rest = after.get(taken..).unwrap_or_default();
         }
@@ -206,14 +203,20 @@ fn registry_names(words: &[String]) -> impl Iterator<Item = &String> {
 }
 
 fn is_registry_name(word: &str, first: bool) -> bool {
-    let reference = word.split('#').next().unwrap_or_default();
-    let id = reference.strip_prefix("flake:").unwrap_or(reference);
+    let (reference, attribute) = match word.split_once('#') {
+        Some((reference, attribute)) => (reference, Some(attribute)),
+        None => (word, None),
+    };
+    let (id, is_marked) = match reference.strip_prefix("flake:") {
+        Some(id) => (id, true),
+        None => (reference, attribute.is_some()),
+    };
     let name = id.split(['/', '?']).next().unwrap_or_default();
     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-    is_name && !id.contains(':') && (first || reference.len() < word.len() || id != reference)
+    is_name && !id.contains(':') && (first || is_marked)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What dnf's options say of its repositories, dnf(8). Pure.
 
 use super::{TargetSource, programs};
+use crate::text::command_line::option;
 
 /// The options of the command that decide which repositories are asked, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,10 +41,7 @@ impl Options {
     fn read(&mut self, words: &[String]) {
         let mut rest = words.iter().map(String::as_str);
         while let Some(word) = rest.next() {
-            let (name, own) = match word.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-                _ => (word, None),
-            };
+            let (name, own) = option(word);
             if NAMES.contains(&name)
                 && let Some(value) = own.or_else(|| rest.next())
             {

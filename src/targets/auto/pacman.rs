@@ -6,7 +6,7 @@ use super::keyfile::{self, KeyfileEntry};
 use super::need::{Candidate, Need};
 use super::place::{Place, web};
 use super::world::MachineView;
-use crate::text::command_line::program;
+use crate::text::command_line::{option, program};
 
 /// pacman asks its servers in their order; a mirror list may have hundreds.
 const MOST: usize = 8;
@@ -26,14 +26,12 @@ pub(super) fn needs(commands: &[Vec<String>], world: &MachineView<'_>) -> Vec<Ne
 fn config(words: &[String]) -> Option<&str> {
     let own = words.first().filter(|word| program(word) == "pacman");
     let mut words = own.and(words.get(1..))?.iter();
-    while let Some(word) = words.next() {
-        match word.strip_prefix("--config") {
-            Some("") => return words.next().map(String::as_str),
-            Some(file) if file.starts_with('=') => return Some(&file[1..]),
-            _ => {}
-        }
-    }
-    None
+    let own = words
+        .by_ref()
+        .map(|word| option(word))
+        .find(|(name, _)| *name == "--config")?
+        .1;
+    own.or_else(|| words.next().map(String::as_str))
 }
 
 fn collect(

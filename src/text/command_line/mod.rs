@@ -37,6 +37,14 @@ pub fn program(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 
+/// A word as a long option with a value of its own, `--NAME=VALUE`; any other is a name.
+pub fn option(word: &str) -> (&str, Option<&str>) {
+    match word.split_once('=') {
+        Some((name, value)) if name.starts_with("--") => (name, Some(value)),
+        _ => (word, None),
+    }
+}
+
 fn run_by(words: &[String], variables: &Variables, depth: usize) -> Vec<Run> {
     let Some(first) = words.first() else {
         return Vec::new();

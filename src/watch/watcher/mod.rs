@@ -96,8 +96,7 @@ impl Watcher {
     }
 
     /// Follows the gate until SIGTERM or its like, and leaves the target stopped, or to the watch that systemd starts
-    /// next. SIGHUP reads the configuration again by
-    /// `load`; one that is wrong is named, and the one in effect stays.
+    /// next. SIGHUP reads the configuration again by `load`; one that is wrong is named, and the one in effect stays.
     pub async fn run<E: Display>(mut self, mut load: impl FnMut() -> Result<Fresh, E>) {
         self.perform(Some(TargetAction::TakeLock)).await;
         self.take_over().await;

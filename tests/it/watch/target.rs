@@ -120,15 +120,20 @@ fn own_unit() -> String {
     status_file::unit().unwrap_or_else(|| "upgrade-gate-watch.service".to_owned())
 }
 
-#[tokio::test]
-async fn a_restart_of_the_watch_hands_it_over_and_starts_nothing_again() {
+/// A watch that had made it active is being restarted, and has ended.
+async fn handed_over() -> Machine {
     let machine = Machine::new(Says::Good).await;
-    let mut first = machine.watch().await;
+    let mut watch = machine.watch().await;
     machine.systemd.until_state(TARGET, "active").await;
     machine.systemd.restarts(&own_unit());
-    first.gate.signal(Signal::SIGTERM);
-    assert_eq!(first.gate.ends().await.code(), Some(0));
+    watch.gate.signal(Signal::SIGTERM);
+    assert_eq!(watch.gate.ends().await.code(), Some(0));
+    machine
+}
 
+#[tokio::test]
+async fn a_restart_of_the_watch_hands_it_over_and_starts_nothing_again() {
+    let machine = handed_over().await;
     let mut second = machine.watch().await;
     second.tells("STATUS=open").await;
     assert_eq!(machine.systemd.count(START), 1, "nothing has returned");
@@ -142,12 +147,7 @@ async fn a_restart_of_the_watch_hands_it_over_and_starts_nothing_again() {
 
 #[tokio::test]
 async fn one_that_was_handed_over_is_stopped_if_the_network_is_gone() {
-    let machine = Machine::new(Says::Good).await;
-    let mut first = machine.watch().await;
-    machine.systemd.until_state(TARGET, "active").await;
-    machine.systemd.restarts(&own_unit());
-    first.gate.signal(Signal::SIGTERM);
-    assert_eq!(first.gate.ends().await.code(), Some(0));
+    let machine = handed_over().await;
     machine.world.target.say(Says::Nothing);
     let _second = machine.watch().await;
     machine.systemd.until_state(TARGET, "inactive").await;
