@@ -2,12 +2,12 @@
 //!
 //! In TLS 1.3 its refusal says so. In TLS 1.2 (RFC 5246, 7.4.6) it is the same alert as when there is no cipher in common.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
-use std::sync::Arc;
 
 /// Notes that one was asked for.
 #[derive(Debug, Default)]
