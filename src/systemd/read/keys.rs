@@ -217,17 +217,30 @@ pub(super) fn not_parsed(key: &str, value: &str) -> String {
     format!("failed to parse {key}= value {value:?}, ignoring{hint}")
 }
 
-/// Why a command line is left out, or is another than the one that is meant.
-pub(super) fn misread_command(key: &str, value: &str, parsed: &Parsed) -> Option<String> {
-    if parsed.commands.is_empty() && parsed.refused.is_none() {
-        return Some(format!("{key}=: {}, ignoring", parsed.warnings.join("; ")));
-    }
+/// The first systemd that reads these commands as they are meant, and what an earlier one does.
+pub(super) fn command_since(key: &str, parsed: &Parsed) -> Option<(String, Version)> {
+    let since = Version(258);
+    let mut commands = parsed.commands.iter();
+    let why =
+        format!("{key}=: the prefix | is known from {since} on; before, it is part of the path");
+    commands
+        .any(|command| command.prefixes.via_shell)
+        .then_some((why, since))
+}
+
+/// Why a command line, or a part of it, is left out, or is another than the one that is meant.
+pub(super) fn misread_command(key: &str, value: &str, parsed: &Parsed) -> Vec<String> {
+    let left_out = parsed.commands.is_empty() && parsed.refused.is_none();
+    let ignoring = if left_out { ", ignoring" } else { "" };
+    let warnings = parsed.warnings.iter();
+    let warnings = warnings.map(|warning| format!("{key}=: {warning}{ignoring}"));
     let comment = parsed.commands.iter().find_map(comment);
     // In quotes it is meant to be an argument.
-    let comment = comment.filter(|_| exec_line::has_unquoted(value, "#"))?;
-    Some(format!(
-        "{key}= passes {comment:?} to the program as arguments; a comment needs a line of its own"
-    ))
+    let comment = comment.filter(|_| exec_line::has_unquoted(value, "#"));
+    let comment = comment.map(|comment| {
+        format!("{key}= passes {comment:?} to the program as arguments; a comment needs a line of its own")
+    });
+    warnings.chain(comment).collect()
 }
 
 /// A comment behind a command line; behind a script it is `$0` and what follows, which nobody reads.
@@ -318,8 +331,8 @@ mod tests {
     #[test]
     fn a_comment_behind_a_command_line_is_handed_to_the_program_unless_that_is_a_script() {
         let misread = |line| misread_command("ExecStart", line, &exec_line::parse(line));
-        let said = misread("/bin/a b # every day").unwrap();
-        assert!(said.contains("\"# every day\""), "{said}");
+        let said = misread("/bin/a b # every day");
+        assert!(said[0].contains("\"# every day\""), "{said:?}");
         for line in [
             "/bin/a b",
             "/bin/a #b",
@@ -328,9 +341,35 @@ mod tests {
             "/bin/grep -v '#' /etc/list",
             "/bin/cut -d \"#\" -f 1 'a # b'",
         ] {
-            assert_eq!(misread(line), None, "{line}");
+            assert_eq!(misread(line), [""; 0], "{line}");
         }
-        assert!(misread("-").is_some() && misread("\"/bin/a").is_some());
+        assert_eq!((misread("-").len(), misread("\"/bin/a").len()), (1, 1));
+    }
+
+    #[test]
+    fn what_systemd_warns_of_in_a_command_that_it_runs_is_said() {
+        let misread = |line| misread_command("ExecStart", line, &exec_line::parse(line));
+        let said = misread(r"/bin/grep \d # digits");
+        assert!(
+            said[0].contains(r"unknown escapes are kept as they are: \d"),
+            "{said:?}"
+        );
+        assert!(said.len() == 2 && said[1].contains("digits"), "{said:?}");
+        let said = misread("/bin/a ; -bin/b");
+        assert!(said.len() == 1 && said[0].contains("bin/b"), "{said:?}");
+    }
+
+    #[test]
+    fn a_shell_is_a_prefix_for_a_systemd_that_knows_it() {
+        let since = |line| command_since("ExecStart", &exec_line::parse(line));
+        for line in ["|/bin/a", "-|a b", "/bin/a ; @|"] {
+            let (why, version) = since(line).unwrap();
+            assert!(
+                why.contains("the prefix |") && version == Version(258),
+                "{why}"
+            );
+        }
+        assert_eq!(since("/bin/a | b"), None);
     }
 
     #[test]

@@ -258,12 +258,11 @@ impl UnitSettings {
     fn assign_exec(&mut self, key: &str, value: &str, line: usize, file: &str) {
         let parsed = exec_line::parse(value);
         let reset = value.is_empty();
-        if let Some(why) = keys::misread_command(key, value, &parsed).filter(|_| !reset) {
+        for why in keys::misread_command(key, value, &parsed) {
             self.ignore(file, line, why, None);
-        } else {
-            let warnings = parsed.warnings.into_iter();
-            self.warnings
-                .extend(warnings.map(|warning| format!("{file}:{line}: {key}=: {warning}")));
+        }
+        if let Some((why, since)) = keys::command_since(key, &parsed) {
+            self.ignore(file, line, why, Some(since));
         }
         if let Some(why) = parsed.refused {
             self.refused = Some(format!("{file}:{line}: {key}=: {why}"));

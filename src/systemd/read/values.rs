@@ -30,13 +30,15 @@ pub(super) fn timeout(value: &str) -> Option<SystemdSpan> {
     time_span(value).map(|length| length.filter(|length| *length > Duration::ZERO))
 }
 
-/// A number without a sign: decimal, or as C writes it.
+/// A number without a sign: decimal, or as C writes it; systemd adds `0b` and `0o`, but not after a plus.
 pub(super) fn unsigned(value: &str) -> Option<u32> {
-    let value = value.strip_prefix('+').unwrap_or(value);
-    let (digits, radix) = match value.strip_prefix("0x").or(value.strip_prefix("0X")) {
-        Some(digits) => (digits, 16),
-        None if value.len() > 1 && value.starts_with('0') => (value, 8),
-        None => (value, 10),
+    let number = value.strip_prefix('+').unwrap_or(value);
+    let (digits, radix) = match number.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (&number[2..], 16),
+        [b'0', b'o' | b'O', ..] if number == value => (&number[2..], 8),
+        [b'0', b'b' | b'B', ..] if number == value => (&number[2..], 2),
+        [b'0', _, ..] => (number, 8),
+        _ => (number, 10),
     };
     let all = digits.chars().all(|digit| digit.is_digit(radix));
     u32::from_str_radix(digits, radix).ok().filter(|_| all)
@@ -244,11 +246,16 @@ mod tests {
             ("+5", Some(5)),
             ("010", Some(8)),
             ("0x10", Some(16)),
+            ("+0X1f", Some(31)),
+            ("0b101", Some(5)),
+            ("0o17", Some(15)),
             ("0", Some(0)),
         ] {
             assert_eq!(unsigned(text), number, "{text}");
         }
-        for text in ["", "-1", "5.0", "5 # x", "++5", "08"] {
+        for text in [
+            "", "-1", "5.0", "5 # x", "++5", "08", "0x", "0b2", "+0b1", "0é",
+        ] {
             assert_eq!(unsigned(text), None, "{text}");
         }
     }
