@@ -82,6 +82,14 @@ with subtest("a watch that is killed is restarted, and the target is active if i
                                f"test $pid != 0 && test $pid != {pid}", timeout=60)
     is_target("active")
 
+with subtest("a watch that is stopped before it is restarted leaves no target behind"):
+    laptop.succeed("systemctl kill -s KILL upgrade-gate-watch")
+    laptop.wait_until_succeeds("test $(systemctl show -P SubState upgrade-gate-watch) != running", timeout=60)
+    laptop.succeed("systemctl stop upgrade-gate-watch")
+    is_target("inactive")
+    laptop.succeed("systemctl start upgrade-gate-watch")
+    is_target("active")
+
 with subtest("a watch that has failed takes the target with it"):
     write(laptop, "/run/systemd/system/upgrade-gate-watch.service.d/lab.conf", "[Service]\nRestartPreventExitStatus=SIGKILL\n")
     laptop.succeed("systemctl daemon-reload; systemctl kill -s KILL upgrade-gate-watch")

@@ -126,7 +126,6 @@ fn what_runs_all_the_time_is_shut_in() {
     }
 }
 
-/// The settings that need a newer systemd than 252 must not be in what everyone gets.
 /// switch-to-configuration starts every active target again unless it has this; `RefuseManualStart=` would refuse the watch, too.
 #[test]
 fn a_switch_of_nixos_does_not_start_the_target_again() {
@@ -136,6 +135,31 @@ fn a_switch_of_nixos_does_not_start_the_target_again() {
     assert!(!unit.contains("RefuseManualStart="));
 }
 
+/// By watch itself, and after it by the shell in its unit.
+#[test]
+fn a_watch_that_is_killed_stops_the_target_unless_it_has_handed_it_over() {
+    let text = fs::read_to_string(shipped().join("upgrade-gate-watch.service")).unwrap();
+    let setting = "ExecStopPost=-/bin/sh -c '";
+    let line = text.lines().find_map(|line| line.strip_prefix(setting));
+    let script = line.and_then(|line| line.strip_suffix('\'')).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let handover = root.path().join("handover");
+    let script = script.replace("/run/upgrade-gate/handover", handover.to_str().unwrap());
+    let stops = |result: &str| {
+        let stub = format!("systemctl() {{ echo \"$@\"; }}; {script}");
+        let mut shell = Command::new("/bin/sh");
+        let output = shell
+            .env("SERVICE_RESULT", result)
+            .args(["-c", &stub])
+            .output();
+        output.unwrap().stdout == b"stop --no-block upgrade-gate-online.target\n"
+    };
+    assert!(stops("signal") && stops("success"));
+    fs::write(&handover, "0 -\n").unwrap();
+    assert!(stops("signal") && !stops("success"));
+}
+
+/// The settings that need a newer systemd than 252 must not be in what everyone gets.
 #[test]
 fn nothing_shipped_needs_a_newer_systemd_than_the_oldest_supported() {
     let newer = [
