@@ -27,6 +27,7 @@ mod keyfile;
 mod locked;
 mod need;
 mod network_manager;
+mod nix_command;
 mod nix_conf;
 mod nix_files;
 mod nix_store;
@@ -36,6 +37,7 @@ mod pacman;
 mod place;
 mod programs;
 mod script_file;
+mod search_path;
 pub mod ssh;
 mod world;
 
