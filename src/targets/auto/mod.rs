@@ -11,7 +11,7 @@ use self::command::UpgradeArgs;
 use self::need::{Candidate, Need};
 use self::nix_conf::NixSettings;
 use self::place::{Place, tcp_of};
-pub use self::world::{Env, MachineView};
+pub use self::world::{Env, MachineView, VARIABLES};
 use super::{Target, Via};
 use crate::text::command_line;
 use crate::text::secret;

@@ -91,7 +91,7 @@ impl Env {
 }
 
 /// Those of [`Env`].
-const VARIABLES: [&str; 13] = [
+pub const VARIABLES: [&str; 13] = [
     "HOME",
     "NIX_CONF_DIR",
     "NIX_USER_CONF_FILES",
