@@ -6,6 +6,8 @@ mod specifiers;
 mod word;
 mod write;
 
+pub(in crate::systemd) use self::specifiers::unknown_specifier;
+
 use self::word::{BLANK, word};
 pub use self::word::{has_unquoted, strict_words, words};
 pub use self::write::{print, quote};

@@ -11,7 +11,7 @@ const KNOWN: &str = "aAbBcCdDEfgGhHiIjJlLmMnNopPqrRsStTuUvVwWyY";
 /// The first unknown one, and what to write in its place.
 pub(super) fn all_known(first: &str, words: &[String]) -> Result<(), String> {
     let mut words = std::iter::once(first).chain(words.iter().map(String::as_str));
-    match words.find_map(unknown) {
+    match words.find_map(unknown_specifier) {
         None => Ok(()),
         Some(letter) => Err(format!(
             "%{letter} is not a specifier; a percent sign is written %%"
@@ -19,7 +19,8 @@ pub(super) fn all_known(first: &str, words: &[String]) -> Result<(), String> {
     }
 }
 
-fn unknown(word: &str) -> Option<char> {
+/// The first specifier in a value that no systemd knows.
+pub(in crate::systemd) fn unknown_specifier(word: &str) -> Option<char> {
     let mut chars = word.chars();
     while chars.by_ref().any(|c| c == '%') {
         let letter = chars.next()?;

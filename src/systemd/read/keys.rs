@@ -204,15 +204,6 @@ pub(super) fn is_dependency(key: &str) -> bool {
     )
 }
 
-/// What the value must be for the unit to be loaded: not to run as root what is meant to run as another.
-pub(super) fn needed(key: &str) -> Option<&'static str> {
-    match key {
-        "DynamicUser" => Some("boolean"),
-        "User" | "Group" => Some("user or group"),
-        _ => None,
-    }
-}
-
 /// What systemd says of a value, or the part of it, that it cannot read.
 pub(super) fn not_parsed(key: &str, value: &str) -> String {
     let comment = value

@@ -6,6 +6,7 @@ mod chroot;
 mod defaults;
 pub mod files;
 mod keys;
+mod refusals;
 pub mod scope;
 mod search;
 mod settings;

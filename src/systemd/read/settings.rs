@@ -5,11 +5,12 @@
 
 use super::defaults::{ManagerDefaults, set, set_some};
 use super::keys;
+use super::refusals::{self, Pairs};
 use super::timers::TimerSettings;
 use super::unit_text::{Assignment, Text};
 use super::values::{
-    add_exit_status, boolean, is_output, is_unit_name, is_user, kind, notify_access, restart,
-    restart_mode, specifiers, time_span, timeout, unsigned,
+    add_exit_status, boolean, is_output, is_unit_name, kind, notify_access, restart, restart_mode,
+    specifiers, time_span, timeout, unsigned,
 };
 use crate::systemd::environment;
 use crate::systemd::exec_line;
@@ -48,7 +49,7 @@ pub(super) struct UnitSettings {
     kind: Option<ServiceType>,
     timeout_start: Option<SystemdSpan>,
     default_timeout: SystemdSpan,
-    bus_name: bool,
+    pairs: Pairs,
     stops: bool,
 }
 
@@ -77,7 +78,7 @@ impl UnitSettings {
             kind: None,
             timeout_start: None,
             default_timeout: defaults.timeout_start,
-            bus_name: false,
+            pairs: Pairs::default(),
             stops: false,
         }
     }
@@ -141,8 +142,9 @@ impl UnitSettings {
             _ if understood => String::new(),
             _ => value.clone(),
         };
-        if let Some(what) = keys::needed(key).filter(|_| !understood) {
-            self.refused = Some(format!("{file}:{line}: {key}={value} is not a {what}"));
+        let is_service = section == "Service";
+        if let Some(what) = refusals::needed(key, value, &self.unit).filter(|_| is_service) {
+            self.refused = Some(format!("{file}:{line}: {key}={value} is not {what}"));
         } else if !understood || !bad.is_empty() {
             self.ignore(file, *line, keys::not_parsed(key, &bad), None);
         }
@@ -194,8 +196,8 @@ impl UnitSettings {
     fn assign_service(&mut self, key: &str, value: &str, line: usize, file: &str) -> bool {
         let service = &mut self.service;
         match key {
-            "ExecCondition" | "ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecStop"
-            | "ExecStopPost" => {
+            "ExecCondition" | "ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecReload"
+            | "ExecStop" | "ExecStopPost" => {
                 self.assign_exec(key, value, line, file);
                 true
             }
@@ -222,15 +224,13 @@ impl UnitSettings {
     fn assign_execution(&mut self, key: &str, value: &str) -> bool {
         let (service, around) = (&mut self.service, &mut self.surroundings);
         match key {
-            "User" => {
-                service.user = specifiers(value, &self.unit);
-                return value.is_empty() || is_user(&service.user);
-            }
-            "Group" => return value.is_empty() || is_user(&specifiers(value, &self.unit)),
+            "User" => service.user = specifiers(value, &self.unit),
             "DynamicUser" => return set(&mut service.dynamic_user, boolean(value)),
             "StandardOutput" if !is_output(value) => return false,
             "StandardOutput" => value.clone_into(&mut service.standard_output),
-            "BusName" => self.bus_name = !value.is_empty(),
+            "BusName" | "ExitType" | "KillMode" | "PAMName" => {
+                return self.pairs.assign(key, value, &self.unit);
+            }
             "PrivateNetwork" => return set(&mut around.own_network, boolean(value)),
             "NetworkNamespacePath" => around.own_network |= !value.is_empty(),
             "RootDirectory" | "RootImage" => around.own_root = !matches!(value, "" | "/"),
@@ -270,6 +270,7 @@ impl UnitSettings {
             "ExecCondition" => &mut service.exec_condition,
             "ExecStartPre" => &mut service.exec_start_pre,
             "ExecStart" => &mut service.exec_start,
+            "ExecReload" => return,
             "ExecStop" => {
                 self.stops = !reset;
                 self.surroundings.stop = !reset;
@@ -322,7 +323,7 @@ impl UnitSettings {
     }
 
     fn default_kind(&self) -> ServiceType {
-        if self.bus_name {
+        if self.pairs.bus_name {
             ServiceType::Dbus
         } else if self.service.exec_start.is_empty() {
             ServiceType::Oneshot
@@ -347,10 +348,7 @@ impl UnitSettings {
             _ if oneshot && restarts_good => {
                 "Restart=always and on-success are not for Type=oneshot"
             }
-            _ if service.kind == ServiceType::Dbus && !self.bus_name => {
-                "it is of Type=dbus and has no BusName="
-            }
-            _ => return None,
+            _ => return self.pairs.refused(service.kind).map(str::to_owned),
         };
         Some(why.to_owned())
     }

@@ -197,6 +197,11 @@ pub(super) fn is_user(name: &str) -> bool {
     name.contains('%') || !matches!(name, "" | "." | "..") && !negative && !name.contains(odd)
 }
 
+/// Whether systemd takes this for a name on the bus (`sd_bus_service_name_is_valid()`).
+pub(super) fn is_bus_name(name: &str) -> bool {
+    name.contains('%') || zbus::names::BusName::try_from(name).is_ok()
+}
+
 /// Resolves the specifiers that a unit's name fills in; others stay as they are.
 pub(super) fn specifiers(text: &str, unit: &str) -> String {
     let (stem, _) = unit.rsplit_once('.').unwrap_or((unit, ""));
