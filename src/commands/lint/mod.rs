@@ -29,6 +29,17 @@ pub struct JudgedService {
     pub fate: Option<Prediction>,
 }
 
+impl JudgedService {
+    /// Why systemd refuses the unit, unless a finding says so (UG007).
+    fn unsaid_refusal(&self) -> Option<String> {
+        let Load::Refused(why) = &self.unit.load else {
+            return None;
+        };
+        let is_said = self.findings.iter().any(|found| found.rule.id == "UG007");
+        (!is_said).then(|| format!("systemd refuses {}: {why}", self.unit.name))
+    }
+}
+
 /// Everything that is to be said.
 #[derive(Debug)]
 pub struct LintReport {
@@ -110,12 +121,26 @@ impl LintPlace<'_> {
         }
     }
 
+    /// Why systemd refuses a unit, and what to do.
+    fn refused(&self, judged: &JudgedService) -> Option<String> {
+        let user = self.user();
+        let why = judged.unsaid_refusal()?;
+        Some(format!(
+            "{why}; fix its file, and run \"systemctl{user} daemon-reload\" to apply"
+        ))
+    }
+
+    /// What systemctl is given for units of this scope.
+    fn user(&self) -> String {
+        let flag = self.args.scope.scope().flag();
+        flag.map(|flag| format!(" {flag}")).unwrap_or_default()
+    }
+
     /// Why there is nothing to say of a unit.
     fn unstartable(&self, judged: &JudgedService, running: bool) -> Option<String> {
         let JudgedService { unit, findings, .. } = judged;
         let name = &unit.name;
-        let flag = self.args.scope.scope().flag();
-        let user = flag.map(|flag| format!(" {flag}")).unwrap_or_default();
+        let user = self.user();
         match &unit.load {
             Load::NotFound if running => Some(format!(
                 "no unit {name}; to list units: systemctl{user} list-unit-files '*.service'"
@@ -126,9 +151,7 @@ impl LintPlace<'_> {
             Load::Masked => Some(format!(
                 "{name} is masked, so nothing starts it; to unmask it: systemctl{user} unmask {name}"
             )),
-            Load::Refused(why) if findings.is_empty() => Some(format!(
-                "systemd refuses {name}: {why}; fix its file, and run \"systemctl{user} daemon-reload\" to apply"
-            )),
+            Load::Refused(_) if findings.is_empty() => self.refused(judged),
             Load::Unreadable(why) => Some(why.clone()),
             Load::Loaded | Load::Refused(_) => None,
         }
@@ -158,15 +181,12 @@ impl LintReport {
             services: all.units.len(),
             templates: all.templates,
         });
-        let judged = all.units.into_iter().map(|unit| self.judge(unit));
-        let (found, clean): (Vec<_>, Vec<_>) =
-            judged.partition(|judged| !judged.findings.is_empty());
-        self.judged = found;
-        for JudgedService { unit, .. } in clean {
-            if let Load::Refused(why) = unit.load {
-                tracing::warn!("systemd refuses {}: {why}", unit.name);
-            }
+        let judged: Vec<_> = all.units.into_iter().map(|unit| self.judge(unit)).collect();
+        for why in judged.iter().filter_map(JudgedService::unsaid_refusal) {
+            tracing::warn!("{why}");
         }
+        let found = judged.into_iter();
+        self.judged = found.filter(|judged| !judged.findings.is_empty()).collect();
         Ok((!unread.is_empty()).then_some(Exit::Unavailable))
     }
 
@@ -179,7 +199,13 @@ impl LintReport {
         let mut unread = None;
         for word in &place.args.units {
             match self.read(source, word, place).await {
-                Ok(judged) => self.judged.push(judged),
+                Ok(judged) => {
+                    if let Some(why) = place.refused(&judged) {
+                        tracing::error!("{why}");
+                        unread.get_or_insert(Exit::Unavailable);
+                    }
+                    self.judged.push(judged);
+                }
                 Err(refusal) => {
                     tracing::error!("{refusal}");
                     unread.get_or_insert(refusal.exit);

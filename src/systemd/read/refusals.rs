@@ -132,7 +132,7 @@ mod tests {
         assert!(refused(&["BusName=foo"], Dbus));
         assert!(refused(&["BusName=org.%Z"], Dbus));
         assert!(!refused(&["BusName=org.example.A"], Dbus));
-        assert!(!refused(&["BusName=org.example.%i"], Dbus));
+        assert!(!refused(&["BusName=org.example.%p"], Dbus));
         assert!(!refused(&["BusName=org.example.A", "BusName="], Dbus));
         assert!(refused(&["ExitType=cgroup"], Oneshot));
         assert!(refused(&["ExitType=cgroup", "ExitType="], Oneshot));

@@ -24,6 +24,10 @@ fn repository() -> Machine {
         ("job.timer", "[Timer]\nOnCalendar=daily\nPersistent=true\n"),
         ("gated.service", JOB),
         ("gated.service.d/gate.conf", gate),
+        (
+            "refused.service",
+            "[Service]\nType=dbus\nBusName=x\nExecStart=/bin/a\n",
+        ),
         ("each@.service", JOB),
         ("each@.timer", "[Timer]\nOnCalendar=%i\nOnCalendar=weekly\n"),
     ] {
@@ -69,6 +73,8 @@ async fn a_file_is_looked_at_with_its_timer_and_drop_ins_and_the_exit_code_is_fo
             "there is no file ./missing.service",
         ),
         ("nowhere/missing.service", 69, "there is no file"),
+        ("./refused.service", 69, "systemd refuses refused.service"),
+        ("./refused.service", 69, "UG017"),
         ("./job.timer", 64, "not a service unit file"),
         ("./job", 64, "not a service unit file"),
     ] {

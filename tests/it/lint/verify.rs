@@ -221,3 +221,48 @@ fn a_service_without_a_command_is_refused_as_systemd_refuses_it() {
         assert_eq!(read.load == Load::Loaded, loaded, "{text}: {:?}", read.load);
     }
 }
+
+#[test]
+#[ignore = "needs systemd-analyze"]
+fn a_service_that_systemd_does_not_load_is_refused_whatever_the_setting() {
+    let mut refused = 0;
+    for text in [
+        "Type=oneshot\nExitType=cgroup",
+        "Type=oneshot\nExitType=cgroup\nExitType=",
+        "Type=forking\nExitType=cgroup",
+        "Type=dbus\nBusName=name",
+        "Type=dbus\nBusName=org.1example.a",
+        "Type=dbus\nBusName=:1.5",
+        "Type=dbus\nBusName=org.example.a\nBusName=",
+        "Type=dbus\nBusName=org.example.%Z",
+        "PAMName=x\nKillMode=none",
+        "PAMName=x\nKillMode=process\nKillMode=",
+        "PAMName=x\nPAMName=\nKillMode=process",
+        "PAMName=%Z\nKillMode=process",
+        "WorkingDirectory=var",
+        "WorkingDirectory=-var",
+        "WorkingDirectory=/a/../b",
+        "WorkingDirectory=/a/./b//c/",
+        "WorkingDirectory=%t/x",
+        "WorkingDirectory=%%t/x",
+        "RootDirectory=-/srv",
+        "RootImage=%Z",
+        "User=%Z",
+        "Group=a%%Z",
+        "DynamicUser=",
+        "SupplementaryGroups=audio a/b",
+        "SupplementaryGroups=audio %p",
+        "SELinuxContext=%Z",
+        "AppArmorProfile=-%Z",
+        "ExecReload=bin/x",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+    ] {
+        let text = format!("[Service]\nExecStart=/bin/true\n{text}\n");
+        let root = written("a.service", text.as_bytes());
+        let (_, loaded) = systemd(&root.path().join("etc/systemd/system"), "a.service");
+        let read = UnitFiles::below(root.path()).unit("a.service").unit;
+        assert_eq!(read.load == Load::Loaded, loaded, "{text}: {:?}", read.load);
+        refused += usize::from(!loaded);
+    }
+    assert!(refused > 10, "{refused}");
+}
