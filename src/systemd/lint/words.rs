@@ -120,13 +120,17 @@ fn call(phase: ExecPhase, exec: &Exec) -> Option<Call> {
 const STAY: &[&str] = &[
     "chronic",
     "doas",
+    "dumb-init",
     "flock",
+    "run0",
     "runuser",
+    "script",
     "sudo",
     "systemd-inhibit",
     "systemd-run",
     "time",
     "timeout",
+    "tini",
     "unshare",
 ];
 

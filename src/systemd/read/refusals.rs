@@ -33,12 +33,18 @@ fn is_path(value: &str) -> bool {
     is_absolute && !value.split('/').any(|part| part == "..")
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum ExitType {
+    #[default]
+    Main,
+    Cgroup,
+}
+
 /// Settings of which systemd refuses one beside another.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
     pub(super) bus_name: bool,
-    /// `ExitType=cgroup`.
-    exits_with_all: bool,
+    exit_type: ExitType,
     pam: bool,
     /// `KillMode=process` or `none`.
     leaves_processes: bool,
@@ -52,7 +58,8 @@ impl Pairs {
             ("BusName", _) if !is_bus_name(&specifiers(value, unit)) => return false,
             ("BusName", _) => self.bus_name = true,
             ("PAMName", _) => self.pam = !value.is_empty(),
-            ("ExitType", "main" | "cgroup") => self.exits_with_all = value == "cgroup",
+            ("ExitType", "main") => self.exit_type = ExitType::Main,
+            ("ExitType", "cgroup") => self.exit_type = ExitType::Cgroup,
             ("KillMode", "" | "control-group" | "mixed") => self.leaves_processes = false,
             ("KillMode", "process" | "none") => self.leaves_processes = true,
             _ => return false,
@@ -64,7 +71,7 @@ impl Pairs {
     pub(super) fn refused(&self, kind: ServiceType) -> Option<&'static str> {
         match kind {
             ServiceType::Dbus if !self.bus_name => Some("it is of Type=dbus and has no BusName="),
-            ServiceType::Oneshot if self.exits_with_all => {
+            ServiceType::Oneshot if self.exit_type == ExitType::Cgroup => {
                 Some("ExitType=cgroup is not for Type=oneshot")
             }
             _ if self.pam && self.leaves_processes => {

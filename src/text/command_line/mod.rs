@@ -111,7 +111,9 @@ fn inner<'a>(name: &str, rest: &'a [String]) -> Inner<'a> {
         {
             wrapped("runuser", rest)
         }
-        "su" | "runuser" => of_option(rest, "-c", "--command").unwrap_or(Inner::Nothing),
+        "su" | "runuser" | "script" | "sg" => {
+            of_option(rest, "-c", "--command").unwrap_or(Inner::Nothing)
+        }
         "env" => split_string(rest).unwrap_or_else(|| wrapped("env", rest)),
         "command" if rest.iter().any(|word| word == "-v" || word == "-V") => Inner::Nothing,
         "ip" => match rest.iter().position(|word| word == "exec") {
@@ -156,10 +158,18 @@ fn of_option<'a>(words: &'a [String], short: &str, long: &str) -> Option<Inner<'
         let attached = word
             .strip_prefix(long)
             .and_then(|rest| rest.strip_prefix('='));
-        let apart = || (word == short || word == long).then(|| words.get(at + 1))?;
+        let is_it = word == long || ends_in(word, short);
+        let apart = || is_it.then(|| words.get(at + 1))?;
         attached.or_else(|| apart().map(String::as_str))
     });
     text.map(|text| script(text, &[]))
+}
+
+/// Whether the last of the letters in a word is this option's: `-lc`.
+fn ends_in(word: &str, short: &str) -> bool {
+    let letters = word.strip_prefix('-').unwrap_or_default();
+    let all_letters = letters.chars().all(|c| c.is_ascii_alphabetic());
+    all_letters && letters.ends_with(short.trim_start_matches('-'))
 }
 
 /// `env -S "COMMAND ARG…"`, as the first line of a script has it.
@@ -215,6 +225,7 @@ const WRAPPERS: &[Wrapper] = &[
     wrapper("dbus-run-session", "", &["config-file"], 0),
     wrapper("doas", "uC", &[], 0),
     wrapper("env", "uC", &["unset", "chdir"], 0),
+    wrapper("eatmydata", "", &[], 0),
     wrapper("exec", "a", &[], 0),
     wrapper("flock", "wE", &["wait", "timeout", "conflict-exit-code"], 1),
     wrapper(
@@ -228,6 +239,29 @@ const WRAPPERS: &[Wrapper] = &[
     wrapper("nsenter", "tSGW", &["target", "setuid", "setgid"], 0),
     wrapper("pkexec", "", &["user"], 0),
     wrapper("prlimit", "p", &["pid"], 0),
+    wrapper("proxychains", "f", &[], 0),
+    wrapper("proxychains4", "f", &[], 0),
+    wrapper(
+        "run0",
+        "ugDM",
+        &[
+            "unit",
+            "property",
+            "description",
+            "slice",
+            "user",
+            "group",
+            "nice",
+            "chdir",
+            "setenv",
+            "background",
+            "machine",
+            "lightweight",
+            "area",
+            "shell-prompt-prefix",
+        ],
+        0,
+    ),
     wrapper("runuser", "ugG", &["user", "group", "supp-group"], 0),
     wrapper(
         "setpriv",
@@ -253,6 +287,7 @@ const WRAPPERS: &[Wrapper] = &[
         ],
         0,
     ),
+    wrapper("setarch", "", &[], 1),
     wrapper("setsid", "", &[], 0),
     wrapper("stdbuf", "ioe", &["input", "output", "error"], 0),
     wrapper(
@@ -313,8 +348,11 @@ const WRAPPERS: &[Wrapper] = &[
         ],
         0,
     ),
+    wrapper("dumb-init", "r", &["rewrite"], 0),
     wrapper("taskset", "p", &["pid"], 1),
     wrapper("time", "fo", &["format", "output"], 0),
+    wrapper("tini", "pe", &[], 0),
+    wrapper("torsocks", "uapP", &["user", "pass", "address", "port"], 0),
     wrapper("timeout", "sk", &["signal", "kill-after"], 1),
     wrapper(
         "unshare",
@@ -343,6 +381,8 @@ impl Wrapper {
         while let [word, after @ ..] = rest {
             rest = match word.as_str() {
                 "--" => return after,
+                // env's -i.
+                "-" if self.name == "env" => after,
                 option if option.len() > 1 && option.starts_with('-') => after
                     .get(usize::from(self.has_value_apart(option))..)
                     .unwrap_or_default(),

@@ -70,6 +70,15 @@ fn a_wrapper_gives_way_to_the_command_it_runs() {
         "runuser -u root -- apt-get update",
         "runuser -u root apt-get update",
         "chroot /mnt apt-get update",
+        "env - A=b apt-get update",
+        "run0 -u root --nice 5 --setenv=A=b apt-get update",
+        "run0 -D / -- apt-get update",
+        "eatmydata -- apt-get update",
+        "torsocks -i apt-get update",
+        "proxychains4 -q -f /etc/p.conf apt-get update",
+        "tini -s -- apt-get update",
+        "dumb-init -r 15:2 apt-get update",
+        "setarch x86_64 -R apt-get update",
     ] {
         assert_eq!(
             line(wrapped).replace("/usr/bin/", ""),
@@ -115,6 +124,10 @@ fn a_script_is_found_wherever_the_shell_looks_for_it() {
             "--command=apt-get update && apt-get -y upgrade",
         ],
         &["flock", "/lock", "-c", script],
+        &["script", "-q", "/dev/null", "-c", script],
+        &["script", "-qec", script, "/dev/null"],
+        &["su", "-lc", script, "me"],
+        &["sg", "backup", "-c", script],
         &[
             "sudo",
             "sh",
