@@ -159,4 +159,6 @@ pub enum Waived {
     Denied,
     /// It lacks what is needed to get back.
     Bare,
+    /// Its own checks refuse the switch.
+    Checks,
 }

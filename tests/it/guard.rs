@@ -258,6 +258,45 @@ async fn a_candidate_without_the_guards_unit_is_refused_unless_that_is_waived() 
 }
 
 #[tokio::test]
+async fn a_candidate_whose_own_checks_refuse_the_switch_is_not_tried_and_not_denied() {
+    let machine = Machine::new().await;
+    machine.touch("check-cand", "Switch inhibited: systemd 257 -> 258\n");
+    let (code, said) = machine.runs(&quick("try /nix/store/cand")).await;
+    assert_eq!(code, 75, "{said}");
+    assert!(said.contains("checks: /nix/store/cand refuses"), "{said}");
+    assert!(
+        said.contains("systemd 257 -> 258; if it wants a reboot"),
+        "{said}"
+    );
+    assert_eq!(machine.log(), "", "nothing was run");
+    assert_eq!(machine.runs("denied").await, (0, String::new()));
+    machine.touch(
+        "check-cand",
+        "Usage: switch-to-configuration [switch|boot|test]\n",
+    );
+    assert_eq!(machine.runs(&quick("try /nix/store/cand")).await.0, 0);
+}
+
+#[tokio::test]
+async fn an_undo_waits_for_the_other_tools_activation() {
+    let machine = Machine::new().await;
+    machine.runs("arm --within 10min").await;
+    machine.link(CAND, "run/current-system");
+    let lock = machine.world.path("run/nixos/switch-to-configuration.lock");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let lock = fs::File::create(lock).unwrap();
+    lock.lock().unwrap();
+    let mut undoes = machine.starts("rollback");
+    machine.until("undoing").await;
+    machine.systemd.until_asked("nixos-rebuild-switch", 5).await;
+    assert_eq!(machine.runs_now(), CAND);
+    assert!(!machine.log().contains("base test"), "{}", machine.log());
+    lock.unlock().unwrap();
+    assert_eq!(undoes.wait().await.unwrap().code(), Some(0));
+    machine.is_wholly(BASE);
+}
+
+#[tokio::test]
 async fn a_push_tool_that_activates_by_itself_is_watched_and_undone() {
     let machine = Machine::new().await;
     let armed = machine.command(&quick("arm --confirm")).output().await;

@@ -114,6 +114,9 @@ impl Context {
         refuse_armed(&state)?;
         self.refuse_system(&state, watched, &baseline, candidate.as_deref())?;
         self.refuse_machine(&baseline, candidate.as_deref()).await?;
+        if let Some(candidate) = candidate.as_deref().filter(|_| mode == TrialMode::Live) {
+            self.refuse_switch(watched, &baseline, candidate).await?;
+        }
         let begun = self.transaction(watched, mode, baseline, candidate);
         state.transaction = Some(begun.clone());
         self.save(&state)?;
@@ -161,6 +164,24 @@ impl Context {
         let bare = !has(candidate, GUARD_UNIT);
         bare.then_some(GUARD_UNIT)
             .or_else(|| NEEDED.iter().find(wanted).copied())
+    }
+
+    async fn refuse_switch(
+        &self,
+        watched: &TrialArgs,
+        baseline: &Baseline,
+        candidate: &Path,
+    ) -> Result<(), Refusal> {
+        if baseline.system == candidate || watched.allow.contains(&Waived::Checks) {
+            return Ok(());
+        }
+        match self.machine.refuses_switch(candidate).await {
+            Some(why) => Err(not_now(&format!(
+                "checks: {} refuses to be switched to from the system that runs: {why}; if it wants a reboot, use --mode reboot",
+                candidate.display()
+            ))),
+            None => Ok(()),
+        }
     }
 
     async fn refuse_machine(

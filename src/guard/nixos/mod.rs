@@ -2,6 +2,7 @@
 
 mod health;
 mod paths;
+mod switching;
 mod systemd;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use self::systemd::SystemdClient;
 use super::drive::Machine;
 use super::facts::{Effect, GuardFacts, ProgramState, Side};
 use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
-use super::state::{Baseline, GuardState, Transaction, TransactionPhase};
+use super::state::{Baseline, GuardState, Transaction, TransactionPhase, TrialMode};
 use crate::sys::clock;
 
 /// The program at this path. Where the upgrade has replaced it, as a package does, its successor reads the same state.
@@ -97,13 +98,6 @@ impl Nixos {
     /// A path of the machine as this process finds it.
     pub fn inside(&self, path: &Path) -> PathBuf {
         self.paths.inside(path)
-    }
-
-    /// The units that switch to a configuration now, whoever started them.
-    pub async fn switching(&self) -> Result<Vec<String>, String> {
-        let patterns = ["nixos-rebuild-switch-to-configuration*.service"];
-        let active = self.systemd().await?.active(&patterns).await?;
-        Ok(active.into_iter().collect())
     }
 
     /// When this unit became active, in `CLOCK_MONOTONIC`.
@@ -272,6 +266,9 @@ impl Machine for Nixos {
         let mut facts = GuardFacts::default();
         if let Some(t) = &state.transaction {
             (facts.activation, facts.undo, facts.deadline_set) = self.told(t).await;
+            if t.mode == TrialMode::Foreign {
+                facts.activation = self.activation_of_others(t, facts.undo).await;
+            }
             if t.phase == TransactionPhase::Verifying {
                 facts.health = self.health(t).await;
             }
@@ -302,10 +299,7 @@ impl Machine for Nixos {
             }
             Effect::DropDeadline => self.drop_deadline(t).await,
             Effect::Activate(side) => self.activate(t, side).await,
-            Effect::StopActivation => {
-                let unit = plan::activation_name(t, Side::Candidate);
-                self.systemd().await?.end(&unit).await
-            }
+            Effect::StopActivation => self.stop_activation(t).await,
             Effect::SetProfile(side) => self.set_profile(t, side).await,
             Effect::InstallBoot(side) => self.install_boot(t, side).await,
             Effect::WriteEntries => self.write_boot(&t.baseline.system).await,

@@ -16,6 +16,10 @@ pub(crate) const CAND: &str = "/nix/store/cand";
 /// `switch-to-configuration`, which exits as a file says, and has activated all the same unless it was refused.
 const SWITCH: &str = r#"#!/bin/sh
 root='@root@'; self='@self@'
+if [ "$1" = check ]; then
+  [ ! -e "$root/check-$self" ] || { cat "$root/check-$self"; exit 1; }
+  exit 0
+fi
 echo "$self $1" >> "$root/log"
 case "$1" in
   test)
@@ -114,7 +118,7 @@ impl Machine {
         fs::set_permissions(self.world.path(name), executable).unwrap();
     }
 
-    fn link(&self, target: &str, name: &str) {
+    pub(crate) fn link(&self, target: &str, name: &str) {
         let path = self.world.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = fs::remove_file(&path);

@@ -47,6 +47,8 @@ struct Unit {
 struct State {
     units: BTreeMap<String, Unit>,
     started: Vec<String>,
+    /// The patterns that were asked for, in order.
+    asked: Vec<String>,
     /// How often the machine has booted: what waits in an earlier boot is gone.
     boot: u32,
     frozen: bool,
@@ -128,6 +130,22 @@ impl Systemd {
         };
         let waited = tokio::time::timeout(crate::harness::GENEROUS, wait).await;
         assert!(waited.is_ok(), "{:?}", self.started());
+    }
+
+    /// Waits until it was asked so often for units like this.
+    pub(crate) async fn until_asked(&self, part: &str, times: usize) {
+        let asked = || {
+            let state = self.state();
+            let asked = state.asked.iter();
+            asked.filter(|pattern| pattern.contains(part)).count()
+        };
+        let wait = async {
+            while asked() < times {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(crate::harness::GENEROUS, wait).await;
+        assert!(waited.is_ok(), "{:?}", self.state().asked);
     }
 
     fn make(&self, name: &str, settings: &Settings) {
@@ -317,9 +335,9 @@ impl Systemd {
             }
             "ListUnitsByPatterns" => {
                 let (states, patterns): (Vec<String>, Vec<String>) = body.deserialize().unwrap();
-                connection
-                    .reply(&header, &self.list(&states, &patterns))
-                    .await
+                let list = self.list(&states, &patterns);
+                self.state().asked.extend(patterns);
+                connection.reply(&header, &list).await
             }
             "Get" => {
                 let (_, property): (String, String) = body.deserialize().unwrap();
