@@ -36,6 +36,7 @@ let
     checks =
       setting (types.listOf types.str)
         "What must succeed while it is watched; exit code 75 is no verdict yet.";
+    notify = setting types.str "What is started if it is undone, or if the undo fails.";
   };
 
   # docs/configuration.md has the same keys and sentences; tests/nix compares them

@@ -31,6 +31,7 @@ impl Guard {
                 confirm: settings.confirm,
                 settle_after: settings.settle_after,
                 checks: settings.checks.clone(),
+                notify: settings.notify.clone(),
                 no_reboot: !settings.reboot,
                 allow: Vec::new(),
             },
@@ -101,6 +102,9 @@ pub struct TrialArgs {
     /// A command that must succeed; repeated: all of them. Exit 75 is no verdict yet
     #[arg(long = "check", value_name = "COMMAND")]
     pub checks: Vec<String>,
+    /// A command that is started if it is undone, or if the undo fails
+    #[arg(long, value_name = "COMMAND")]
+    pub notify: Option<String>,
     /// Never reboot to undo it
     #[arg(long)]
     pub no_reboot: bool,

@@ -28,6 +28,8 @@ pub struct GuardSettings {
     pub reboot: bool,
     /// Commands that must succeed.
     pub checks: Vec<String>,
+    /// The command that tells somebody of an undo.
+    pub notify: Option<String>,
 }
 
 /// How a system is activated.
@@ -50,6 +52,7 @@ impl Default for GuardSettings {
             confirm: false,
             reboot: true,
             checks: Vec::new(),
+            notify: None,
         }
     }
 }
@@ -119,6 +122,13 @@ pub const KEYS: &[Key<GuardSettings>] = &[
         read: |node| set(commands(node), |g, v| g.checks = v),
         show: |guard| Value::from(guard.checks.clone()),
     },
+    Key {
+        name: "notify",
+        kind: "command, or `\"\"` for none",
+        meaning: "what is started if it is undone, or if the undo fails",
+        read: |node| set(notify(node), |g, v| g.notify = v),
+        show: |guard| Value::from(guard.notify.clone().unwrap_or_default()),
+    },
 ];
 
 const MODES: &[(&str, Activation)] = &[("live", Activation::Live), ("reboot", Activation::Reboot)];
@@ -144,14 +154,23 @@ fn grace(node: &Node<'_>) -> ReadResult<Duration> {
 
 fn commands(node: &Node<'_>) -> ReadResult<Vec<String>> {
     let list = read::array(node, "a list of commands")?;
-    read::each(list, |node| {
-        let text = read::string(node)?;
-        if text.trim().is_empty() || text.contains('\0') {
-            return read::refuse(
-                node,
-                "must be a command, such as \"systemctl is-active sshd\"",
-            );
-        }
-        Ok(text.to_owned())
-    })
+    read::each(list, command)
+}
+
+fn command(node: &Node<'_>) -> ReadResult<String> {
+    let text = read::string(node)?;
+    if text.trim().is_empty() || text.contains('\0') {
+        return read::refuse(
+            node,
+            "must be a command, such as \"systemctl is-active sshd\"",
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn notify(node: &Node<'_>) -> ReadResult<Option<String>> {
+    match read::string(node)? {
+        "" => Ok(None),
+        _ => command(node).map(Some),
+    }
 }

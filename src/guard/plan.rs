@@ -1,8 +1,10 @@
 //! What systemd is asked to do for a transaction: its deadline, the fallback that needs no program of ours, and the
 //! activations. Pure: names and settings, by the boot and the hour.
 
+use std::path::Path;
+
 use super::facts::Side;
-use super::state::{Transaction, TrialMode};
+use super::state::{Transaction, TrialMode, label};
 
 /// A transient unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +148,26 @@ pub fn activation(t: &Transaction, side: Side, programs: &Programs) -> UnitSpec 
     unit.settings.retain(|(name, _)| *name != "CollectMode");
     unit.settings
         .push(("RemainAfterExit", PropertyValue::Bool(true)));
+    unit
+}
+
+/// The command that tells somebody how it ended, which nobody waits for.
+pub fn notice(t: &Transaction) -> UnitSpec {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let environment = [
+        ("EVENT", label(t.phase)),
+        ("CAUSE", t.cause.map(label).unwrap_or_default()),
+        (
+            "CANDIDATE",
+            t.candidate.as_deref().map(path).unwrap_or_default(),
+        ),
+        ("BASELINE", path(&t.baseline.system)),
+    ];
+    let environment = environment.map(|(name, value)| format!("UPGRADE_GATE_{name}={value}"));
+    let name = format!("upgrade-gate-guard-notify-{}", short(&t.id));
+    let mut unit = service(name, vec![t.rules.notify.clone()], 10 * MINUTE);
+    let environment = PropertyValue::List(environment.into());
+    unit.settings.push(("Environment", environment));
     unit
 }
 

@@ -228,6 +228,7 @@ impl Context {
                 confirm: watched.confirm,
                 reboot: !watched.no_reboot,
                 checks: watched.checks.iter().map(|line| words(line)).collect(),
+                notify: words(watched.notify.as_deref().unwrap_or_default()),
             },
             mode,
             baseline,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Context, usec};
 use crate::commands::prepare::Refusal;
 use crate::guard::nixos::Nixos;
+pub(super) use crate::guard::state::label;
 use crate::guard::state::{
     Cause, Denial, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode,
 };
@@ -146,12 +147,4 @@ pub(super) fn outcome(ended: &EndedTransaction) -> String {
         cause.unwrap_or_default(),
         system.unwrap_or_default()
     )
-}
-
-/// The label that the state has.
-pub(super) fn label(value: impl Serialize) -> String {
-    let label = serde_json::to_value(value).ok();
-    label
-        .and_then(|label| label.as_str().map(ToOwned::to_owned))
-        .unwrap_or_default()
 }

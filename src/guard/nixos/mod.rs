@@ -247,6 +247,16 @@ impl Nixos {
         run(command).await
     }
 
+    async fn notify(&self, t: &Transaction) {
+        let started = match self.systemd().await {
+            Ok(systemd) => systemd.start(&plan::notice(t), None).await,
+            Err(why) => Err(why),
+        };
+        if let Err(why) = started {
+            tracing::error!("guard: {}: {why}", Effect::Notify.label());
+        }
+    }
+
     /// What systemd knows. While it does not answer, an activation that it runs is not over.
     async fn told(&self, t: &Transaction) -> (ProgramState, ProgramState, bool) {
         let Ok(systemd) = self.systemd().await else {
@@ -306,6 +316,10 @@ impl Machine for Nixos {
             Effect::SetOneShot => self.set_one_shot(t).await,
             Effect::ClearOneShot => self.clear_one_shot(t).await,
             Effect::Reboot => self.reboot(t).await,
+            Effect::Notify => {
+                self.notify(t).await;
+                Ok(())
+            }
         }
     }
 }

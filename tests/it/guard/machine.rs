@@ -111,7 +111,7 @@ impl Machine {
             .write(&own, &format!("[Service]\nExecStart={system}\n"));
     }
 
-    fn script(&self, name: &str, text: &str) {
+    pub(crate) fn script(&self, name: &str, text: &str) {
         let root = self.world.root.path().display().to_string();
         self.world.write(name, &text.replace("@root@", &root));
         let executable = fs::Permissions::from_mode(0o755);
@@ -256,6 +256,20 @@ impl Machine {
     /// What the scripts were called for.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.world.path("log")).unwrap_or_default()
+    }
+
+    /// Waits until this file is there: its text.
+    pub(crate) async fn until_written(&self, name: &str) -> String {
+        let wait = async {
+            loop {
+                if let Ok(text) = fs::read_to_string(self.world.path(name)) {
+                    return text;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(crate::harness::GENEROUS, wait).await;
+        waited.unwrap_or_else(|_| panic!("no {name}: {:?}", self.systemd.started()))
     }
 
     pub(crate) fn touch(&self, name: &str, text: &str) {

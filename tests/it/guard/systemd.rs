@@ -40,6 +40,7 @@ struct Unit {
     job: u32,
     stays: bool,
     commands: Vec<Vec<String>>,
+    environment: Vec<String>,
     lines: Vec<u64>,
 }
 
@@ -157,6 +158,9 @@ impl Systemd {
                     let commands = Vec::<(String, Vec<String>, bool)>::try_from(value.clone());
                     unit.commands = commands.unwrap().into_iter().map(|c| c.1).collect();
                 }
+                ("Environment", value) => {
+                    unit.environment = Vec::try_from(value.clone()).unwrap();
+                }
                 ("TimersMonotonic", value) => {
                     let lines = Vec::<(String, u64)>::try_from(value.clone()).unwrap();
                     assert!(lines.iter().all(|(base, _)| base == "OnStartupSec"));
@@ -225,7 +229,7 @@ impl Systemd {
         };
         let mut code = 0;
         for words in &unit.commands {
-            code = self.exit_of(words);
+            code = self.exit_of(words, &unit.environment);
             if code != 0 {
                 break;
             }
@@ -240,10 +244,11 @@ impl Systemd {
         }
     }
 
-    fn exit_of(&self, words: &[String]) -> i32 {
+    fn exit_of(&self, words: &[String], environment: &[String]) -> i32 {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null());
         command.env("DBUS_SYSTEM_BUS_ADDRESS", &self.address);
+        command.envs(environment.iter().filter_map(|set| set.split_once('=')));
         loop {
             match command.status() {
                 Ok(status) => return status.code().unwrap_or(255),
