@@ -134,7 +134,8 @@ impl Timeline {
     }
 
     /// When the starts are, one by one: there may be billions.
-    pub fn times(&self) -> impl Iterator<Item = Duration> {
+    #[cfg(test)]
+    pub(super) fn times(&self) -> impl Iterator<Item = Duration> {
         self.starts.iter().flat_map(|run| run.times())
     }
 }

@@ -18,7 +18,6 @@ use crate::sources::netlink::{Opening, Port};
 use crate::sources::resolv_conf::ResolvConf;
 use message::is_hint;
 use queries::Queries;
-pub use routes::ANYWHERE;
 
 /// `RTNLGRP_LINK`, `_IPV4_IFADDR`, `_IPV4_ROUTE`, `_IPV4_RULE`, `_IPV6_IFADDR`, `_IPV6_ROUTE`,
 /// `_IPV6_RULE` and `_NEXTHOP` (linux/rtnetlink.h), each number n as bit n − 1.
@@ -49,25 +48,6 @@ impl Default for KernelSettings {
             receive_buffer: Some(RECEIVE_BUFFER),
         }
     }
-}
-
-/// Asks once for the route to `addresses`; without any, to the name servers and [`ANYWHERE`].
-///
-/// Where the kernel cannot be asked, the answer is [`Routes`] with a link, no hops and `known` false.
-pub async fn routes(addresses: &[IpAddr]) -> Routes {
-    let read = async {
-        let mut queries = Queries::open()?;
-        routes::read(
-            &mut queries,
-            &KernelSettings::default().resolv_conf,
-            addresses,
-        )
-        .await
-    };
-    read.await.unwrap_or_else(|error| {
-        say_unknown(&error);
-        routes::unknown()
-    })
 }
 
 /// Sends [`Event::Routes`] at the start and at each change of it, and [`Event::Hint`] when resolv.conf

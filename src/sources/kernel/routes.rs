@@ -21,7 +21,7 @@ use crate::sources::resolv_conf::{self, NameServer};
 /// These prefixes are globally reachable by registry (RFC 6890), and nobody's own. Documentation
 /// prefixes, the usual choice, are what firewalls and routing daemons send to a black hole, and the
 /// benchmark prefix 198.18.0.0/15 is where tunnelling proxies put their made-up addresses.
-pub const ANYWHERE: [IpAddr; 2] = [
+pub(super) const ANYWHERE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 175, 48, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 1)),
 ];

@@ -216,9 +216,3 @@ fn cut_short(service: &Service, attempt: SimulatedAttempt) -> (SystemdSpan, Proc
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod in_numbers;
-
-#[cfg(test)]
-mod properties;

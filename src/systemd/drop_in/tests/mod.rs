@@ -6,8 +6,8 @@ mod companion;
 use std::time::Duration;
 
 use super::*;
-use crate::systemd::sample;
 use crate::systemd::surroundings::Families;
+use crate::systemd::tests::sample;
 use crate::systemd::unit::{Load, NotifyAccess, Restart, ServiceType};
 
 /// What a drop-in is made from, to be changed by a test.

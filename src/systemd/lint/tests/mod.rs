@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::systemd::sample;
-use crate::systemd::sample::{codes, exec};
+use crate::systemd::tests::sample;
+use crate::systemd::tests::sample::{codes, exec};
 use crate::systemd::unit::{
     Exec, IgnoredLine, Load, NotifyAccess, Restart, RestartMode, Service, ServiceType, StartLimit,
     Switch, SystemdSpan, Timer, Unit,

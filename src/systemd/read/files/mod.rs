@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::defaults::ManagerDefaults;
 use super::keys;
-use super::scope::{Scope, UnitPaths};
+use super::scope::UnitPaths;
 use super::search::{FoundUnit, Fragment, UnitSearch};
 use super::settings::UnitSettings;
 use super::unit_text::{self, Assignment, Text};
@@ -53,12 +53,7 @@ pub struct ParsedUnit {
 }
 
 impl UnitFiles {
-    /// The system's units below `root`, as they are now; `/` for those of this machine.
-    pub fn below(root: &Path) -> Self {
-        Self::in_paths(root, UnitPaths::of(Scope::System))
-    }
-
-    /// The units below `root` that are in these directories.
+    /// The units below `root` that are in these directories, as they are now; `/` for those of this machine.
     pub fn in_paths(root: &Path, paths: UnitPaths) -> Self {
         let mut files = Self {
             root: root.to_owned(),

@@ -1,6 +1,11 @@
+//! What happens to a unit in an outage, story by story.
+
+mod in_numbers;
+mod properties;
+
 use super::*;
-use crate::systemd::sample;
-use crate::systemd::sample::limited;
+use crate::systemd::tests::sample;
+use crate::systemd::tests::sample::limited;
 use crate::systemd::unit::{Restart, RestartMode};
 
 const S: Duration = Duration::from_secs(1);

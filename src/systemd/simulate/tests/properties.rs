@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
-use super::*;
-use crate::systemd::sample::limited;
+use super::super::*;
+use crate::systemd::tests::sample::limited;
 use crate::systemd::unit::StartLimit;
 
 const S: Duration = Duration::from_secs(1);

@@ -1,8 +1,8 @@
 //! Settings small enough to be tried in a machine within a minute, and what is predicted of them in seconds. systemd 252,
 //! 257 and 262 were seen to do so.
 
-use super::*;
-use crate::systemd::sample::{codes, exec, limited};
+use super::super::*;
+use crate::systemd::tests::sample::{codes, exec, limited};
 use crate::systemd::unit::{Restart, RestartMode};
 
 const S: Duration = Duration::from_secs(1);
@@ -124,11 +124,11 @@ fn a_skip_and_a_success_are_not_restarted() {
 }
 
 #[test]
-fn on_abnormal_restarts_a_kill_and_not_a_failure() {
+fn on_abnormal_restarts_a_timeout_and_not_a_failure() {
     let unit = unit(30, 3, 2, |service| service.restart = Restart::OnAbnormal);
     let mut outage = minute(1, 1);
     assert_eq!(foretold(&unit, NEW, &outage), "0 | Setting(ExitCode) at 1");
-    outage.attempt.exit = ProcessExit::Signal(9);
+    outage.attempt.exit = ProcessExit::Timeout;
     assert_eq!(foretold(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
 }
 
