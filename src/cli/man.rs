@@ -11,6 +11,7 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 use super::{Cli, wait_online_flag};
 use crate::exit::{EXEC_CONDITION_TABLE, Row, TABLE};
 use crate::gate::reason::Reason;
+use crate::sys::limits;
 
 /// Writes upgrade-gate(1) to `out`, or, with a directory, every page into a file of its own there.
 pub fn write(dir: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
@@ -39,8 +40,12 @@ fn main() -> clap::Command {
 
 fn write_page(dir: &Path, command: &clap::Command) -> io::Result<()> {
     let path = dir.join(format!("{}.1", name(command)));
-    fs::write(&path, page(command)?)
-        .map_err(|e| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display())))
+    fs::write(&path, page(command)?).map_err(|e| {
+        io::Error::new(
+            e.kind(),
+            format!("cannot write {}: {}", path.display(), limits::refusal(&e)),
+        )
+    })
 }
 
 fn name(command: &clap::Command) -> &str {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use nix::sys::signal::Signal;
+
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandExit {
@@ -9,6 +11,21 @@ pub enum CommandExit {
     Exited(u8),
     /// This signal killed it.
     Killed(i32),
+}
+
+impl fmt::Display for CommandExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exited with {code}"),
+            Self::Killed(number) => write!(f, "was killed by {}", signal(*number)),
+        }
+    }
+}
+
+/// `SIGTERM`; those for real time have a number only.
+pub(super) fn signal(number: i32) -> String {
+    let named = Signal::try_from(number).map(|signal| signal.to_string());
+    named.unwrap_or_else(|_| format!("signal {number}"))
 }
 
 /// All that a judgement is made from.

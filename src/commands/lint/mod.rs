@@ -244,7 +244,7 @@ impl LintReport {
 const LIKELY: Version = Version(257);
 
 fn unknown_version() -> Version {
-    tracing::warn!("no file has the version of systemd, assuming {LIKELY}");
+    tracing::warn!("the version of systemd is in no file, assuming {LIKELY}");
     LIKELY
 }
 

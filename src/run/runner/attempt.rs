@@ -192,25 +192,27 @@ impl Runner {
 /// What became of a command line of `--exec-start-pre` that did not succeed.
 fn report_pre(command: &[OsString], ending: CommandExit, ignored: bool) {
     let program = command.first().map(OsString::as_os_str).unwrap_or_default();
-    let ended = match ending {
-        CommandExit::Exited(code) => format!("exited with {code}"),
-        CommandExit::Killed(signal) => format!("was killed by signal {signal}"),
-    };
     let then = if ignored {
         "ignored, as its line begins with -"
     } else {
         "the command is not started"
     };
-    tracing::warn!("--exec-start-pre: {} {ended}; {then}", program.display());
+    tracing::warn!("--exec-start-pre: {} {ending}; {then}", program.display());
 }
 
 /// How a judgement is told.
 pub(super) fn told(judgement: Judgement) -> (Judged, String) {
     match judgement {
         Judgement::Succeeded => (Judged::Succeeded, "the command succeeded".into()),
-        Judgement::Final(_) => (Judged::Final, "its result is final".into()),
-        Judgement::Failed(_) => (Judged::Failed, "the command itself failed".into()),
+        Judgement::Final(ending) => (
+            Judged::Final,
+            format!("the command {ending}, which is final"),
+        ),
+        Judgement::Failed(ending) => (Judged::Failed, format!("the command {ending}")),
         Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
-        Judgement::Stopped(_) => (Judged::Failed, "terminated by a signal".into()),
+        Judgement::Stopped(signal) => (
+            Judged::Failed,
+            format!("terminated by {}", judge::signal(signal)),
+        ),
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::gate::event::{Event, Hint, Routes};
 use crate::sources::netlink::{Opening, Port};
 use crate::sources::resolv_conf::ResolvConf;
+use crate::sys::limits;
 use message::is_hint;
 use queries::Queries;
 
@@ -250,8 +251,9 @@ impl<'a> Said<'a> {
 
 fn say_unknown(error: &io::Error) {
     tracing::warn!(
-        "cannot query routes from the kernel over netlink ({error}), probing on timers only; \
-         allow AF_NETLINK in RestrictAddressFamilies="
+        "cannot query routes from the kernel over netlink ({}), probing on timers only; \
+         allow AF_NETLINK in RestrictAddressFamilies=",
+        limits::refusal(error)
     );
 }
 

@@ -9,6 +9,7 @@ use super::scope::UnitPaths;
 use super::search::{FoundUnit, Fragment, UnitSearch};
 use super::settings::UnitSettings;
 use super::unit_text::{self, Assignment, Text};
+use crate::sys::{files, limits};
 use crate::systemd::surroundings::Surroundings;
 use crate::systemd::unit::{Load, Timer, Unit};
 use crate::systemd::version::Version;
@@ -138,6 +139,11 @@ impl UnitFiles {
         self.search.outside(path)
     }
 
+    /// How a path below the root is named on this machine.
+    pub(crate) fn named(&self, path: &Path) -> PathBuf {
+        files::below(&self.root, path)
+    }
+
     /// systemd's version, by the name of its library; none if it is not there.
     pub fn version(&self) -> Option<Version> {
         version_below(&self.root)
@@ -174,7 +180,10 @@ impl UnitFiles {
     fn text(&self, path: &Path) -> Result<Text, String> {
         let read = self.search.read(path);
         let text = read.map(|bytes| unit_text::parse(&bytes));
-        text.map_err(|error| format!("cannot read {}: {error}", path.display()))
+        text.map_err(|error| {
+            let why = limits::refusal(&error);
+            format!("cannot read {}: {why}", path.display())
+        })
     }
 
     fn add_links(&self, name: &str, settings: &mut UnitSettings) {
