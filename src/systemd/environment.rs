@@ -1,6 +1,7 @@
 //! What a unit's commands find in their environment, as far as it changes what a gate asks, and whom.
 
 use super::exec_line;
+use crate::targets::auto::VARIABLES;
 
 /// `Environment=` and its like, specifiers unresolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,38 +14,27 @@ pub struct Environment {
     passed: Vec<String>,
 }
 
-/// What a gate reads: where Nix is configured, whom to trust. Proxies besides.
-const READ: &[&str] = &[
-    "NIX_CONFIG",
-    "NIX_CONFIG_HOME",
-    "NIX_CONF_DIR",
-    "NIX_SSL_CERT_FILE",
-    "NIX_USER_CONF_FILES",
-    "SSL_CERT_FILE",
-    "XDG_CONFIG_DIRS",
-    "XDG_CONFIG_HOME",
-];
+/// Whom a gate trusts. What it reads besides is [`VARIABLES`], and proxies.
+const TRUSTED: &[&str] = &["NIX_SSL_CERT_FILE", "SSL_CERT_FILE"];
 
 impl Environment {
-    /// Follows one more assignment, as systemd does; false if it is of another setting.
-    pub fn assign(&mut self, key: &str, value: &str) -> bool {
+    /// Follows one more assignment, as systemd does; none if it is of another setting, and false if systemd ignores it or
+    /// what is [not assigned](not_assigned).
+    pub fn assign(&mut self, key: &str, value: &str) -> Option<bool> {
         match key {
             "Environment" if value.is_empty() => self.set.clear(),
             "EnvironmentFile" if value.is_empty() => self.files.clear(),
             "PassEnvironment" if value.is_empty() => self.passed.clear(),
             "Environment" => {
-                let words = exec_line::words(value).into_iter();
-                let pairs = words.filter_map(|word| {
-                    let (name, value) = word.split_once('=')?;
-                    Some((name.to_owned(), value.to_owned()))
-                });
-                self.set.extend(pairs);
+                let (words, _) = exec_line::strict_words(value);
+                self.set.extend(words.iter().filter_map(|word| pair(word)));
             }
-            "EnvironmentFile" => self.files.push(value.to_owned()),
+            "EnvironmentFile" if is_absolute(value) => self.files.push(value.to_owned()),
+            "EnvironmentFile" => return Some(false),
             "PassEnvironment" => self.passed.extend(exec_line::words(value)),
-            _ => return false,
+            _ => return None,
         }
-        true
+        Some(true)
     }
 
     /// The settings that give another unit's gate the same to read, but for secrets.
@@ -69,6 +59,32 @@ impl Environment {
     }
 }
 
+/// What of `Environment=` systemd ignores: words that are no assignment, and all from the first on that cannot be read.
+pub fn not_assigned(value: &str) -> String {
+    let (words, left) = exec_line::strict_words(value);
+    let bad = words.iter().filter(|word| pair(word).is_none());
+    let all = bad.map(String::as_str).chain([left]);
+    all.filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// `NAME=VALUE`, as environ(7) and systemd have it.
+fn pair(word: &str) -> Option<(String, String)> {
+    let (name, value) = word.split_once('=')?;
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    let is_valid = starts && name.chars().all(is_name) && value.chars().all(is_text);
+    is_valid.then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// A specifier may be a path.
+fn is_absolute(path: &str) -> bool {
+    let path = path.strip_prefix('-').unwrap_or(path);
+    path.starts_with(['/', '%'])
+}
+
 /// What of an environment concerns a gate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OfGate {
@@ -81,7 +97,7 @@ pub struct OfGate {
 fn is_read(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let proxies = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
-    proxies.contains(&lower.as_str()) || READ.contains(&name)
+    proxies.contains(&lower.as_str()) || VARIABLES.contains(&name) || TRUSTED.contains(&name)
 }
 
 /// `http://user:password@proxy`, or a line of nix.conf with `access-tokens`.
@@ -102,7 +118,7 @@ mod tests {
     fn of(lines: &[(&str, &str)]) -> OfGate {
         let mut environment = Environment::default();
         for (key, value) in lines {
-            assert!(environment.assign(key, value), "{key}");
+            assert_eq!(environment.assign(key, value), Some(true), "{key}");
         }
         environment.of_gate()
     }
@@ -139,6 +155,24 @@ mod tests {
             taken.settings,
             [("Environment", "all_proxy=socks5h://p:2".to_owned())]
         );
+    }
+
+    #[test]
+    fn what_systemd_ignores_is_not_taken_over_and_said() {
+        let mut environment = Environment::default();
+        let value = "http_proxy=a 9=b \"NO_PROXY=c\\x01\" https_proxy=d\\q all_proxy=e";
+        environment.assign("Environment", value);
+        assert_eq!(environment.assign("EnvironmentFile", "proxy"), Some(false));
+        assert_eq!(environment.assign("EnvironmentFile", "-%h/x"), Some(true));
+        assert_eq!(environment.assign("Nice", "5"), None);
+        let expected = [
+            ("Environment", "http_proxy=a".to_owned()),
+            ("EnvironmentFile", "-%h/x".to_owned()),
+        ];
+        assert_eq!(environment.of_gate().settings, expected);
+        let ignored = "9=b NO_PROXY=c\u{1} https_proxy=d\\q all_proxy=e";
+        assert_eq!(not_assigned(value), ignored);
+        assert_eq!(not_assigned("A=b 'C=d e'"), "");
     }
 
     #[test]

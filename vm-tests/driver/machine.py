@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .payload import PACKAGE
-from .qemu import STATE_MB, Guest, Qemu, anonymous_file, copy_sparse, serial_file
+from .qemu import STATE_MB, Guest, Qemu, anonymous_file, copy_sparse, make_state_disk, serial_file
 from .snapshot import Snapshot
 
 READY = "Spawning backdoor root shell..."
@@ -374,11 +374,3 @@ class Machine:
             return Shell(self.qemu.rescue).run("journalctl --no-pager -o short-monotonic", seconds)[1]
         except (OSError, ValueError) as error:
             return f"the journal could not be read: {error}\n"
-
-
-def make_state_disk(fd: int) -> None:
-    """An empty ext4 file system in the file behind `fd`."""
-    from .image import run
-
-    run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-E", "lazy_itable_init=1", "-m", "0",
-         f"/proc/self/fd/{fd}"], pass_fds=[fd])

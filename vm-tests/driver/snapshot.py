@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .cache import drop_others, work_folder
 from .progress import say
-from .qemu import PAYLOAD_MB, Guest, Qemu, anonymous_file, copy_sparse
+from .qemu import PAYLOAD_MB, STATE_DISK, Guest, Qemu, anonymous_file, copy_sparse
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def key(guest: Guest) -> str:
     version = subprocess.check_output([guest.arch.qemu, "--version"])
     shape = Qemu.command_line(guest, 0, 0, [0, 0, 0], "", 0)
     own = Path(__file__).read_bytes()
-    text = version + repr((shape, guest.append(""))).encode() + own
+    text = version + repr((shape, guest.append(""), STATE_DISK)).encode() + own
     return hashlib.sha256(text).hexdigest()[:16]
 
 

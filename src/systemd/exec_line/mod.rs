@@ -7,7 +7,7 @@ mod word;
 mod write;
 
 use self::word::{BLANK, word};
-pub use self::word::{has_unquoted, words};
+pub use self::word::{has_unquoted, strict_words, words};
 pub use self::write::{print, quote};
 use super::unit::{Exec, Prefixes, Privileges};
 

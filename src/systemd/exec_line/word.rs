@@ -3,7 +3,7 @@
 /// What separates words.
 pub(super) const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The words of a value that is not a command, as of `Environment=`; up to what cannot be read.
+/// The words of a value that is not a command, as of `PassEnvironment=`; up to what cannot be read.
 pub fn words(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = value;
@@ -12,6 +12,22 @@ pub fn words(value: &str) -> Vec<String> {
         rest = after;
     }
     words
+}
+
+/// The words of a value in which systemd keeps no unknown escape, as of `Environment=`, and what is left from the first on that
+/// cannot be read.
+pub fn strict_words(value: &str) -> (Vec<String>, &str) {
+    let mut words = Vec::new();
+    let mut rest = value;
+    let mut unknown = Vec::new();
+    while let Ok(Some((found, after))) = word(rest, &mut unknown) {
+        if !unknown.is_empty() {
+            return (words, rest);
+        }
+        words.push(found);
+        rest = after;
+    }
+    (words, rest.trim_start_matches(BLANK))
 }
 
 /// Whether this stands in a value as a word of its own, without quotes.

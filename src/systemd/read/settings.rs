@@ -11,6 +11,7 @@ use super::values::{
     add_exit_status, boolean, is_output, is_unit_name, is_user, kind, notify_access, restart,
     restart_mode, specifiers, time_span, timeout, unsigned,
 };
+use crate::systemd::environment;
 use crate::systemd::exec_line;
 use crate::systemd::surroundings::Surroundings;
 use crate::systemd::unit::{
@@ -136,6 +137,7 @@ impl UnitSettings {
         let bad = match section.as_str() {
             "Unit" if keys::is_dependency(key) => not_names(value, &self.unit),
             _ if key.ends_with("ExitStatus") => not_statuses(value),
+            "Service" if key == "Environment" => environment::not_assigned(value),
             _ if understood => String::new(),
             _ => value.clone(),
         };
@@ -243,8 +245,10 @@ impl UnitSettings {
             "Sockets" => around.socket |= !value.is_empty(),
             "WatchdogSec" => around.watchdog = timeout(value).flatten().is_some(),
             "IPAddressDeny" => around.addresses_denied = !value.is_empty(),
-            _ if around.environment.assign(key, value) => {}
-            _ => return self.assign_nixos(key, value),
+            _ => {
+                let environment = around.environment.assign(key, value);
+                return environment.unwrap_or_else(|| self.assign_nixos(key, value));
+            }
         }
         true
     }

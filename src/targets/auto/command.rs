@@ -1,5 +1,7 @@
 //! What the wrapped command says about what it will reach: nixos-rebuild's and nix's options. Pure.
 
+use super::nix_command;
+use super::search_path::{Entry, Location};
 use crate::text::command_line::{option, program};
 
 /// What was found among the arguments.
@@ -11,25 +13,31 @@ pub(super) struct UpgradeArgs {
     pub(super) flakes: Vec<String>,
     /// `--no-flake`: /etc/nixos/flake.nix is not meant.
     pub(super) no_flake: bool,
-    /// The URLs of `-I NAME=URL` and `-I NAME=channel:NAME`, which take the place of a channel.
-    pub(super) search_path: Vec<String>,
+    /// `-I [NAME=]LOCATION`, which takes the place of a channel.
+    pub(super) search_path: Vec<Entry>,
+    /// The URLs of files with expressions.
+    pub(super) files: Vec<String>,
     /// The flakes of `--override-input INPUT REF`.
     pub(super) overrides: Vec<String>,
     /// The inputs of `--update-input INPUT`.
     pub(super) updated_inputs: Vec<String>,
     /// `--recreate-lock-file`: all inputs are looked up again.
     pub(super) recreated_lock: bool,
+    /// `nh os` or `nh home` without a flake: the variables that name it, the first that is set.
+    pub(super) flake_variables: &'static [&'static str],
+    /// The elements that `nix profile upgrade` names; none: all of them.
+    pub(super) upgraded_elements: Option<Vec<String>>,
 }
 
-/// The schemes of a flake that no other argument of `nix` begins with.
-const FLAKE_SCHEMES: [&str; 6] = [
-    "github:",
-    "gitlab:",
-    "sourcehut:",
-    "git+",
-    "hg+",
-    "tarball+",
-];
+/// Where `nix upgrade-nix` looks for the newest Nix (nix3-upgrade-nix).
+const NIX_RELEASES: &str = "https://github.com/NixOS/nixpkgs/raw/master/nixos/modules/installer/tools/nix-fallback-paths.nix";
+
+/// The programs that take an expression by its URL as an operand.
+const BUILDERS: [&str; 3] = ["nix-build", "nix-shell", "nix-instantiate"];
+
+fn is_of_nix(program: &str) -> bool {
+    program.starts_with("nix") || program == "home-manager"
+}
 
 /// Reads what is run; what is not understood is passed over.
 pub(super) fn read(commands: &[Vec<String>]) -> UpgradeArgs {
@@ -42,13 +50,22 @@ pub(super) fn read(commands: &[Vec<String>]) -> UpgradeArgs {
 
 impl UpgradeArgs {
     fn words(&mut self, words: &[String]) {
+        let started = words.first().map(|word| program(word));
+        let builds = started.is_some_and(|program| BUILDERS.contains(&program));
+        let files = self.files.len();
         let mut rest = words.get(1..).unwrap_or_default();
         while let [word, after @ ..] = rest {
             let (name, value) = option(word);
             let taken = self.option(name, value, after);
+            if builds && taken == 0 {
+                self.file(word);
+            }
             rest = after.get(taken..).unwrap_or_default();
         }
-        match words.first().map(|word| program(word)) {
+        if !started.is_some_and(is_of_nix) {
+            self.files.truncate(files);
+        }
+        match started {
             Some("nix") => self.nix(words),
             Some("nh") => self.nh(words),
             _ => {}
@@ -75,10 +92,15 @@ impl UpgradeArgs {
             ("--no-flake", _) => self.no_flake = true,
             ("--recreate-lock-file", _) => self.recreated_lock = true,
             ("--no-substitute", _) => self.settings.push(("substitute".into(), "false".into())),
-            ("-I", Some(entry)) => {
-                self.search(&entry);
-                return 1;
+            ("-I" | "--include", Some(entry)) => {
+                self.search_path.push(Entry::of(&entry));
+                return used;
             }
+            ("-f" | "--file", Some(file)) => {
+                self.file(&file);
+                return used;
+            }
+            ("--arg" | "--argstr", _) => return 2,
             ("--update-input", Some(input)) => {
                 self.updated_inputs.push(input);
                 return used;
@@ -112,34 +134,30 @@ impl UpgradeArgs {
         used
     }
 
-    fn search(&mut self, entry: &str) {
-        let location = entry
-            .split_once('=')
-            .map_or(entry, |(_, location)| location);
-        if let Some(channel) = location.strip_prefix("channel:") {
-            let url = format!("https://nixos.org/channels/{channel}/nixexprs.tar.xz");
-            self.search_path.push(url);
-        } else if location.starts_with("https://") || location.starts_with("http://") {
-            self.search_path.push(location.to_owned());
-        }
-    }
-
     fn nix(&mut self, words: &[String]) {
-        let is_flake = |word: &&String| FLAKE_SCHEMES.iter().any(|scheme| word.starts_with(scheme));
-        let named = registry_names(words);
-        for flake in words.iter().skip(1).filter(is_flake).chain(named) {
+        let command = nix_command::read(words);
+        for flake in command.flakes {
             if !self.overrides.contains(flake) && !self.flakes.contains(flake) {
                 self.flakes.push(flake.clone());
             }
         }
-        if let [_, flake, update, rest @ ..] = words
-            && (flake.as_str(), update.as_str()) == ("flake", "update")
-        {
-            let inputs = rest
-                .iter()
-                .take_while(|word| !word.starts_with('-') && !is_flake(word));
-            self.updated_inputs.extend(inputs.cloned());
-            self.recreated_lock = self.updated_inputs.is_empty();
+        if let Some(inputs) = command.updates {
+            self.recreated_lock |= inputs.is_empty();
+            self.updated_inputs.extend(inputs.into_iter().cloned());
+        }
+        if let Some(elements) = command.upgrades {
+            let elements = elements.into_iter().cloned().collect();
+            self.upgraded_elements = Some(elements);
+        }
+        if command.upgrades_nix {
+            self.files.push(NIX_RELEASES.to_owned());
+        }
+    }
+
+    /// An expression that is fetched: `nix-build URL`, `nix-env -f channel:NAME`.
+    fn file(&mut self, written: &str) {
+        if let Location::Url(url) = Location::of(written) {
+            self.files.push(url);
         }
     }
 }
@@ -157,6 +175,9 @@ impl UpgradeArgs {
         if !is_option(action) {
             self.flakes.extend(own.clone().find(is_operand).cloned());
         }
+        if self.flakes.is_empty() {
+            self.flake_variables = flake_variables(&words[1]);
+        }
         self.recreated_lock |= own.clone().any(|word| word == "--update" || word == "-u");
         let inputs = rest.windows(2).filter(|pair| pair[0] == "-U");
         self.updated_inputs
@@ -164,59 +185,13 @@ impl UpgradeArgs {
     }
 }
 
-/// The subcommands of `nix` whose first word is an installable or a flake (nix3-installable); others may follow.
-const INSTALLABLES: [&[&str]; 16] = [
-    &["run"],
-    &["build"],
-    &["shell"],
-    &["develop"],
-    &["eval"],
-    &["bundle"],
-    &["search"],
-    &["print-dev-env"],
-    &["profile", "install"],
-    &["profile", "add"],
-    &["flake", "metadata"],
-    &["flake", "show"],
-    &["flake", "check"],
-    &["flake", "archive"],
-    &["flake", "prefetch"],
-    &["flake", "clone"],
-];
-
-/// The installables of `nix` that name a flake in a registry: `nixpkgs#hello`, `flake:nixpkgs`, and a bare name where no
-/// option can have it as its value.
-fn registry_names(words: &[String]) -> impl Iterator<Item = &String> {
-    let after = (1..words.len()).find_map(|at| {
-        let begins = |names: &&&[&str]| words[at..].iter().zip(**names).all(|(a, b)| a == b);
-        let names = INSTALLABLES.iter().find(begins)?;
-        words.get(at + names.len()..)
-    });
-    let is_end = |word: &&String| matches!(word.as_str(), "--" | "-c" | "--command");
-    let own = after.unwrap_or_default().iter();
-    let own = own.take_while(move |word| !is_end(word));
-    let other = |word: &String| matches!(word.as_str(), "-f" | "--file" | "--expr" | "-E");
-    let of_flakes = !own.clone().any(other);
-    own.enumerate()
-        .filter(move |(at, word)| of_flakes && is_registry_name(word, *at == 0))
-        .map(|(_, word)| word)
-}
-
-fn is_registry_name(word: &str, first: bool) -> bool {
-    let (reference, attribute) = match word.split_once('#') {
-        Some((reference, attribute)) => (reference, Some(attribute)),
-        None => (word, None),
-    };
-    let (id, is_marked) = match reference.strip_prefix("flake:") {
-        Some(id) => (id, true),
-        None => (reference, attribute.is_some()),
-    };
-    let name = id.split(['/', '?']).next().unwrap_or_default();
-    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-    is_name && !id.contains(':') && (first || is_marked)
+/// As nh 4 reads them; `FLAKE` is nh 3's.
+fn flake_variables(of: &str) -> &'static [&'static str] {
+    match of {
+        "os" => &["NH_OS_FLAKE", "NH_FLAKE", "FLAKE"],
+        "home" => &["NH_HOME_FLAKE", "NH_FLAKE", "FLAKE"],
+        _ => &[],
+    }
 }
 
 #[cfg(test)]
@@ -249,35 +224,6 @@ mod tests {
     }
 
     #[test]
-    fn a_flake_by_its_name_in_a_registry_is_found_and_nothing_else_taken_for_one() {
-        for (line, flake) in [
-            ("nix run nixpkgs#hello", "nixpkgs#hello"),
-            (
-                "nix --option a b run -L flake:corp/v1#x -- y#z",
-                "flake:corp/v1#x",
-            ),
-            ("nix profile install corp#x", "corp#x"),
-            ("nix develop corp -c make all#1", "corp"),
-            ("nix build nixpkgs --max-jobs auto", "nixpkgs"),
-            ("nix flake show corp", "corp"),
-        ] {
-            assert_eq!(of(line).flakes, [flake], "{line}");
-        }
-        for line in [
-            "nix build --max-jobs auto",
-            "nix build ./x#y",
-            "nix build /nix/store/a-b.drv^out",
-            "nix build -f default.nix hello",
-            "nix store gc",
-            "nix flake update nixpkgs",
-            "nix run .#x nixpkgs",
-            "nix",
-        ] {
-            assert!(of(line).flakes.is_empty(), "{line}");
-        }
-    }
-
-    #[test]
     fn settings_are_found_in_every_spelling() {
         let found = of(
             "nix build --option substituters a --extra-substituters b --substituters=c --no-substitute",
@@ -299,10 +245,10 @@ mod tests {
         );
         assert_eq!(found.updated_inputs, ["nixpkgs"]);
         assert_eq!(found.overrides, ["github:c/d"]);
-        assert_eq!(found.search_path, ["https://e/f"]);
+        assert_eq!(found.search_path, [Entry::of("nixpkgs=https://e/f")]);
         assert_eq!(
-            of("nixos-rebuild switch -I nixpkgs=channel:nixos-25.11").search_path,
-            ["https://nixos.org/channels/nixos-25.11/nixexprs.tar.xz"]
+            of("nixos-rebuild switch --include nixpkgs=channel:a").search_path,
+            [Entry::of("nixpkgs=channel:a")]
         );
         assert!(of("nix flake update --flake /etc/nixos").recreated_lock);
         let found = of("nh os switch -u -U home github:a/b -- --impure");
@@ -310,6 +256,19 @@ mod tests {
         assert_eq!(found.flakes, ["github:a/b"]);
         assert_eq!(found.updated_inputs, ["home"]);
         assert_eq!(of("nix flake update nixpkgs").updated_inputs, ["nixpkgs"]);
+    }
+
+    #[test]
+    fn an_expression_that_is_fetched_is_found() {
+        for line in [
+            "nix-build https://e/f.tar.gz -A x",
+            "nix-env -iA x -f https://e/f.tar.gz",
+            "nix-shell --file=https://e/f.tar.gz",
+            "nix-instantiate --argstr url https://no https://e/f.tar.gz",
+        ] {
+            assert_eq!(of(line).files, ["https://e/f.tar.gz"], "{line}");
+        }
+        assert!(of("curl -f https://e/f.tar.gz").files.is_empty());
     }
 
     proptest! {

@@ -88,6 +88,24 @@ fn key(nodes: &Map<String, Value>, root: &str, path: &[&str], depth: usize) -> O
     Some(at)
 }
 
+/// The flakes of these elements of a profile's `manifest.json`, of all if none of them is in it: a list in version 2, by name
+/// since version 3.
+pub(super) fn installed(text: &str, named: &[String]) -> Vec<String> {
+    let manifest: Value = serde_json::from_str(text).unwrap_or_default();
+    let flake = |element: &Value| Some(element.get("originalUrl")?.as_str()?.to_owned());
+    match manifest.get("elements") {
+        Some(Value::Array(elements)) => elements.iter().filter_map(flake).collect(),
+        Some(Value::Object(elements)) => {
+            let is_named = |name: &String| elements.contains_key(name);
+            let all = !named.iter().any(is_named);
+            let elements = elements.iter();
+            let chosen = elements.filter(|(name, _)| all || named.contains(name));
+            chosen.filter_map(|(_, element)| flake(element)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// One line of a flake registry: `id`, perhaps with a branch, stands for another reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RegistryEntry {

@@ -1,13 +1,18 @@
 //! What an upgrade by Nix reaches: its substituters, and the flake or the channels it is built from.
 
+use std::iter::repeat;
 use std::path::{Path, PathBuf};
 
 use super::command::UpgradeArgs;
 use super::need::{Candidate, Need};
 use super::nix_conf::NixSettings;
 use super::place::{Place, web};
+use super::search_path::{self, Location};
 use super::world::MachineView;
 use super::{Asked, TargetSource, flake, locked, nix_store};
+
+/// Where a user's profile is (nix3-profile), below the home.
+const PROFILES: [&str; 2] = [".nix-profile", ".local/state/nix/profile"];
 
 /// What a program of Nix needs.
 pub(super) fn needs(program: TargetSource, asked: &Asked<'_>) -> Vec<Need> {
@@ -95,6 +100,7 @@ fn configuration(defaults: &ToolDefaults, asked: &Asked<'_>) -> Vec<Need> {
         (None, []) => default_flake(defaults, asked).into_iter().collect(),
         (None, flakes) => flakes.to_vec(),
     };
+    let installed = installed(asked);
     let registries = Registries {
         world: asked.world,
         settings: asked.settings,
@@ -108,14 +114,37 @@ fn configuration(defaults: &ToolDefaults, asked: &Asked<'_>) -> Vec<Need> {
             needs.extend(registries.fetched(&input, "a flake input"));
         }
     }
+    for flake in &installed {
+        needs.extend(registries.fetched(flake, "a flake of the profile"));
+    }
+    let files = command.files.iter();
+    needs.extend(files.map(|url| by_url(url, "the command")));
     if flakes.is_empty() {
-        needs.extend(channels(defaults, asked));
+        needs.extend(searched(defaults, &registries, asked));
     }
     needs
 }
 
-/// nixos-rebuild takes /etc/nixos/flake.nix if it is there and nothing says otherwise.
+/// The flakes of what `nix profile upgrade` upgrades.
+fn installed(asked: &Asked<'_>) -> Vec<String> {
+    let Some(named) = &asked.command.upgraded_elements else {
+        return Vec::new();
+    };
+    let home = asked.world.env.home.iter();
+    let places = home.flat_map(|home| PROFILES.map(|profile| home.join(profile)));
+    let texts = places.filter_map(|place| asked.world.read(&place.join("manifest.json")));
+    texts
+        .flat_map(|text| locked::installed(&text, named))
+        .collect()
+}
+
+/// nh takes that of its variables; nixos-rebuild takes /etc/nixos/flake.nix if it is there and nothing says otherwise.
 fn default_flake(defaults: &ToolDefaults, asked: &Asked<'_>) -> Option<String> {
+    let mut variables = asked.command.flake_variables.iter();
+    let set = &asked.world.env.flakes;
+    if let Some(flake) = variables.find_map(|name| set.get(*name)) {
+        return Some(flake.clone());
+    }
     let implied = !asked.command.no_flake && asked.command.search_path.is_empty();
     let folder = defaults.flake.as_ref().filter(|_| implied)?;
     let exists = asked.world.exists(&folder.join("flake.nix"));
@@ -151,29 +180,62 @@ fn updated(
         })
 }
 
-fn channels(defaults: &ToolDefaults, asked: &Asked<'_>) -> Vec<Need> {
-    let need = |url: &str, origin: &str| {
-        let local = url.starts_with("file://");
-        let place = if local { Place::Local } else { web(url) };
-        Need::All(Candidate::new(place, url, origin))
-    };
-    let named = asked.command.search_path.iter();
-    let named: Vec<Need> = named.map(|url| need(url, "-I in the command")).collect();
-    let Some(file) = defaults.channels.as_ref().filter(|_| named.is_empty()) else {
-        return named;
+/// What `<nixpkgs>` and its like are fetched from: the search path, and the channels that it leaves.
+fn searched(defaults: &ToolDefaults, registries: &Registries<'_>, asked: &Asked<'_>) -> Vec<Need> {
+    let environment = asked.world.env.nix_path.as_deref();
+    let environment = environment.filter(|_| defaults.channels.is_some());
+    let environment = search_path::entries(environment.unwrap_or_default());
+    let of_command = asked
+        .command
+        .search_path
+        .iter()
+        .zip(repeat("-I in the command"));
+    let entries: Vec<_> = of_command
+        .chain(environment.iter().zip(repeat("NIX_PATH")))
+        .collect();
+    let mut needs = Vec::new();
+    for (entry, origin) in &entries {
+        match &entry.location {
+            Location::Url(url) => needs.push(by_url(url, origin)),
+            Location::Flake(reference) => needs.extend(registries.fetched(reference, origin)),
+            Location::Local => {}
+        }
+    }
+    let Some(file) = &defaults.channels else {
+        return needs;
     };
     let text = asked.world.read(file).unwrap_or_default();
-    let origin = file.display().to_string();
-    channel_urls(&text).map(|url| need(url, &origin)).collect()
+    let is_left = |channel: &Channel<'_>| !entries.iter().any(|(e, _)| e.replaces(channel.name));
+    let left = channels(&text).filter(is_left);
+    needs.extend(left.map(|channel| by_url(channel.url, &file.display().to_string())));
+    needs
+}
+
+fn by_url(url: &str, origin: &str) -> Need {
+    let local = url.starts_with("file://");
+    let place = if local { Place::Local } else { web(url) };
+    Need::All(Candidate::new(place, url, origin))
+}
+
+struct Channel<'a> {
+    url: &'a str,
+    name: &'a str,
 }
 
 /// `URL NAME` lines.
-fn channel_urls(text: &str) -> impl Iterator<Item = &str> {
+fn channels(text: &str) -> impl Iterator<Item = Channel<'_>> {
     let lines = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_whitespace().next())
+    lines.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let url = words.next()?;
+        Some(Channel {
+            url,
+            name: words.next().unwrap_or_default(),
+        })
+    })
 }
 
 struct Registries<'a> {

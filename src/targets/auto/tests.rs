@@ -84,6 +84,82 @@ fn a_plain_nixos_reaches_the_default_cache_and_the_channels_of_root() {
 }
 
 #[test]
+fn the_search_path_takes_the_place_of_its_own_channels_only() {
+    let channels = "https://c.example/nixos nixos\nhttps://c.example/hm home-manager\n";
+    let registry = r#"{"flakes":[{"from":{"type":"indirect","id":"corp"},
+        "to":{"type":"sourcehut","owner":"~a","repo":"b"}}]}"#;
+    let files = [
+        ("/root/.nix-channels", channels),
+        ("/etc/nix/registry.json", registry),
+    ];
+    let env = |nix_path: &str| Env {
+        nix_path: Some(nix_path.to_owned()),
+        ..Env::default()
+    };
+    let of = |nix_path: &str, line: &str| {
+        groups(&derived(&files, &env(nix_path), "x", None, line))[1..].join(" ")
+    };
+    let (nixos, home) = ("https://c.example/nixos", "https://c.example/hm");
+    let rebuild = "nixos-rebuild switch";
+    assert_eq!(of("nixos-config=/etc/x", rebuild), [nixos, home].join(" "));
+    assert_eq!(
+        of("nixpkgs=flake:corp", rebuild),
+        ["https://git.sr.ht/", home].join(" ")
+    );
+    let set = "env NIX_PATH=home-manager=https://e.example/h:/x nixos-rebuild switch";
+    assert_eq!(of("", set), ["https://e.example/h", nixos].join(" "));
+    let named = "nixos-rebuild switch -I nixpkgs=https://e.example/n";
+    assert_eq!(of("", named), ["https://e.example/n", home].join(" "));
+    // What is only in the environment need not be looked up.
+    assert_eq!(of("nixpkgs=flake:corp", "nix-store --gc"), "");
+    assert_eq!(
+        of("", "nix-build https://e.example/b"),
+        "https://e.example/b"
+    );
+}
+
+#[test]
+fn nh_without_a_flake_takes_that_of_its_variables() {
+    let of = |line: &str| groups(&nixos(&[], None, line))[1..].join(" ");
+    let os = "env NH_FLAKE=gitlab:a/b NH_OS_FLAKE=sourcehut:~a/b nh os switch";
+    assert_eq!(of(os), "https://git.sr.ht/");
+    assert_eq!(
+        of("env FLAKE=gitlab:a/b nh home switch"),
+        "https://gitlab.com/"
+    );
+    assert_eq!(of("env FLAKE=gitlab:a/b nh clean all"), "");
+    assert_eq!(
+        of("env FLAKE=gitlab:a/b nh os switch sourcehut:~a/b"),
+        "https://git.sr.ht/"
+    );
+}
+
+#[test]
+fn an_upgrade_of_a_profile_reaches_the_flakes_that_it_was_installed_from() {
+    let manifest = r#"{"version":3,"elements":{
+        "a":{"originalUrl":"gitlab:a/a"},"b":{"originalUrl":"sourcehut:~a/b"},"c":{"storePaths":[]}}}"#;
+    let old = r#"{"version":2,"elements":[{"originalUrl":"gitlab:o/o"}]}"#;
+    let env = Env {
+        home: Some("/h".into()),
+        ..Env::default()
+    };
+    let of = |file: (&str, &str), line: &str| {
+        groups(&derived(&[file], &env, "x", None, line))[1..].join(" ")
+    };
+    let place = "/h/.nix-profile/manifest.json";
+    let (a, b) = ("https://gitlab.com/", "https://git.sr.ht/");
+    let all = [a, b].join(" ");
+    assert_eq!(of((place, manifest), "nix profile upgrade --all"), all);
+    assert_eq!(of((place, manifest), "nix profile upgrade b"), b);
+    assert_eq!(of((place, manifest), "nix profile list"), "");
+    let xdg = "/h/.local/state/nix/profile/manifest.json";
+    assert_eq!(of((xdg, old), "nix profile upgrade 0"), a);
+    assert_eq!(of((place, "[]"), "nix profile upgrade --all"), "");
+    let newest = of((place, manifest), "nix upgrade-nix");
+    assert!(newest.starts_with("https://github.com/NixOS/nixpkgs/raw/"));
+}
+
+#[test]
 fn nix_conf_is_read_with_includes_users_files_environment_and_command() {
     let files = [
         (

@@ -1,5 +1,6 @@
 //! What `auto` learns from: files below a root, a few variables, and `ssh -G`; all of it injected.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -42,6 +43,10 @@ pub struct Env {
     pub xdg_config_dirs: Option<OsString>,
     /// `NIX_CONFIG`: lines of nix.conf.
     pub nix_config: Option<String>,
+    /// `NIX_PATH`: where `<nixpkgs>` is.
+    pub nix_path: Option<String>,
+    /// Those that name a flake for nh.
+    pub flakes: BTreeMap<String, String>,
     /// `APT_CONFIG`: a file that apt reads before all others.
     pub apt_config: Option<PathBuf>,
 }
@@ -73,7 +78,12 @@ impl Env {
             "XDG_CONFIG_HOME" => self.xdg_config_home = path(),
             "XDG_CONFIG_DIRS" => self.xdg_config_dirs = Some(value),
             "NIX_CONFIG" => self.nix_config = value.into_string().ok(),
+            "NIX_PATH" => self.nix_path = value.into_string().ok(),
             "APT_CONFIG" => self.apt_config = file(),
+            "NH_OS_FLAKE" | "NH_HOME_FLAKE" | "NH_FLAKE" | "FLAKE" => {
+                let flake = value.to_string_lossy().into_owned();
+                self.flakes.insert(name.to_owned(), flake);
+            }
             _ => {}
         }
         self
@@ -81,7 +91,7 @@ impl Env {
 }
 
 /// Those of [`Env`].
-const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 13] = [
     "HOME",
     "NIX_CONF_DIR",
     "NIX_USER_CONF_FILES",
@@ -89,6 +99,11 @@ const VARIABLES: [&str; 8] = [
     "XDG_CONFIG_HOME",
     "XDG_CONFIG_DIRS",
     "NIX_CONFIG",
+    "NIX_PATH",
+    "NH_OS_FLAKE",
+    "NH_HOME_FLAKE",
+    "NH_FLAKE",
+    "FLAKE",
     "APT_CONFIG",
 ];
 
