@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::libc::{RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE};
 use nix::net::if_::if_nametoindex;
 
 use super::message::{
-    Message, NetworkLink, RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK,
-    RTM_NEWROUTE, Route, addresses_at, link, link_at, route, route_to, usable_address,
+    Message, NetworkLink, Route, addresses_at, link, link_at, route, route_to, usable_address,
 };
 use super::queries::{KernelAnswer, Queries};
 use crate::gate::event::{Hop, LinkState, Routes};

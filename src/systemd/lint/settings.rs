@@ -121,10 +121,16 @@ pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Diagnosis> {
     let lines = case.unit.ignored.iter().chain(timers);
     let ignored = lines.filter(|ignored| ignored.by(case.version));
     let said = ignored.map(|ignored| Diagnosis {
-        what: format!("{ignored}."),
+        what: sentence(&ignored.to_string()),
         ..Diagnosis::default()
     });
     said.collect()
+}
+
+/// With its full stop, unless it ends as a question.
+fn sentence(text: &str) -> String {
+    let stop = if text.ends_with('?') { "" } else { "." };
+    format!("{text}{stop}")
 }
 
 /// What activates another system on this machine.
