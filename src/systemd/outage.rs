@@ -36,7 +36,7 @@ pub struct StartSeries {
     pub count: u64,
 }
 
-/// How the story ends.
+/// How the timeline ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutageEnding {
     /// This start comes after the outage's end, and succeeds.

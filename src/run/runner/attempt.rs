@@ -30,14 +30,14 @@ pub(super) struct Attempt {
 struct CommandOutcome {
     ending: CommandExit,
     timed_out: bool,
-    told_to_stop: Option<i32>,
+    stopped_by: Option<i32>,
     /// It was one of `--exec-start-pre`: the command itself was not started.
     before_command: bool,
 }
 
 impl CommandOutcome {
     fn was_ended(&self) -> bool {
-        self.timed_out || self.told_to_stop.is_some()
+        self.timed_out || self.stopped_by.is_some()
     }
 }
 
@@ -118,7 +118,7 @@ impl Runner {
         let mut ended = CommandOutcome {
             ending: CommandExit::Exited(0),
             timed_out: false,
-            told_to_stop: None,
+            stopped_by: None,
             before_command: false,
         };
         loop {
@@ -126,7 +126,7 @@ impl Runner {
                 biased;
                 signal = self.signals.next() => {
                     running.pass_on(signal);
-                    ended.told_to_stop = Some(signal as i32);
+                    ended.stopped_by = Some(signal as i32);
                 }
                 ending = running.ending() => {
                     ended.ending = ending?;
@@ -157,7 +157,7 @@ impl Runner {
             route_lost: attempt.route_lost,
             reachable_after: None,
             timed_out: attempt.ended.timed_out,
-            told_to_stop: attempt.ended.told_to_stop,
+            stopped_by: attempt.ended.stopped_by,
         };
         if judge::needs_probe(&facts) {
             let probe = Prober::once(self.plan.request.clone());
