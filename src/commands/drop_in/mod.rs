@@ -17,7 +17,7 @@ use crate::cli::DropIn;
 use crate::exit::Exit;
 use crate::sys::files::below;
 use crate::systemd::drop_in;
-use crate::systemd::drop_in::{DropInSpec, DropIns, GateMode};
+use crate::systemd::drop_in::{DropInRefusal, DropInSpec, DropIns, GateMode};
 use crate::systemd::read::files::{ParsedUnit, UnitFiles};
 use crate::systemd::read::scope::{Scope, UnitPaths};
 use crate::systemd::unit::{Load, Unit};
@@ -177,8 +177,7 @@ fn said(
 
 /// How systemd comes to read it; nothing where the running one does not look.
 fn reload(args: &DropIn, root: &Path) -> Option<&'static str> {
-    let is_read = args.output.is_none() && root == Path::new("/");
-    is_read.then_some(match args.scope.scope() {
+    is_running(args, root).then_some(match args.scope.scope() {
         Scope::System => "run \"systemctl daemon-reload\" to apply",
         Scope::User => "run \"systemctl --user daemon-reload\" to apply",
         Scope::Global => "run \"systemctl --user daemon-reload\" as each user to apply",
@@ -211,7 +210,21 @@ fn made(
         Some(_) => drop_in::in_mode(&spec),
         None => drop_in::chosen(&spec),
     };
-    made.map_err(|why| unavailable(&why))
+    made.map_err(|why| match why {
+        DropInRefusal::NotFound(_) if args.units.is_none() && is_running(args, root) => {
+            let flag = scope.flag().map(|flag| format!(" {flag}"));
+            let flag = flag.unwrap_or_default();
+            unavailable(&format!(
+                "{why}; to list them: systemctl{flag} list-unit-files"
+            ))
+        }
+        why => unavailable(&why),
+    })
+}
+
+/// Whether it is for this machine's systemd.
+fn is_running(args: &DropIn, root: &Path) -> bool {
+    args.output.is_none() && root == Path::new("/")
 }
 
 /// The systemd that reads the drop-in; a directory of units does not tell, and a NixOS system has a recent one.

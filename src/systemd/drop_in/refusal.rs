@@ -8,7 +8,7 @@ use super::{DropInSpec, GateMode};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DropInRefusal {
     /// No file has it.
-    #[error("no unit file found for {0}; systemctl list-unit-files lists them")]
+    #[error("no unit file found for {0}")]
     NotFound(String),
     /// It is masked.
     #[error("{0} is masked, so nothing starts it; systemctl unmask {0} first")]
