@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::texts;
 use super::values::parse_finite;
+use crate::config::guard::{Activation, GuardSettings};
 
 /// `guard`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,28 @@ pub struct Guard {
     /// What to do.
     #[command(subcommand)]
     pub command: GuardCommand,
+}
+
+impl Guard {
+    /// `guard try`, as a profile has it.
+    pub fn of_settings(settings: &GuardSettings) -> Self {
+        let command = GuardCommand::Try(Try {
+            candidate: settings.system.clone(),
+            mode: match settings.activation {
+                Activation::Live => How::Live,
+                Activation::Reboot => How::Reboot,
+            },
+            watched: TrialArgs {
+                within: settings.within,
+                confirm: settings.confirm,
+                settle_after: settings.settle_after,
+                checks: settings.checks.clone(),
+                no_reboot: !settings.reboot,
+                allow: Vec::new(),
+            },
+        });
+        Self { command }
+    }
 }
 
 /// The commands of `guard`.

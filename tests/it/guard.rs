@@ -7,6 +7,7 @@ mod systemd;
 use std::fs;
 
 use self::machine::{BASE, CAND, Machine};
+use crate::harness::Says;
 
 const QUICK: &str = "--within 5s --settle-after 0s";
 
@@ -34,6 +35,49 @@ async fn a_good_candidate_is_kept_at_the_end_of_the_grace_and_not_before() {
     assert_eq!(tries.wait().await.unwrap().code(), Some(0));
     machine.is_wholly(CAND);
     assert_eq!(machine.status().await["history"][0]["phase"], "confirmed");
+}
+
+const TRIED: &str = r#"
+[profile.default]
+inhibit = []
+[profile.default.guard]
+enable = true
+within = "5s"
+settle_after = "0s"
+"#;
+
+#[tokio::test]
+async fn a_run_with_the_guard_tries_what_its_command_has_built() {
+    let machine = Machine::new().await;
+    machine.touch("etc/upgrade-gate/upgrade-gate.toml", TRIED);
+    machine.world.target.say(Says::Good);
+    let built = machine.world.path("nix/var/nix/profiles/built");
+    let built = built.display();
+    let link = format!("ln -s {CAND} {built} && ln -s /nix/var/nix/profiles/built result");
+    let mut run = machine.gated("run");
+    let mut run = run.args(["--", "sh", "-c", &link]).spawn().unwrap();
+    machine.until("verifying").await;
+    assert_eq!(machine.boots_next(), BASE);
+    assert_eq!(run.wait().await.unwrap().code(), Some(0));
+    machine.is_wholly(CAND);
+}
+
+#[tokio::test]
+async fn a_run_whose_command_fails_or_whose_system_is_worse_says_so_by_its_exit_code() {
+    let machine = Machine::new().await;
+    let unhealthy = format!("{TRIED}checks = [\"false\"]\n");
+    machine.touch("etc/upgrade-gate/upgrade-gate.toml", &unhealthy);
+    machine.world.target.say(Says::Good);
+    let code = async |script: &str| {
+        let mut run = machine.gated("run");
+        let status = run.args(["--", "sh", "-c", script]).status().await;
+        status.unwrap().code().unwrap()
+    };
+    assert_eq!(code("exit 7").await, 7);
+    assert!(!machine.exists("log"));
+    assert_eq!(code("true").await, 64, "nothing was built");
+    assert_eq!(code(&format!("ln -s {CAND} result")).await, 80);
+    machine.is_wholly(BASE);
 }
 
 #[tokio::test]

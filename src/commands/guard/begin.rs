@@ -70,8 +70,7 @@ impl Context {
 
     /// The system that a path names.
     fn system(&self, path: &Path) -> Result<PathBuf, Refusal> {
-        let inside = self.machine.inside(path);
-        let system = std::fs::read_link(&inside).unwrap_or_else(|_| path.to_owned());
+        let system = self.followed(path);
         let program = self
             .machine
             .inside(&system)
@@ -84,6 +83,23 @@ impl Context {
             path.display()
         );
         Err(Refusal::new(Exit::Usage, &why))
+    }
+
+    /// Where a chain of links ends, such as that of ./result or of a profile.
+    fn followed(&self, path: &Path) -> PathBuf {
+        let root = self.machine.inside(Path::new("/"));
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let below = absolute.strip_prefix(&root).ok();
+        let below = below.filter(|_| path.is_relative());
+        let mut path = Path::new("/").join(below.unwrap_or(path));
+        // More are a loop.
+        for _ in 0..16 {
+            let Ok(target) = std::fs::read_link(self.machine.inside(&path)) else {
+                break;
+            };
+            path = path.parent().unwrap_or(Path::new("/")).join(target);
+        }
+        path
     }
 
     async fn begin(

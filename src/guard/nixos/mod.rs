@@ -18,6 +18,13 @@ use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
 use super::state::{Baseline, GuardState, Transaction, TransactionPhase};
 use crate::sys::clock;
 
+/// The program at this path. Where the upgrade has replaced it, as a package does, its successor reads the same state.
+fn installed(own: &Path) -> String {
+    let own = own.to_string_lossy();
+    // proc_pid_exe(5)
+    own.strip_suffix(" (deleted)").unwrap_or(&own).to_owned()
+}
+
 /// How long a program of Nix or of the boot loader may take.
 const PROGRAM: Duration = Duration::from_secs(15 * 60);
 
@@ -118,7 +125,7 @@ impl Nixos {
 
     fn ourselves(&self) -> Vec<String> {
         let program = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/upgrade-gate".into());
-        let mut words = vec![program.to_string_lossy().into_owned()];
+        let mut words = vec![installed(&program)];
         if self.paths.root != Path::new("/") {
             words.extend([
                 "--root".to_owned(),
@@ -336,5 +343,18 @@ async fn run(mut command: Command) -> Result<(), String> {
         Ok(Ok(status)) => Err(format!("{program}: {status}")),
         Ok(Err(error)) => Err(format!("cannot run {program}: {error}")),
         Err(_) => Err(format!("{program} takes longer than 15 minutes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_starts_the_program_that_has_replaced_this_one() {
+        let replaced = Path::new("/usr/bin/upgrade-gate (deleted)");
+        assert_eq!(installed(replaced), "/usr/bin/upgrade-gate");
+        let own = Path::new("/nix/store/x/bin/upgrade-gate");
+        assert_eq!(installed(own), "/nix/store/x/bin/upgrade-gate");
     }
 }

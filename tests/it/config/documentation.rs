@@ -1,5 +1,6 @@
 //! docs/configuration.md against the code: nothing is typed twice unchecked.
 
+use upgrade_gate::config::guard::{self, GuardSettings};
 use upgrade_gate::config::key::Key;
 use upgrade_gate::config::keys::KEYS;
 use upgrade_gate::config::profile::{BUILT_IN, Profile};
@@ -53,6 +54,18 @@ fn the_documentation_has_every_key_of_the_watch_as_the_code_has_it() {
 }
 
 #[test]
+fn the_documentation_has_every_key_of_the_guard_as_the_code_has_it() {
+    let defaults = GuardSettings::default();
+    has(guard::KEYS.iter().map(|key| {
+        let default = key.show(&defaults);
+        format!(
+            "| `{}` | {} | `{default}` | {} |\n",
+            key.name, key.kind, key.meaning
+        )
+    }));
+}
+
+#[test]
 fn the_documentation_has_what_is_built_in() {
     let differs = |name: &'static str, key: &'static Key<_>| {
         let value = key.show(&Profile::built_in(name));
@@ -67,7 +80,7 @@ fn the_documentation_has_what_is_built_in() {
 #[test]
 fn the_examples_are_right() {
     let blocks: Vec<_> = PAGE.split("```toml\n").skip(1).collect();
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     for block in blocks {
         let example = block.split("```").next().unwrap();
         Root::with(example).load().unwrap();

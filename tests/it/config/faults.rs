@@ -84,7 +84,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[profile.'a.b']\nx = 1",
         &[
-            ":2: profile.\"a.b\".x: unknown key; a profile has targets, flake, allow_guess, settle, metered, power, at_most_every, attempts, attempt_timeout, final_exit_status, final_if_changed, inhibit",
+            ":2: profile.\"a.b\".x: unknown key; a profile has targets, flake, allow_guess, settle, metered, power, at_most_every, attempts, attempt_timeout, final_exit_status, final_if_changed, inhibit, guard",
         ],
     ),
     (
@@ -248,6 +248,18 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[profile.p]\ntargets = [{ url = 'http://a/', expects = 'x' }]",
         &[":2: profile.p.targets.expects: unknown key; only url or expect belongs here"],
+    ),
+    (
+        "[profile.p]\nguard = true",
+        &[":2: profile.p.guard: must be a table, not a boolean"],
+    ),
+    (
+        "[profile.p.guard]\nenabled = true\nwithin = '0'\nsystem = ''",
+        &[
+            ":2: profile.p.guard.enabled: unknown key; did you mean enable?",
+            ":3: profile.p.guard.within: must be 1s or more, and finite, not 0",
+            ":4: profile.p.guard.system: must be a path, such as \"result\"",
+        ],
     ),
     (
         "[profile.p]\nattempts = 1\nattempts = 2",

@@ -145,6 +145,13 @@ impl Machine {
         self.world.command(&format!("guard {words}"))
     }
 
+    /// The binary with these words, and the target that the machine has.
+    pub(crate) fn gated(&self, words: &str) -> Command {
+        let target = self.world.target.written();
+        self.world
+            .command(&format!("{words} --settle 0 --target {target}"))
+    }
+
     /// Runs a command of the guard: its exit code, and all that it said.
     pub(crate) async fn runs(&self, words: &str) -> (i32, String) {
         let output = self.command(words).output().await.unwrap();
