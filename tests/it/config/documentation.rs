@@ -55,14 +55,7 @@ fn the_documentation_has_every_key_of_the_watch_as_the_code_has_it() {
 
 #[test]
 fn the_documentation_has_every_key_of_the_guard_as_the_code_has_it() {
-    let defaults = GuardSettings::default();
-    has(guard::KEYS.iter().map(|key| {
-        let default = key.show(&defaults);
-        format!(
-            "| `{}` | {} | `{default}` | {} |\n",
-            key.name, key.kind, key.meaning
-        )
-    }));
+    has_keys("## The guard", guard::KEYS, &GuardSettings::default());
 }
 
 #[test]
