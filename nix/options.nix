@@ -35,7 +35,7 @@ let
     reboot = setting types.bool "Whether the machine may be rebooted to undo it.";
     checks =
       setting (types.listOf types.str)
-        "What must succeed while it is watched; exit code 75 is no verdict yet.";
+        "What must succeed while it is watched; exit code 75 means no verdict yet.";
     notify = setting types.str "What is started if it is undone, or if the undo fails.";
   };
 

@@ -99,7 +99,7 @@ pub struct TrialArgs {
     /// How long the candidate must be worse before it is undone
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_finite)]
     pub settle_after: Duration,
-    /// A command that must succeed; repeated: all of them. Exit 75 is no verdict yet
+    /// A command that must succeed; repeated: all of them. Exit 75 means no verdict yet
     #[arg(long = "check", value_name = "COMMAND")]
     pub checks: Vec<String>,
     /// A command that is started if it is undone, or if the undo fails

@@ -61,22 +61,16 @@ impl Default for GuardSettings {
 pub const KEYS: &[Key<GuardSettings>] = &[
     Key {
         name: "enable",
-        kind: "`true` or `false`",
-        meaning: "`run` only: the command builds a NixOS system, and the guard activates it",
         read: |node| set(read::boolean(node), |g, v| g.enable = v),
         show: |guard| Value::from(guard.enable),
     },
     Key {
         name: "system",
-        kind: "path",
-        meaning: "the system that the command has built, or a link to it; relative to the working directory",
         read: |node| set(path(node), |g, v| g.system = v),
         show: |guard| Value::from(guard.system.to_string_lossy().into_owned()),
     },
     Key {
         name: "mode",
-        kind: "`\"live\"` or `\"reboot\"`",
-        meaning: "whether it is activated now, or tried once by the next boot",
         read: |node| set(read::word(node, MODES), |g, v| g.activation = v),
         show: |guard| {
             let found = MODES.iter().find(|(_, mode)| *mode == guard.activation);
@@ -85,15 +79,11 @@ pub const KEYS: &[Key<GuardSettings>] = &[
     },
     Key {
         name: "within",
-        kind: "time span from 1s",
-        meaning: "how long it is watched before it is kept, in awake time",
         read: |node| set(grace(node), |g, v| g.within = v),
         show: |guard| Value::from(Span::Finite(guard.within).to_string()),
     },
     Key {
         name: "settle_after",
-        kind: "time span up to 1h",
-        meaning: "how long it must be worse than the previous system before it is undone",
         read: |node| {
             set(read::span_up_to(node, LONGEST_SETTLE), |g, v| {
                 g.settle_after = v;
@@ -103,22 +93,16 @@ pub const KEYS: &[Key<GuardSettings>] = &[
     },
     Key {
         name: "confirm",
-        kind: "`true` or `false`",
-        meaning: "whether it is undone unless `guard confirm` keeps it in time",
         read: |node| set(read::boolean(node), |g, v| g.confirm = v),
         show: |guard| Value::from(guard.confirm),
     },
     Key {
         name: "reboot",
-        kind: "`true` or `false`",
-        meaning: "whether the machine may be rebooted to undo it",
         read: |node| set(read::boolean(node), |g, v| g.reboot = v),
         show: |guard| Value::from(guard.reboot),
     },
     Key {
         name: "checks",
-        kind: "list of commands",
-        meaning: "what must succeed while it is watched; exit code 75 is no verdict yet",
         read: |node| set(commands(node), |g, v| g.checks = v),
         show: |guard| Value::from(guard.checks.clone()),
     },

@@ -185,7 +185,7 @@ fn timer(name: String, lines: &[u64], clock: Clock) -> UnitSpec {
     UnitSpec {
         name: name + ".timer",
         settings: vec![
-            ("Description", text("Deadline of an upgrade that is tried")),
+            ("Description", text("Upgrade Guard Deadline")),
             ("TimersMonotonic", PropertyValue::Timer(lines)),
             ("AccuracyUSec", PropertyValue::U64(SECOND)),
             ("IgnoreOnIsolate", PropertyValue::Bool(true)),
@@ -204,7 +204,7 @@ fn service(name: String, commands: Vec<Vec<String>>, timeout: u64) -> UnitSpec {
     UnitSpec {
         name: suffixed,
         settings: vec![
-            ("Description", text("Upgrade that is tried")),
+            ("Description", text("Upgrade Guard Action")),
             ("Type", text("oneshot")),
             ("ExecStart", PropertyValue::Exec(commands)),
             ("TimeoutStartUSec", PropertyValue::U64(timeout)),

@@ -104,7 +104,7 @@ impl Context {
 
     fn power_line(&self, t: Option<&Transaction>) -> String {
         let Some(system) = self.machine.boots_next() else {
-            return "if the power failed now: boots a system that is not known here: the boot loader's default cannot be read"
+            return "if the power failed now: what boots is unknown, the boot loader's default cannot be read"
                 .to_owned();
         };
         let which = match t {

@@ -346,13 +346,13 @@ fn what_cannot_be_read_is_an_error_that_names_it() {
     let drop_in = "etc/upgrade-gate/upgrade-gate.d/a.toml";
     let is = |text: &str| vec![format!("{drop_in}{text}")];
     let root = Root::new().directory(drop_in);
-    assert_eq!(root.errors(), is(": must be a file, and is a directory"));
+    assert_eq!(root.errors(), is(": must be a file, not a directory"));
     let root = Root::new().file(drop_in, b"\n# \xff\n");
     assert_eq!(root.errors(), is(":2: is not UTF-8 text"));
     let root = Root::new().link(drop_in, "nowhere");
     assert!(root.errors()[0].starts_with(&format!("{drop_in}: cannot be read: No such file")));
     let root = Root::new().link(drop_in, "/dev/zero");
-    assert_eq!(root.errors(), is(": must be a file, and is something else"));
+    assert_eq!(root.errors(), is(": must be a file, not something else"));
     let root = Root::new().file(drop_in, "#".repeat((1 << 20) + 1));
     assert_eq!(
         root.errors(),
