@@ -30,7 +30,11 @@ let
   # what is set of cfg.settings
   settings =
     let
-      set = lib.filterAttrs (_: value: value != null);
+      set =
+        values:
+        lib.filterAttrs (_: value: value != null && value != { }) (
+          builtins.mapAttrs (_: value: if builtins.isAttrs value then set value else value) values
+        );
     in
     lib.filterAttrs (_: value: value != { }) {
       profile = lib.mapAttrs (_: set) cfg.settings.profile;
@@ -103,6 +107,15 @@ let
       )
     );
 
+  guarded = cfg.autoUpgrade.guard.enable;
+  builds = "/var/lib/nixos-upgrade";
+  # how many systems the boot menu has; null: all
+  kept = config.boot.loader.systemd-boot.configurationLimit or null;
+  # as system.autoUpgrade has them
+  upgradeFlags =
+    upgrade.flags
+    ++ lib.optional (upgrade.channel == null && (upgrade.upgrade or true)) "--upgrade";
+
   # the environment that other services have, for the package's units
   surroundings = {
     path = [ config.programs.ssh.package ];
@@ -135,6 +148,18 @@ in
         {
           assertion = cfg.fwupdRefresh.enable -> config.services.fwupd.enable;
           message = "services.upgrade-gate.fwupdRefresh.enable gates a service that is not enabled. Set services.fwupd.enable = true;";
+        }
+        {
+          assertion = guarded -> cfg.autoUpgrade.enable;
+          message = "services.upgrade-gate.autoUpgrade.guard.enable needs services.upgrade-gate.autoUpgrade.enable = true;";
+        }
+        {
+          assertion = guarded -> !upgrade.allowReboot;
+          message = "services.upgrade-gate.autoUpgrade.guard does not reboot into a system that it has not tried. Set system.autoUpgrade.allowReboot = false;";
+        }
+        {
+          assertion = guarded -> kept == null || kept >= 2;
+          message = "services.upgrade-gate.autoUpgrade.guard needs the boot entry of the system before. Set boot.loader.systemd-boot.configurationLimit to 2 or more.";
         }
       ];
       warnings = lib.optional (!cfg.watch.enable && ofWatch != [ ]) (
@@ -186,6 +211,23 @@ in
       };
     })
     { services.upgrade-gate.units = mkIf cfg.autoUpgrade.enable { nixos-upgrade = { }; }; }
+    (mkIf (guarded && cfg.autoUpgrade.enable) {
+      services.upgrade-gate.settings.profile.nixos-upgrade.guard = {
+        enable = true;
+        system = mkDefault "${builds}/result";
+        mode = mkIf (upgrade.operation == "boot") (mkDefault "reboot");
+      };
+      # it builds; run has the guard activate what it leaves in its directory
+      systemd.services.nixos-upgrade = {
+        script = lib.mkForce ''
+          ${config.system.build.nixos-rebuild}/bin/nixos-rebuild build ${toString upgradeFlags}
+        '';
+        serviceConfig = {
+          StateDirectory = baseNameOf builds;
+          WorkingDirectory = builds;
+        };
+      };
+    })
     (mkIf (cfg.autoUpgrade.enable && cfg.autoUpgrade.whenOnline != null) {
       services.upgrade-gate.watch.enable = true;
       services.upgrade-gate.settings.profile.nixos-upgrade = {

@@ -16,6 +16,29 @@ let
       inherit description;
     };
 
+  guard.options = {
+    enable =
+      setting types.bool
+        "`run` only: the command builds a NixOS system, and the guard activates it.";
+    system =
+      setting types.str
+        "The system that the command has built, or a link to it; relative to the working directory.";
+    mode = setting (types.enum [
+      "live"
+      "reboot"
+    ]) "Whether it is activated now, or tried once by the next boot.";
+    within = setting types.str "How long it is watched before it is kept, in awake time.";
+    settle_after =
+      setting types.str
+        "How long it must be worse than the previous system before it is undone.";
+    confirm = setting types.bool "Whether it is undone unless `guard confirm` keeps it in time.";
+    reboot = setting types.bool "Whether the machine may be rebooted to undo it.";
+    checks =
+      setting (types.listOf types.str)
+        "What must succeed while it is watched; exit code 75 means no verdict yet.";
+    notify = setting types.str "What is started if it is undone, or if the undo fails.";
+  };
+
   # docs/configuration.md has the same keys and sentences; tests/nix compares them
   profile.options = {
     targets =
@@ -63,6 +86,11 @@ let
         "sleep"
       ]
     )) "`run` and `wait-online --stay`: what is inhibited while it runs; `sleep` includes closing the lid.";
+    guard = mkOption {
+      type = types.submodule guard;
+      default = { };
+      description = "How the guard tries the system that the command has built.";
+    };
   };
 
   settings.profile = mkOption {
@@ -130,6 +158,11 @@ in
         time span. It applies to the timer too, and enables {option}`services.upgrade-gate.watch`.
       '';
     };
+
+    autoUpgrade.guard.enable = mkEnableOption ''
+      the guard: the upgrade only builds the system, and the guard activates it, watches it, and makes it the boot default or
+      returns to the previous one. {option}`services.upgrade-gate.settings.profile.nixos-upgrade.guard` has its settings.
+      With {option}`system.autoUpgrade.operation` = `"boot"`, the next boot tries the system once'';
 
     fwupdRefresh.enable = mkEnableOption ''
       gating `fwupd-refresh` of {option}`services.fwupd`, with the profile `fwupd-refresh`'';

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::texts;
 use super::values::parse_finite;
+use crate::config::guard::{Activation, GuardSettings};
 
 /// `guard`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,29 @@ pub struct Guard {
     /// What to do.
     #[command(subcommand)]
     pub command: GuardCommand,
+}
+
+impl Guard {
+    /// `guard try`, as a profile has it.
+    pub fn of_settings(settings: &GuardSettings) -> Self {
+        let command = GuardCommand::Try(Try {
+            candidate: settings.system.clone(),
+            mode: match settings.activation {
+                Activation::Live => How::Live,
+                Activation::Reboot => How::Reboot,
+            },
+            watched: TrialArgs {
+                within: settings.within,
+                confirm: settings.confirm,
+                settle_after: settings.settle_after,
+                checks: settings.checks.clone(),
+                notify: settings.notify.clone(),
+                no_reboot: !settings.reboot,
+                allow: Vec::new(),
+            },
+        });
+        Self { command }
+    }
 }
 
 /// The commands of `guard`.
@@ -75,9 +99,12 @@ pub struct TrialArgs {
     /// How long the candidate must be worse before it is undone
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_finite)]
     pub settle_after: Duration,
-    /// A command that must succeed; repeated: all of them. Exit 75 is no verdict yet
+    /// A command that must succeed; repeated: all of them. Exit 75 means no verdict yet
     #[arg(long = "check", value_name = "COMMAND")]
     pub checks: Vec<String>,
+    /// A command that is started if it is undone, or if the undo fails
+    #[arg(long, value_name = "COMMAND")]
+    pub notify: Option<String>,
     /// Never reboot to undo it
     #[arg(long)]
     pub no_reboot: bool,
@@ -136,4 +163,6 @@ pub enum Waived {
     Denied,
     /// It lacks what is needed to get back.
     Bare,
+    /// Its own checks refuse the switch.
+    Checks,
 }

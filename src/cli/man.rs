@@ -11,6 +11,7 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 use super::{Cli, wait_online_flag};
 use crate::exit::{EXEC_CONDITION_TABLE, Row, TABLE};
 use crate::gate::reason::Reason;
+use crate::sys::limits;
 
 /// Writes upgrade-gate(1) to `out`, or, with a directory, every page into a file of its own there.
 pub fn write(dir: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
@@ -39,8 +40,12 @@ fn main() -> clap::Command {
 
 fn write_page(dir: &Path, command: &clap::Command) -> io::Result<()> {
     let path = dir.join(format!("{}.1", name(command)));
-    fs::write(&path, page(command)?)
-        .map_err(|e| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display())))
+    fs::write(&path, page(command)?).map_err(|e| {
+        io::Error::new(
+            e.kind(),
+            format!("cannot write {}: {}", path.display(), limits::refusal(&e)),
+        )
+    })
 }
 
 fn name(command: &clap::Command) -> &str {
@@ -56,12 +61,23 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
     man.render_name_section(&mut out)?;
     man.render_synopsis_section(&mut out)?;
     man.render_description_section(&mut out)?;
-    man.render_options_section(&mut out)?;
+    let mut options = Vec::new();
+    man.render_options_section(&mut options)?;
+    out.extend(rows_apart(&options));
     if command.has_subcommands() {
         man.render_subcommands_section(&mut out)?;
     }
     own_sections(command).to_writer(&mut out)?;
     Ok(out)
+}
+
+/// Rows of a table, which have gaps, begin a line each: roff fills lines otherwise.
+fn rows_apart(roff: &[u8]) -> Vec<u8> {
+    let lines = roff.split_inclusive(|byte| *byte == b'\n');
+    let is_row = |line: &[u8]| line.windows(3).any(|part| part == b"   ");
+    let apart =
+        lines.map(|line| [if is_row(line) { ".br\n" } else { "" }.as_bytes(), line].concat());
+    apart.flatten().collect()
 }
 
 fn own_sections(command: &clap::Command) -> Roff {

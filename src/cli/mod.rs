@@ -31,7 +31,7 @@ const LAST: usize = 100;
 #[derive(Debug, Parser)]
 #[command(name = "upgrade-gate", version, about, after_long_help = texts::MAIN)]
 pub struct Cli {
-    /// More output: events and every check; twice to include libraries
+    /// More output: every change of a hold's details; twice: every event, and libraries
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet", display_order = LAST)]
     pub verbose: u8,
     /// Print only warnings and errors

@@ -170,10 +170,10 @@ A command line, as systemd reads it, to run before COMMAND in each attempt; repe
 For what a unit had as ExecStartPre=. It may have words, quotes and escapes; of the prefixes only - (a failure is ignored), \
 @ (the next word is argv[0]) and : (nothing is substituted) are supported, and variables and specifiers are not substituted. The first one that fails ends the attempt with its exit code, as COMMAND itself would.";
 
-pub(super) const STAY: &str = "Once open, say READY=1, hold the profile's inhibitor locks, and exit on suspend or when the route changes";
+pub(super) const STAY: &str = "Once open, send READY=1, hold the profile's inhibitor locks, and exit on suspend or when the route changes";
 
 pub(super) const STAY_LONG: &str = "\
-Once open, stay: take the profile's inhibitor locks, say READY=1 to systemd, and exit with 0 when the machine goes to \
+Once open, stay: take the profile's inhibitor locks, send READY=1 to systemd, and exit with 0 when the machine goes to \
 sleep or has slept, or when the route changes or disappears
 
 For a unit of Type=notify that others require and come after: their next start then waits for the gate again.";

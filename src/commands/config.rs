@@ -117,6 +117,9 @@ fn write_toml(
         let gap = if index == 0 { "\n" } else { "" };
         writeln!(out, "{gap}# auto: {}", one_line(line))?;
     }
+    let guard = dotted(&["profile", &chosen.profile.name, "guard"]);
+    writeln!(out, "\n[{guard}]")?;
+    write_settings(&chosen.guard, out)?;
     writeln!(out, "\n[watch]")?;
     write_settings(&loaded.watch().1, out)
 }
@@ -157,6 +160,7 @@ fn write_json(
         "replaced": loaded.replaced,
         "warnings": warnings(loaded, chosen).collect::<Vec<_>>(),
         "settings": chosen.settings,
+        "guard": chosen.guard,
         "auto": auto,
         "watch": loaded.watch().1,
     });

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use super::guard;
 use super::prepare::{CommonOptions, Refusal, made, prepare, reporter};
 use crate::cli::RunArgs;
+use crate::cli::guard::Guard;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::gate::reason::Reason;
@@ -15,6 +17,10 @@ use crate::sys::dirs::Dirs;
 /// Waits for the gate, runs the command, and runs it again if it was interrupted.
 pub(super) async fn run(run: RunArgs, setting: &CommonOptions) -> Result<Exit, Refusal> {
     let prepared = prepare(&run.gate, &run.command, &setting.root)?;
+    let tried = prepared.profile.guard.clone();
+    if tried.enable {
+        guard::refuse_unprivileged(setting)?;
+    }
     let signals = Signals::install(IgnoredSignals::read())
         .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot handle signals: {error}")))?;
     let dirs = Dirs::of_process(&setting.root);
@@ -33,5 +39,15 @@ pub(super) async fn run(run: RunArgs, setting: &CommonOptions) -> Result<Exit, R
         profile: prepared.profile,
     };
     let engine = Engine::start(prepared.policy, prepared.request, setting.root.clone());
-    Ok(Runner::new(plan, engine, reporter, signals).run().await)
+    let ended = Runner::new(plan, engine, reporter, signals).run().await;
+    if !tried.enable || !ended.has_run || ended.exit != Exit::Ok {
+        return Ok(ended.exit);
+    }
+    let mut signals = ended.signals;
+    tokio::select! {
+        biased;
+        // The deadline is systemd's: it undoes what this process leaves.
+        signal = signals.next() => Ok(Exit::Signal(signal as i32)),
+        exit = guard::guard(Guard::of_settings(&tried), setting) => exit,
+    }
 }

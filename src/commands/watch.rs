@@ -23,7 +23,7 @@ pub(super) async fn watch(args: &WatchArgs, setting: &CommonOptions) -> Result<E
     let fresh = load()?;
     let link = ManagerLink::connect().await.map_err(|error| {
         let why = format!(
-            "cannot ask systemd to start {TARGET}: {error}; watch is for machines that systemd has booted"
+            "cannot ask systemd to start {TARGET}: {error}; watch needs a machine booted with systemd"
         );
         Refusal::new(Exit::Unavailable, &why)
     })?;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use super::guard::{self, GuardSettings};
 use super::key::{Key, SettingChange};
 use super::keys::KEYS;
 use super::problem::{Problem, dotted, line_of};
@@ -36,6 +37,8 @@ pub(super) struct Contents {
     pub(super) profiles: Vec<String>,
     /// The values of profiles, by name.
     pub(super) of_profiles: Vec<(String, ConfigAssignment<Profile>)>,
+    /// The values of their guards.
+    pub(super) of_guards: Vec<(String, ConfigAssignment<GuardSettings>)>,
     pub(super) of_watch: Vec<ConfigAssignment<WatchSettings>>,
     pub(super) problems: Vec<Problem>,
 }
@@ -147,10 +150,31 @@ impl ConfigReader<'_> {
             path: &[PROFILE, profile],
             what: "a profile",
             keys: KEYS,
+            tables: &[GUARD],
         };
         let assignments = self.table(&here, table);
         let named = assignments.into_iter().map(|one| (profile.to_owned(), one));
         self.contents.of_profiles.extend(named);
+        if let Some(value) = table.get(GUARD) {
+            self.guard(profile, value);
+        }
+    }
+
+    fn guard(&mut self, profile: &str, value: &Node<'_>) {
+        let path = [PROFILE, profile, GUARD];
+        let DeValue::Table(table) = value.get_ref() else {
+            let message = format!("must be a table, not {}", kind_of(value));
+            return self.complain(value.span().start, Some(dotted(&path)), message);
+        };
+        let here = Table {
+            path: &path,
+            what: "a guard",
+            keys: guard::KEYS,
+            tables: &[],
+        };
+        let assignments = self.table(&here, table);
+        let named = assignments.into_iter().map(|one| (profile.to_owned(), one));
+        self.contents.of_guards.extend(named);
     }
 
     fn watch(&mut self, table: &DeTable<'_>) {
@@ -158,6 +182,7 @@ impl ConfigReader<'_> {
             path: &[WATCH],
             what: "the watch",
             keys: watch::KEYS,
+            tables: &[],
         };
         let assignments = self.table(&here, table);
         self.contents.of_watch.extend(assignments);
@@ -166,7 +191,9 @@ impl ConfigReader<'_> {
     /// Reads one table by its keys.
     fn table<S>(&mut self, here: &Table<'_, S>, table: &DeTable<'_>) -> Vec<ConfigAssignment<S>> {
         let mut assignments = Vec::new();
-        for (name, value) in table {
+        let own = table.iter();
+        for (name, value) in own.filter(|(name, _)| !here.tables.contains(&name.get_ref().as_ref()))
+        {
             let Some(key) = here.keys.iter().find(|key| key.name == name.get_ref()) else {
                 self.unknown(here, name.get_ref(), name.span());
                 continue;
@@ -202,7 +229,8 @@ impl ConfigReader<'_> {
     fn unknown<S>(&mut self, table: &Table<'_, S>, name: &str, at: Range<usize>) {
         let mut here = table.path.to_vec();
         here.push(name);
-        let known: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+        let keys = table.keys.iter().map(|key| key.name);
+        let known: Vec<&str> = keys.chain(table.tables.iter().copied()).collect();
         let otherwise = format!("{} has {}", table.what, known.join(", "));
         let hint = suggest(name, &known, &otherwise);
         self.complain(at.start, Some(dotted(&here)), hint);
@@ -214,10 +242,13 @@ struct Table<'t, S: 'static> {
     path: &'t [&'t str],
     what: &'static str,
     keys: &'static [Key<S>],
+    /// The tables in it, which are read by themselves.
+    tables: &'static [&'static str],
 }
 
 const WATCH: &str = "watch";
 const PROFILE: &str = "profile";
+const GUARD: &str = "guard";
 
 fn suggest(name: &str, known: &[&str], otherwise: &str) -> String {
     match similar::nearest(name, known) {

@@ -1,4 +1,4 @@
-//! A key of a table: how it is read, shown and explained. One kind for profiles and the watch.
+//! A key of a table: how it is read and shown. What it means is in docs/configuration.md. One kind for profiles and the watch.
 
 use toml::Value;
 
@@ -8,10 +8,6 @@ use super::read::{Node, ReadResult};
 pub struct Key<S: 'static> {
     /// As it is written.
     pub name: &'static str,
-    /// What is written after it, for people.
-    pub kind: &'static str,
-    /// What it does, for people.
-    pub meaning: &'static str,
     /// From TOML, validated.
     pub(super) read: fn(&Node<'_>) -> ReadResult<SettingChange<S>>,
     /// Back to TOML; what cannot be unset by leaving it out has a value that unsets it.

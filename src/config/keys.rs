@@ -18,15 +18,11 @@ use crate::text::span::Span;
 pub const KEYS: &[Key<Profile>] = &[
     Key {
         name: TARGETS,
-        kind: "list of targets",
-        meaning: "what must be reached: every entry, and of `{ any = […] }` one",
         read: |node| set(entry::read_all(node), |p, v| p.targets = v),
         show: |profile| list(profile.targets.iter().map(entry::show)),
     },
     Key {
         name: "flake",
-        kind: "flake reference, or `\"\"` for none",
-        meaning: "the flake whose host `auto` asks for",
         read: |node| set(flake(node), |p, v| p.flake = v),
         show: |profile| {
             let flake = profile.flake.as_deref();
@@ -35,64 +31,46 @@ pub const KEYS: &[Key<Profile>] = &[
     },
     Key {
         name: "allow_guess",
-        kind: "`true` or `false`",
-        meaning: "where nothing can be derived for `auto`, open on a route to anywhere",
         read: |node| set(read::boolean(node), |p, v| p.allow_guess = v),
         show: |profile| Value::from(profile.allow_guess),
     },
     Key {
         name: "settle",
-        kind: "time span up to 1h",
-        meaning: "how long everything must hold after a resume or a route change",
         read: |node| set(read::span_up_to(node, LONGEST_SETTLE), |p, v| p.settle = v),
         show: |profile| span(profile.settle),
     },
     Key {
         name: "metered",
-        kind: "`\"hold\"` or `\"allow\"`",
-        meaning: "whether a metered connection holds the upgrade",
         read: |node| set(read::word(node, METERED), |p, v| p.hold_metered = v),
         show: |profile| spelling(METERED, profile.hold_metered),
     },
     Key {
         name: "power",
-        kind: "`\"any\"`, `\"mains\"` or `{ battery_at_least = PERCENT }`",
-        meaning: "the power the upgrade requires; a percentage means mains, or a battery charged at least that much",
         read: |node| set(power(node), |p, v| p.power = v),
         show: show_power,
     },
     Key {
         name: "at_most_every",
-        kind: "time span, or `\"0\"` for no limit",
-        meaning: "`run` only: minimum time between successful runs; an earlier run exits with success immediately",
         read: |node| set(at_most_every(node), |p, v| p.at_most_every = v),
         show: |profile| span(profile.at_most_every.unwrap_or_default()),
     },
     Key {
         name: "attempts",
-        kind: "whole number from 1",
-        meaning: "`run` only: maximum number of attempts if the command is interrupted",
         read: |node| set(read::integer(node, 1, u32::MAX), |p, v| p.attempts = v),
         show: |profile| Value::from(profile.attempts),
     },
     Key {
         name: "attempt_timeout",
-        kind: "time span, or `\"infinity\"`",
-        meaning: "`run` only: awake time after which the command gets SIGTERM and counts as interrupted",
         read: |node| set(attempt_timeout(node), |p, v| p.attempt_timeout = v),
         show: |profile| Value::from(Span::from(profile.attempt_timeout).to_string()),
     },
     Key {
         name: "final_exit_status",
-        kind: "list of numbers from 0 to 255",
-        meaning: "`run` only: exit codes that are final results of the command, never an interruption",
         read: |node| set(final_exit_status(node), |p, v| p.final_exit_status = v),
         show: |profile| list(profile.final_exit_status.iter().copied()),
     },
     Key {
         name: "final_if_changed",
-        kind: "list of absolute paths",
-        meaning: "`run` only: if one of these changes during an attempt, its result is final",
         read: |node| set(final_if_changed(node), |p, v| p.final_if_changed = v),
         show: |profile| {
             list(
@@ -105,8 +83,6 @@ pub const KEYS: &[Key<Profile>] = &[
     },
     Key {
         name: "inhibit",
-        kind: "list of `\"shutdown\"` and `\"sleep\"`",
-        meaning: "`run` and `wait-online --stay`: what is inhibited while it runs; `sleep` includes closing the lid",
         read: |node| set(inhibit(node), |p, v| p.inhibit = v),
         show: |profile| list(profile.inhibit.iter().map(|what| spelling(INHIBIT, *what))),
     },

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 pub mod effective;
 mod entry;
 mod file;
+pub mod guard;
 pub mod key;
 pub mod keys;
 pub mod places;
@@ -18,6 +19,7 @@ use crate::targets::TargetEntry;
 use crate::text::similar;
 use effective::{Origin, Setting};
 use file::ConfigAssignment;
+use guard::GuardSettings;
 use key::Key;
 use keys::KEYS;
 use places::{Places, Replaced};
@@ -36,6 +38,7 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     profiles: BTreeSet<String>,
     of_profiles: Vec<(PathBuf, String, ConfigAssignment<Profile>)>,
+    of_guards: Vec<(PathBuf, String, ConfigAssignment<GuardSettings>)>,
     of_watch: Vec<(PathBuf, ConfigAssignment<WatchSettings>)>,
 }
 
@@ -53,6 +56,8 @@ pub struct Chosen {
     pub profile: Profile,
     /// Each of its values and where it comes from, in the order of [`KEYS`].
     pub settings: Vec<Setting>,
+    /// The same of its guard, in the order of [`guard::KEYS`].
+    pub guard: Vec<Setting>,
     /// The name may be misspelt: nobody knows it but it is like one that is known, and only the defaults apply.
     pub warning: Option<String>,
 }
@@ -89,6 +94,9 @@ impl Loaded {
         let of_profiles = contents.of_profiles.into_iter();
         self.of_profiles
             .extend(of_profiles.map(|(name, one)| (path.clone(), name, one)));
+        let of_guards = contents.of_guards.into_iter();
+        self.of_guards
+            .extend(of_guards.map(|(name, one)| (path.clone(), name, one)));
         let of_watch = contents.of_watch.into_iter();
         self.of_watch
             .extend(of_watch.map(|one| (path.clone(), one)));
@@ -116,8 +124,12 @@ impl Loaded {
             profile.targets.clone_from(&overrides.targets);
             origins.insert(keys::TARGETS, Origin::CommandLine);
         }
+        let of_guard = self.of_guards.iter().filter(|(_, of, _)| of == name);
+        let of_guard = of_guard.map(|(file, _, written)| (file, written));
+        let guard = table(&mut profile.guard, guard::KEYS, of_guard);
         Ok(Chosen {
             settings: settings(&profile, &mut origins),
+            guard,
             warning: self.misspelt(name),
             profile,
         })
@@ -126,17 +138,8 @@ impl Loaded {
     /// The settings of the watch as the files have them, and where each comes from.
     pub fn watch(&self) -> (WatchSettings, Vec<Setting>) {
         let mut watch = WatchSettings::default();
-        let mut origins = BTreeMap::new();
-        for (file, written) in &self.of_watch {
-            (written.change)(&mut watch);
-            origins.insert(written.key, origin(file, written.line));
-        }
-        let setting = |key: &Key<WatchSettings>| Setting {
-            key: key.name,
-            value: key.show(&watch),
-            origin: origins.remove(key.name).unwrap_or(Origin::Default),
-        };
-        let settings = watch::KEYS.iter().map(setting).collect();
+        let written = self.of_watch.iter().map(|(file, written)| (file, written));
+        let settings = table(&mut watch, watch::KEYS, written);
         (watch, settings)
     }
 
@@ -150,6 +153,25 @@ impl Loaded {
             "no profile {name} in any file, using defaults; did you mean {meant}?"
         ))
     }
+}
+
+/// Makes the changes to a table that has its defaults, and says where each value comes from.
+fn table<'a, S: 'static>(
+    settings: &mut S,
+    keys: &[Key<S>],
+    written: impl Iterator<Item = (&'a PathBuf, &'a ConfigAssignment<S>)>,
+) -> Vec<Setting> {
+    let mut origins = BTreeMap::new();
+    for (file, written) in written {
+        (written.change)(settings);
+        origins.insert(written.key, origin(file, written.line));
+    }
+    let setting = |key: &Key<S>| Setting {
+        key: key.name,
+        value: key.show(settings),
+        origin: origins.remove(key.name).unwrap_or(Origin::Default),
+    };
+    keys.iter().map(setting).collect()
 }
 
 fn origin(file: &Path, line: usize) -> Origin {

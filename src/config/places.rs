@@ -16,7 +16,7 @@ use nix::unistd::geteuid;
 use serde::Serialize;
 
 use super::problem::{Problem, line_of, lossy};
-use crate::sys::files;
+use crate::sys::{files, limits};
 
 /// The directories that are searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Problem> {
         };
         return Err(Problem::of_file(
             path,
-            format!("must be a file, and is {what}"),
+            format!("must be a file, not {what}"),
         ));
     }
     let bytes = files::read(&real, LONGEST).map_err(|error| unreadable(path, &error))?;
@@ -192,5 +192,5 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Problem> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    Problem::of_file(path, format!("cannot be read: {error}"))
+    Problem::of_file(path, format!("cannot be read: {}", limits::refusal(error)))
 }

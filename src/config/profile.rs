@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::guard::GuardSettings;
 use crate::gate::policy::{Policy, PowerPolicy};
 use crate::targets::TargetEntry;
 use crate::targets::auto::{APT_DAILY, APT_DAILY_UPGRADE, FWUPD_REFRESH, NIXOS_UPGRADE};
@@ -37,6 +38,8 @@ pub struct Profile {
     pub final_if_changed: Vec<PathBuf>,
     /// Run only: what logind is asked to inhibit meanwhile.
     pub inhibit: Vec<Inhibit>,
+    /// Run only: what becomes of the system that the command has built.
+    pub guard: GuardSettings,
 }
 
 /// The profile that is meant when none is named.
@@ -78,6 +81,7 @@ impl Profile {
             final_exit_status: Vec::new(),
             final_if_changed: Vec::new(),
             inhibit: vec![Inhibit::Shutdown],
+            guard: GuardSettings::default(),
         }
     }
 

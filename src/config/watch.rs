@@ -37,22 +37,16 @@ impl Default for WatchSettings {
 pub const KEYS: &[Key<WatchSettings>] = &[
     Key {
         name: "profile",
-        kind: "name of a profile",
-        meaning: "whose gate `upgrade-gate-online.target` follows",
         read: |node| set(name(node), |w, v| w.profile = v),
         show: |watch| Value::from(watch.profile.clone()),
     },
     Key {
         name: "rearm",
-        kind: "list of unit names, or patterns of them",
-        meaning: "units to start again when the gate opens, if they failed while offline",
         read: |node| set(rearm(node), |w, v| w.rearm = v),
         show: |watch| Value::from(watch.rearm.clone()),
     },
     Key {
         name: "rearm_at_once",
-        kind: "whole number from 1 to 1000",
-        meaning: "how many of these may be starting at the same time",
         read: |node| {
             set(read::integer(node, 1, 1000), |w, v: u32| {
                 w.rearm_at_once = v as usize;
@@ -62,8 +56,6 @@ pub const KEYS: &[Key<WatchSettings>] = &[
     },
     Key {
         name: "rearm_spread",
-        kind: "time span up to 1h",
-        meaning: "each start is delayed by up to this, differently on each machine, so that not all machines start at once",
         read: |node| {
             set(read::span_up_to(node, LONGEST_SPREAD), |w, v| {
                 w.rearm_spread = v;

@@ -122,6 +122,8 @@ pub enum Effect {
     ClearOneShot,
     /// Reboots.
     Reboot,
+    /// Starts the command that tells somebody. What becomes of it changes nothing.
+    Notify,
 }
 
 impl Effect {
@@ -140,6 +142,7 @@ impl Effect {
             Self::InstallBoot(_) | Self::WriteEntries => "cannot write the boot entries",
             Self::SetOneShot | Self::ClearOneShot => "cannot set the one-shot boot entry",
             Self::Reboot => "cannot reboot",
+            Self::Notify => "cannot start the command that tells of it",
         }
     }
 }

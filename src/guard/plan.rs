@@ -1,8 +1,10 @@
 //! What systemd is asked to do for a transaction: its deadline, the fallback that needs no program of ours, and the
 //! activations. Pure: names and settings, by the boot and the hour.
 
+use std::path::Path;
+
 use super::facts::Side;
-use super::state::{Transaction, TrialMode};
+use super::state::{Transaction, TrialMode, label};
 
 /// A transient unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +151,26 @@ pub fn activation(t: &Transaction, side: Side, programs: &Programs) -> UnitSpec 
     unit
 }
 
+/// The command that tells somebody how it ended, which nobody waits for.
+pub fn notice(t: &Transaction) -> UnitSpec {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let environment = [
+        ("EVENT", label(t.phase)),
+        ("CAUSE", t.cause.map(label).unwrap_or_default()),
+        (
+            "CANDIDATE",
+            t.candidate.as_deref().map(path).unwrap_or_default(),
+        ),
+        ("BASELINE", path(&t.baseline.system)),
+    ];
+    let environment = environment.map(|(name, value)| format!("UPGRADE_GATE_{name}={value}"));
+    let name = format!("upgrade-gate-guard-notify-{}", short(&t.id));
+    let mut unit = service(name, vec![t.rules.notify.clone()], 10 * MINUTE);
+    let environment = PropertyValue::List(environment.into());
+    unit.settings.push(("Environment", environment));
+    unit
+}
+
 /// The program of a system that activates it.
 pub fn switch(system: &str) -> String {
     format!("{system}/bin/switch-to-configuration")
@@ -163,7 +185,7 @@ fn timer(name: String, lines: &[u64], clock: Clock) -> UnitSpec {
     UnitSpec {
         name: name + ".timer",
         settings: vec![
-            ("Description", text("Deadline of an upgrade that is tried")),
+            ("Description", text("Upgrade Guard Deadline")),
             ("TimersMonotonic", PropertyValue::Timer(lines)),
             ("AccuracyUSec", PropertyValue::U64(SECOND)),
             ("IgnoreOnIsolate", PropertyValue::Bool(true)),
@@ -182,7 +204,7 @@ fn service(name: String, commands: Vec<Vec<String>>, timeout: u64) -> UnitSpec {
     UnitSpec {
         name: suffixed,
         settings: vec![
-            ("Description", text("Upgrade that is tried")),
+            ("Description", text("Upgrade Guard Action")),
             ("Type", text("oneshot")),
             ("ExecStart", PropertyValue::Exec(commands)),
             ("TimeoutStartUSec", PropertyValue::U64(timeout)),

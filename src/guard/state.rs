@@ -149,6 +149,14 @@ pub enum TrialMode {
     Foreign,
 }
 
+/// The word that the file has for a phase or a cause.
+pub fn label(value: impl Serialize) -> String {
+    let label = serde_json::to_value(value).ok();
+    label
+        .and_then(|label| label.as_str().map(ToOwned::to_owned))
+        .unwrap_or_default()
+}
+
 /// What decides about the candidate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rules {
@@ -163,6 +171,9 @@ pub struct Rules {
     /// Commands that must succeed, each with its arguments.
     #[serde(default)]
     pub checks: Vec<Vec<String>>,
+    /// The command that tells somebody of an undo, with its arguments; empty for none.
+    #[serde(default)]
+    pub notify: Vec<String>,
 }
 
 /// What was recorded before the activation.

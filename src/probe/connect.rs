@@ -83,7 +83,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::probe::black_hole::BlackHole;
+    use crate::probe::tests::black_hole::BlackHole;
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()

@@ -7,8 +7,6 @@
 pub mod child;
 pub mod protocol;
 
-#[cfg(test)]
-mod black_hole;
 mod body;
 mod client_certificate;
 mod connect;
@@ -22,6 +20,8 @@ mod prober;
 mod proxy;
 mod roots;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod trust;
 mod web;

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use super::fault::{Fault, FaultKind};
 use super::p521::with_p521;
 use super::trust::Verifier;
-use crate::sys::files;
+use crate::sys::{files, limits};
 
 /// Some hundred certificates have less than one megabyte.
 const LONGEST: u64 = 16 << 20;
@@ -108,7 +108,8 @@ fn read(bundle: Option<&Bundle>) -> Result<Verifier, Fault> {
         let advice = "no CA certificates are installed; name a file with NIX_SSL_CERT_FILE";
         Fault::new(FaultKind::Roots, advice)
     })?;
-    let text = files::read(&bundle.file, LONGEST).map_err(|e| unusable(bundle, &e.to_string()))?;
+    let text =
+        files::read(&bundle.file, LONGEST).map_err(|e| unusable(bundle, &limits::refusal(&e)))?;
     let certificates = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok);
     match verifier(certificates.collect()) {
         (_, 0) => Err(unusable(bundle, "it holds no CA certificate")),

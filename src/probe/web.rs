@@ -178,7 +178,7 @@ impl Trail {
             (_, Body::Broken) => {
                 format!("{from} sends a compressed answer that is damaged or cut short")
             }
-            _ => format!("{from} answers {status}, which is not what the target should answer"),
+            _ => format!("{from} answers with the unexpected HTTP status {status}"),
         };
         Fault::new(kind, detail)
     }

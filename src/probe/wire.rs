@@ -321,7 +321,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::probe::black_hole::BlackHole;
+    use crate::probe::tests::black_hole::BlackHole;
     use crate::sys::clock;
 
     /// Answers one request with 204.

@@ -217,7 +217,7 @@ mod tests {
     fn a_guess_is_marked_in_the_evidence() {
         let open = Verdict::Open(Evidence {
             epoch: 2,
-            what: "a way out by wlan0".to_owned(),
+            what: "a route through wlan0".to_owned(),
             guess: true,
         });
         let line = told(JsonEvent::verdict(&open, Duration::ZERO, NOW));

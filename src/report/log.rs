@@ -53,7 +53,7 @@ pub(super) fn attempt_ended(setup: &ReporterSetup, end: &AttemptEnd) {
 /// `attempt 2 interrupted after 3min: the machine slept for 8h`.
 pub(super) fn ended(end: &AttemptEnd) -> String {
     let judged = match end.judged {
-        Judged::Final => "done",
+        Judged::Final => "ended",
         other => other.label(),
     };
     format!(

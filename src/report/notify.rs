@@ -10,7 +10,7 @@ use tracing::debug;
 use super::output::NOTIFY;
 use crate::gate::time::Monotonic;
 
-/// "For ever": systemd ignores infinity here (`USEC_INFINITY`).
+/// Indefinitely: systemd ignores infinity here (`USEC_INFINITY`).
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// So that the gate gives up, with its own exit code, before systemd does.
 const MARGIN: Duration = Duration::from_secs(60);

@@ -34,13 +34,16 @@ pub fn sentence(verdict: &Verdict, waited: Duration, now: Monotonic) -> String {
 
 /// The sentence for a line that is cut where the terminal ends: the times come first.
 pub fn live(verdict: Option<&Verdict>, waited: Duration, now: Monotonic) -> String {
-    let times = held_times(verdict.and_then(Verdict::hold), waited, now).join(", ");
+    let times = held_times(verdict.and_then(Verdict::hold), waited, now);
     let said = match verdict {
         Some(Verdict::Held(holds)) => held_by(holds),
         Some(Verdict::Open(evidence)) => opened_on(evidence),
         None => "probing the targets".to_owned(),
     };
-    one_line(&format!("{times}: {said}"))
+    if times.is_empty() {
+        return said;
+    }
+    one_line(&format!("{}: {said}", times.join(", ")))
 }
 
 fn opened_on(evidence: &Evidence) -> String {
@@ -78,7 +81,7 @@ fn open_times(waited: Duration) -> Vec<String> {
 }
 
 fn held_times(hold: Option<&Hold>, waited: Duration, now: Monotonic) -> Vec<String> {
-    let waiting = (waited.as_millis() > 0).then(|| format!("waiting for {}", format_span(waited)));
+    let waiting = (waited.as_secs() > 0).then(|| format!("waiting for {}", format_span(waited)));
     let look = hold.and_then(|hold| hold.look_again).map(|at| {
         let left = at.since(now);
         match left.as_millis() {
@@ -104,6 +107,10 @@ mod tests {
         assert_eq!(
             live(None, waited, NOW),
             "waiting for 12s: probing the targets"
+        );
+        assert_eq!(
+            live(None, Duration::from_millis(7), NOW),
+            "probing the targets"
         );
     }
 

@@ -87,7 +87,7 @@ fn interrupted() -> AttemptEnd {
         exit_status: None,
         signal: Some(15),
         took: Duration::from_secs(3),
-        why: "the way out was lost".to_owned(),
+        why: "the route was lost".to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{execvp, getppid};
 
 use crate::report::{journal, output};
+use crate::sys::limits;
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "__exec";
@@ -140,13 +141,13 @@ fn message(program: &OsStr, error: &io::Error) -> String {
     let name = program.display();
     match error.kind() {
         io::ErrorKind::NotFound if program.as_encoded_bytes().contains(&b'/') => {
-            format!("{name}: no such file, or its interpreter is missing")
+            format!("cannot execute {name}: no such file, or its interpreter is missing")
         }
-        io::ErrorKind::NotFound => format!("{name}: command not found in $PATH"),
+        io::ErrorKind::NotFound => format!("cannot execute {name}: not found in $PATH"),
         io::ErrorKind::PermissionDenied => {
-            format!("{name}: permission denied: is it an executable file?")
+            format!("cannot execute {name}: permission denied; is it an executable file?")
         }
-        _ => format!("{name}: cannot be executed: {error}"),
+        _ => format!("cannot execute {name}: {}", limits::refusal(error)),
     }
 }
 

@@ -31,8 +31,8 @@ pub(super) fn read(file: &File) -> String {
 
 fn describe(pid: u32, groups: &str) -> String {
     match unit_of(groups) {
-        Some(unit) => format!("pid {pid} ({unit})"),
-        None => format!("pid {pid}"),
+        Some(unit) => format!("PID {pid} ({unit})"),
+        None => format!("PID {pid}"),
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
         for (groups, unit) in table {
             assert_eq!(unit_of(groups), unit, "{groups}");
         }
-        assert_eq!(describe(7, table[0].0), "pid 7 (nixos-upgrade.service)");
-        assert_eq!(describe(7, ""), "pid 7");
+        assert_eq!(describe(7, table[0].0), "PID 7 (nixos-upgrade.service)");
+        assert_eq!(describe(7, ""), "PID 7");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use nix::sys::signal::Signal;
+
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandExit {
@@ -9,6 +11,21 @@ pub enum CommandExit {
     Exited(u8),
     /// This signal killed it.
     Killed(i32),
+}
+
+impl fmt::Display for CommandExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exited with {code}"),
+            Self::Killed(number) => write!(f, "was killed by {}", signal(*number)),
+        }
+    }
+}
+
+/// `SIGTERM`; those for real time have a number only.
+pub(super) fn signal(number: i32) -> String {
+    let named = Signal::try_from(number).map(|signal| signal.to_string());
+    named.unwrap_or_else(|_| format!("signal {number}"))
 }
 
 /// All that a judgement is made from.
@@ -30,7 +47,7 @@ pub struct AttemptFacts<'a> {
     /// `attempt_timeout` passed, and so we ended the command.
     pub timed_out: bool,
     /// The termination signal that we got while the command ran.
-    pub told_to_stop: Option<i32>,
+    pub stopped_by: Option<i32>,
 }
 
 /// What comes of the attempt.
@@ -82,7 +99,7 @@ impl fmt::Display for Interruption {
 /// 4. Timed out, slept, or lost the route; or exited while a target is out of reach: interrupted.
 /// 5. Failed. An unknown reachability is not an excuse: nothing is repeated blindly.
 pub fn judge(facts: &AttemptFacts<'_>) -> Judgement {
-    if let Some(signal) = facts.told_to_stop {
+    if let Some(signal) = facts.stopped_by {
         return Judgement::Stopped(signal);
     }
     if facts.ending == CommandExit::Exited(0) && (facts.changed || !facts.timed_out) {
@@ -142,7 +159,7 @@ mod tests {
         route_lost: false,
         reachable_after: Some(true),
         timed_out: false,
-        told_to_stop: None,
+        stopped_by: None,
     };
 
     #[test]
@@ -304,7 +321,7 @@ mod tests {
                 slept: true,
                 changed: true,
                 timed_out: true,
-                told_to_stop: Some(15),
+                stopped_by: Some(15),
                 ..CALM
             };
             assert_eq!(judge(&facts), Judgement::Stopped(15));
@@ -320,10 +337,10 @@ mod tests {
             ending in prop_oneof![any::<u8>().prop_map(Exited), (1..65).prop_map(Killed)],
             flags: [bool; 4],
             reachable_after: Option<bool>,
-            told_to_stop in prop::option::of(1..65),
+            stopped_by in prop::option::of(1..65),
         ) -> AttemptFacts<'static> {
             let [changed, slept, route_lost, timed_out] = flags;
-            AttemptFacts { ending, final_exit_status: &[4, 100], changed, slept, route_lost, reachable_after, timed_out, told_to_stop }
+            AttemptFacts { ending, final_exit_status: &[4, 100], changed, slept, route_lost, reachable_after, timed_out, stopped_by }
         }
     }
 
@@ -331,7 +348,7 @@ mod tests {
         #[test]
         fn only_an_attempt_without_effect_is_ever_repeated(facts in any_facts()) {
             if let Judgement::Interrupted(_) = judge(&facts) {
-                prop_assert!(!facts.changed && facts.told_to_stop.is_none());
+                prop_assert!(!facts.changed && facts.stopped_by.is_none());
                 prop_assert!(facts.timed_out || facts.ending != Exited(0));
             }
         }

@@ -11,6 +11,7 @@ use crate::gate::time::Wall;
 use crate::sys::dirs;
 use crate::sys::files;
 use crate::sys::files::Directory;
+use crate::sys::limits;
 
 /// The directory, below that of the state.
 const DIRECTORY: &str = "last-success";
@@ -33,7 +34,10 @@ struct Written {
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// The file cannot be read.
-    #[error("cannot read the time of the last success from {path}: {source}")]
+    #[error(
+        "cannot read the time of the last success from {path}: {}",
+        limits::refusal(source)
+    )]
     Read {
         /// The file.
         path: PathBuf,

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::gate::event::{Event, Hint};
 use crate::sys::fd::{Fd, readable};
+use crate::sys::limits;
 
 /// The year 2514, as seconds since 1970: late enough never to come.
 const NEVER: Duration = Duration::from_secs(4 * (u32::MAX as u64));
@@ -21,7 +22,8 @@ pub async fn watch(events: mpsc::Sender<Event>) {
         Ok(step) => follow(step, &events).await,
         Err(error) => {
             tracing::warn!(
-                "cannot watch the wall clock for steps ({error}); clock changes are detected later"
+                "cannot watch the wall clock for steps ({}); clock changes are detected later",
+                limits::refusal(&error)
             );
             events.closed().await;
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::gate::event::{Power, Report};
 use crate::sys::files;
+use crate::sys::limits;
 
 /// An attribute of sysfs is a page at most.
 const LONGEST: u64 = 64 * 1024;
@@ -80,7 +81,10 @@ fn supplies(folder: &Path) -> Result<Vec<Supply>, String> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(format!("cannot read {}: {error}", folder.display())),
+        Err(error) => {
+            let why = limits::refusal(&error);
+            return Err(format!("cannot read {}: {why}", folder.display()));
+        }
     };
     entries
         .flatten()

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::inotify::AddWatchFlags;
 
 use crate::sys::files;
+use crate::sys::limits;
 use crate::sys::watches::Watches;
 
 /// As many name servers as the resolver asks (`MAXNS`, resolv.conf(5)).
@@ -112,8 +113,9 @@ impl WatchedDirs {
         Self::arm(path)
             .inspect_err(|error| {
                 tracing::warn!(
-                    "cannot watch {} for changes ({error}); raise fs.inotify.max_user_instances",
-                    path.display()
+                    "cannot watch {} for changes ({}); raise fs.inotify.max_user_instances",
+                    path.display(),
+                    limits::refusal(error)
                 );
             })
             .ok()

@@ -3,6 +3,7 @@
 use netlink_sys::protocols::NETLINK_KOBJECT_UEVENT;
 
 use crate::sources::netlink::{Opening, Port};
+use crate::sys::limits;
 
 /// The kernel's own multicast group; udev's is the second.
 const KERNEL: u32 = 1;
@@ -22,7 +23,8 @@ impl PowerHint {
             receive_buffer: None,
         };
         let port = Port::open(&opening).inspect_err(|error| {
-            tracing::warn!("cannot listen for changes of the power supply ({error}); allow AF_NETLINK in RestrictAddressFamilies=");
+            let why = limits::refusal(error);
+            tracing::warn!("cannot listen for changes of the power supply ({why}); allow AF_NETLINK in RestrictAddressFamilies=");
         });
         Self(port.ok())
     }

@@ -98,7 +98,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::systemd::sample;
+    use crate::systemd::tests::sample;
 
     const NEW: Version = Version(254);
     const S: Duration = Duration::from_secs(1);

@@ -20,4 +20,4 @@ pub mod unit;
 pub mod version;
 
 #[cfg(test)]
-pub(crate) mod sample;
+mod tests;

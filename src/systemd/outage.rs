@@ -36,7 +36,7 @@ pub struct StartSeries {
     pub count: u64,
 }
 
-/// How the story ends.
+/// How the timeline ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutageEnding {
     /// This start comes after the outage's end, and succeeds.
@@ -134,7 +134,8 @@ impl Timeline {
     }
 
     /// When the starts are, one by one: there may be billions.
-    pub fn times(&self) -> impl Iterator<Item = Duration> {
+    #[cfg(test)]
+    pub(super) fn times(&self) -> impl Iterator<Item = Duration> {
         self.starts.iter().flat_map(|run| run.times())
     }
 }

@@ -153,6 +153,11 @@ fn man_prints_one_page_or_writes_one_for_each_command() {
     ] {
         assert!(dir.path().join(format!("{name}.1")).is_file(), "{name}");
     }
+    let run = std::fs::read_to_string(dir.path().join("upgrade-gate-run.1")).expect("page");
+    assert!(
+        run.contains("\n.br\nhttps://HOST"),
+        "targets have a line each"
+    );
     let hidden = dir.path().join("upgrade-gate-__probe.1");
     assert!(!hidden.exists());
 }

@@ -7,6 +7,7 @@ mod systemd;
 use std::fs;
 
 use self::machine::{BASE, CAND, Machine};
+use crate::harness::Says;
 
 const QUICK: &str = "--within 5s --settle-after 0s";
 
@@ -36,6 +37,49 @@ async fn a_good_candidate_is_kept_at_the_end_of_the_grace_and_not_before() {
     assert_eq!(machine.status().await["history"][0]["phase"], "confirmed");
 }
 
+const TRIED: &str = r#"
+[profile.default]
+inhibit = []
+[profile.default.guard]
+enable = true
+within = "5s"
+settle_after = "0s"
+"#;
+
+#[tokio::test]
+async fn a_run_with_the_guard_tries_what_its_command_has_built() {
+    let machine = Machine::new().await;
+    machine.touch("etc/upgrade-gate/upgrade-gate.toml", TRIED);
+    machine.world.target.say(Says::Good);
+    let built = machine.world.path("nix/var/nix/profiles/built");
+    let built = built.display();
+    let link = format!("ln -s {CAND} {built} && ln -s /nix/var/nix/profiles/built result");
+    let mut run = machine.gated("run");
+    let mut run = run.args(["--", "sh", "-c", &link]).spawn().unwrap();
+    machine.until("verifying").await;
+    assert_eq!(machine.boots_next(), BASE);
+    assert_eq!(run.wait().await.unwrap().code(), Some(0));
+    machine.is_wholly(CAND);
+}
+
+#[tokio::test]
+async fn a_run_whose_command_fails_or_whose_system_is_worse_says_so_by_its_exit_code() {
+    let machine = Machine::new().await;
+    let unhealthy = format!("{TRIED}checks = [\"false\"]\n");
+    machine.touch("etc/upgrade-gate/upgrade-gate.toml", &unhealthy);
+    machine.world.target.say(Says::Good);
+    let code = async |script: &str| {
+        let mut run = machine.gated("run");
+        let status = run.args(["--", "sh", "-c", script]).status().await;
+        status.unwrap().code().unwrap()
+    };
+    assert_eq!(code("exit 7").await, 7);
+    assert!(!machine.exists("log"));
+    assert_eq!(code("true").await, 64, "nothing was built");
+    assert_eq!(code(&format!("ln -s {CAND} result")).await, 80);
+    machine.is_wholly(BASE);
+}
+
 #[tokio::test]
 async fn a_check_that_fails_is_named_undoes_the_candidate_and_denies_it() {
     let machine = Machine::new().await;
@@ -60,6 +104,30 @@ async fn a_check_that_fails_is_named_undoes_the_candidate_and_denies_it() {
     );
     assert_eq!(machine.runs(&format!("allow {CAND}")).await.0, 0);
     assert_eq!(machine.runs("denied").await, (0, String::new()));
+}
+
+#[tokio::test]
+async fn somebody_is_told_of_an_undo_and_of_nothing_else() {
+    let machine = Machine::new().await;
+    let variables = ["EVENT", "CAUSE", "CANDIDATE", "BASELINE"];
+    let shown = variables
+        .map(|name| format!("$UPGRADE_GATE_{name}"))
+        .join(" ");
+    machine.script(
+        "tell",
+        &format!("#!/bin/sh\necho {shown} > @root@/new\nmv @root@/new @root@/told\n"),
+    );
+    let notify = format!("--notify {}", machine.world.path("tell").display());
+    let failing = quick(&format!("try {CAND} --check false {notify}"));
+    assert_eq!(machine.runs(&failing).await.0, 80);
+    let line = format!("undone unhealthy {CAND} {BASE}\n");
+    assert_eq!(machine.until_written("told").await, line);
+    machine.is_wholly(BASE);
+    let waived = quick(&format!("try {CAND} --allow denied {notify}"));
+    assert_eq!(machine.runs(&waived).await.0, 0);
+    let started = machine.systemd.started();
+    let told = started.iter().filter(|unit| unit.contains("guard-notify"));
+    assert_eq!(told.count(), 1, "{started:?}");
 }
 
 #[tokio::test]
@@ -211,6 +279,45 @@ async fn a_candidate_without_the_guards_unit_is_refused_unless_that_is_waived() 
     assert_eq!(machine.log(), "", "nothing was run");
     let waived = quick("try /nix/store/cand --allow bare");
     assert_eq!(machine.runs(&waived).await.0, 0);
+}
+
+#[tokio::test]
+async fn a_candidate_whose_own_checks_refuse_the_switch_is_not_tried_and_not_denied() {
+    let machine = Machine::new().await;
+    machine.touch("check-cand", "Switch inhibited: systemd 257 -> 258\n");
+    let (code, said) = machine.runs(&quick("try /nix/store/cand")).await;
+    assert_eq!(code, 75, "{said}");
+    assert!(said.contains("checks: /nix/store/cand refuses"), "{said}");
+    assert!(
+        said.contains("systemd 257 -> 258; if it wants a reboot"),
+        "{said}"
+    );
+    assert_eq!(machine.log(), "", "nothing was run");
+    assert_eq!(machine.runs("denied").await, (0, String::new()));
+    machine.touch(
+        "check-cand",
+        "Usage: switch-to-configuration [switch|boot|test]\n",
+    );
+    assert_eq!(machine.runs(&quick("try /nix/store/cand")).await.0, 0);
+}
+
+#[tokio::test]
+async fn an_undo_waits_for_the_other_tools_activation() {
+    let machine = Machine::new().await;
+    machine.runs("arm --within 10min").await;
+    machine.link(CAND, "run/current-system");
+    let lock = machine.world.path("run/nixos/switch-to-configuration.lock");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let lock = fs::File::create(lock).unwrap();
+    lock.lock().unwrap();
+    let mut undoes = machine.starts("rollback");
+    machine.until("undoing").await;
+    machine.systemd.until_asked("nixos-rebuild-switch", 5).await;
+    assert_eq!(machine.runs_now(), CAND);
+    assert!(!machine.log().contains("base test"), "{}", machine.log());
+    lock.unlock().unwrap();
+    assert_eq!(undoes.wait().await.unwrap().code(), Some(0));
+    machine.is_wholly(BASE);
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ fn a_command_that_is_missing_is_127_as_in_a_shell() {
         assert_eq!(ended.status.code(), Some(127), "{name}");
         let message = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert!(
-            message.starts_with(&format!("upgrade-gate: error: {name}: ")),
+            message.starts_with(&format!("upgrade-gate: error: cannot execute {name}: ")),
             "{message}"
         );
     }

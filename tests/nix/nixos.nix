@@ -93,6 +93,8 @@ in
     environment.etc = option (types.attrsOf types.anything) { };
     networking.proxy.envVars = option (types.attrsOf types.str) { };
     programs.ssh.package = option types.str "openssh";
+    boot.loader.systemd-boot.configurationLimit = option (types.nullOr types.ints.positive) null;
+    system.build.nixos-rebuild = option types.str "/store/nixos-rebuild";
     services.fwupd.enable = option types.bool false;
     services.fwupd.package = option types.str "/store/fwupd";
     system.autoUpgrade = {

@@ -40,6 +40,15 @@ in
       script = "flatpak update -y";
     };
   };
+  guarded = {
+    module.services.upgrade-gate = {
+      enable = true;
+      autoUpgrade.enable = true;
+      autoUpgrade.guard.enable = true;
+    };
+    module.system.autoUpgrade.enable = true;
+    becomes.nixos-upgrade = "run";
+  };
   channels = gated { nixos-upgrade = "run"; } {
     system.autoUpgrade.enable = true;
     system.autoUpgrade.rebootWindow = {

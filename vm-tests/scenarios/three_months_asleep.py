@@ -35,7 +35,8 @@ wifi(laptop)
 batteries = has_battery(laptop)
 if batteries:
     battery(laptop, 20, "discharging")
-profile(laptop, power={"battery_at_least": 40} if batteries else "any")
+profile(laptop, power={"battery_at_least": 40} if batteries else "any",
+        guard={"enable": True, "system": "/run/lab/result", "within": "40s", "settle_after": "5s", "checks": ["getent hosts cache.test"]})
 write(laptop, "/run/upgrade-gate/upgrade-gate.d/watch.toml", '[watch]\nprofile = "lab"\n')
 write(laptop, "/run/lab/fetch.sh", f"""exec > /run/lab/upgrade.log 2>&1
 {APT} update
@@ -51,7 +52,6 @@ TimeoutStartSec=infinity
 SuccessExitStatus=75 80
 {environment(laptop)}
 ExecStart={gate(laptop)} run --profile lab -- {shell(laptop)} -eu /run/lab/fetch.sh
-ExecStart={gate(laptop)} guard try /run/lab/result --within 40s --settle-after 5s --check "getent hosts cache.test"
 """)
 # the clock has gone on before anything runs again
 write(laptop, "/run/systemd/system/systemd-suspend.service.d/clock.conf",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+use crate::sys::limits;
 use crate::systemd::drop_in::MARKER;
 use crate::systemd::read::files::UnitFiles;
 use crate::systemd::read::scope::Scope;
@@ -22,6 +23,8 @@ const NAME: &str = "upgrade-gate.conf";
 pub(super) struct DropInFile {
     /// Below the root.
     path: PathBuf,
+    /// As it is named on this machine.
+    shown: PathBuf,
     /// For the rest of the machine; its directory is what links lead to, but itself it is no link that is followed.
     real: PathBuf,
     /// Its directory as it is named, which may be a link.
@@ -47,7 +50,7 @@ pub(super) enum Unwritable {
     ReadOnly(PathBuf),
     #[error("cannot write {0}: permission denied; do it as root")]
     Denied(PathBuf),
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{}: {}", path.display(), limits::refusal(source))]
     Io { path: PathBuf, source: io::Error },
 }
 
@@ -74,6 +77,7 @@ impl DropInFile {
         Self {
             real: files.real(&directory).join(NAME),
             named: files.real(own).join(format!("{unit}.d")),
+            shown: files.named(&directory).join(NAME),
             path: directory.join(NAME),
             // A user's own files are as private as the user wants them.
             is_public: scope != Scope::User,
@@ -93,6 +97,11 @@ impl DropInFile {
     /// Where it is, below the root.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The same, for people: as it is named on this machine.
+    pub(super) fn shown(&self) -> &Path {
+        &self.shown
     }
 
     /// Whether it is there, and we wrote it.
@@ -122,10 +131,10 @@ impl DropInFile {
     /// Writes it, whole or not at all.
     pub(super) fn write(&self, text: &str) -> Result<(), Unwritable> {
         if !self.is_ours()? && fs::symlink_metadata(&self.real).is_ok() {
-            return Err(Unwritable::Foreign(self.path.clone()));
+            return Err(Unwritable::Foreign(self.shown.clone()));
         }
         if self.named.is_symlink() && !self.directory().is_dir() {
-            let directory = self.path.parent().unwrap_or(&self.path);
+            let directory = self.shown.parent().unwrap_or(&self.shown);
             return Err(Unwritable::Dangling(directory.to_owned()));
         }
         // systemd reads *.conf only.
@@ -172,10 +181,10 @@ impl DropInFile {
     /// Removes it, and its directory if nothing else is there.
     pub(super) fn remove(&self) -> Result<(), Unwritable> {
         if fs::symlink_metadata(&self.real).is_err() {
-            return Err(Unwritable::Absent(self.path.clone()));
+            return Err(Unwritable::Absent(self.shown.clone()));
         }
         if !self.is_ours()? {
-            return Err(Unwritable::Foreign(self.path.clone()));
+            return Err(Unwritable::Foreign(self.shown.clone()));
         }
         fs::remove_file(&self.real).map_err(|error| self.failed(error))?;
         self.remove_empty_directory();
@@ -192,7 +201,7 @@ impl DropInFile {
     }
 
     fn failed(&self, source: io::Error) -> Unwritable {
-        let path = self.path.clone();
+        let path = self.shown.clone();
         match source.kind() {
             ErrorKind::ReadOnlyFilesystem => Unwritable::ReadOnly(path),
             ErrorKind::PermissionDenied => Unwritable::Denied(path),

@@ -15,8 +15,9 @@ use super::prepare::Refusal;
 use super::printed;
 use crate::cli::DropIn;
 use crate::exit::Exit;
+use crate::sys::files::below;
 use crate::systemd::drop_in;
-use crate::systemd::drop_in::{DropInSpec, DropIns, GateMode};
+use crate::systemd::drop_in::{DropInRefusal, DropInSpec, DropIns, GateMode};
 use crate::systemd::read::files::{ParsedUnit, UnitFiles};
 use crate::systemd::read::scope::{Scope, UnitPaths};
 use crate::systemd::unit::{Load, Unit};
@@ -53,7 +54,7 @@ impl DropInPlace {
     fn of(args: &DropIn, root: &Path) -> Result<Self, Refusal> {
         let wanted = names::unit(&args.unit)?;
         let scope = args.scope.scope();
-        let paths = unit_paths(args)?;
+        let paths = unit_paths(args, root)?;
         let own = paths.own.clone();
         let own = own.ok_or_else(|| {
             unavailable(&"cannot tell where your units are: set $HOME or $XDG_CONFIG_HOME")
@@ -83,12 +84,18 @@ impl DropInPlace {
 }
 
 /// Those of the scope, unless the command line names others.
-fn unit_paths(args: &DropIn) -> Result<UnitPaths, Refusal> {
+fn unit_paths(args: &DropIn, root: &Path) -> Result<UnitPaths, Refusal> {
     let absolute = |dir: &PathBuf| std::path::absolute(dir).map_err(|why| unavailable(&why));
     let mut paths = UnitPaths::of(args.scope.scope());
     if let Some(dir) = &args.units {
         let own = paths.own;
-        paths = UnitPaths::only(&absolute(dir)?);
+        let dir = absolute(dir)?;
+        if !below(root, &dir).is_dir() {
+            let dir = dir.display();
+            let why = format!("no directory {dir}; --units expects one with unit files");
+            return Err(Refusal::new(Exit::Usage, &why));
+        }
+        paths = UnitPaths::only(&dir);
         paths.own = own;
     }
     if let Some(dir) = &args.output {
@@ -114,7 +121,7 @@ fn make(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result<(
     if let Some(why) = &made.why {
         tracing::info!("mode companion, and not run: {why}");
     }
-    Ok(said(out, "wrote", &written, args))
+    Ok(said(out, "wrote", &written, reload(args, root)))
 }
 
 fn print(made: &DropIns, place: &DropInPlace, out: &mut impl Write) -> io::Result<()> {
@@ -134,13 +141,13 @@ fn write(made: &DropIns, place: &DropInPlace) -> Result<Vec<PathBuf>, Unwritable
     if let Some((name, text)) = &made.companion {
         let file = place.of_companion(name);
         file.write(text)?;
-        written.push(file.path().to_owned());
+        written.push(file.shown().to_owned());
     }
     place.file.write(&made.own)?;
-    if let Some(earlier) = earlier.filter(|file| !written.iter().any(|path| path == file.path())) {
+    if let Some(earlier) = earlier.filter(|file| !written.iter().any(|path| path == file.shown())) {
         earlier.remove()?;
     }
-    written.insert(0, place.file.path().to_owned());
+    written.insert(0, place.file.shown().to_owned());
     Ok(written)
 }
 
@@ -151,25 +158,30 @@ fn remove(args: &DropIn, root: &Path, out: &mut impl Write) -> Result<io::Result
     let mut removed = Vec::new();
     for file in files {
         file.remove().map_err(|why| unavailable(&why))?;
-        removed.push(file.path().to_owned());
+        removed.push(file.shown().to_owned());
     }
-    Ok(said(out, "removed", &removed, args))
+    Ok(said(out, "removed", &removed, reload(args, root)))
 }
 
-fn said(out: &mut impl Write, what: &str, paths: &[PathBuf], args: &DropIn) -> io::Result<()> {
+fn said(
+    out: &mut impl Write,
+    what: &str,
+    paths: &[PathBuf],
+    reload: Option<&str>,
+) -> io::Result<()> {
     for path in paths {
         writeln!(out, "{what} {}", path.display())?;
     }
-    // There systemd does not look.
-    if args.output.is_some() {
-        return Ok(());
-    }
-    let (command, whose) = match args.scope.scope() {
-        Scope::System => ("systemctl daemon-reload", ""),
-        Scope::User => ("systemctl --user daemon-reload", ""),
-        Scope::Global => ("systemctl --user daemon-reload", ", as each user"),
-    };
-    writeln!(out, "run \"{command}\" to apply{whose}")
+    reload.map_or(Ok(()), |reload| writeln!(out, "{reload}"))
+}
+
+/// How systemd comes to read it; nothing where the running one does not look.
+fn reload(args: &DropIn, root: &Path) -> Option<&'static str> {
+    is_running(args, root).then_some(match args.scope.scope() {
+        Scope::System => "run \"systemctl daemon-reload\" to apply",
+        Scope::User => "run \"systemctl --user daemon-reload\" to apply",
+        Scope::Global => "run \"systemctl --user daemon-reload\" as each user to apply",
+    })
 }
 
 fn made(
@@ -198,7 +210,21 @@ fn made(
         Some(_) => drop_in::in_mode(&spec),
         None => drop_in::chosen(&spec),
     };
-    made.map_err(|why| unavailable(&why))
+    made.map_err(|why| match why {
+        DropInRefusal::NotFound(_) if args.units.is_none() && is_running(args, root) => {
+            let flag = scope.flag().map(|flag| format!(" {flag}"));
+            let flag = flag.unwrap_or_default();
+            unavailable(&format!(
+                "{why}; to list them: systemctl{flag} list-unit-files"
+            ))
+        }
+        why => unavailable(&why),
+    })
+}
+
+/// Whether it is for this machine's systemd.
+fn is_running(args: &DropIn, root: &Path) -> bool {
+    args.output.is_none() && root == Path::new("/")
 }
 
 /// The systemd that reads the drop-in; a directory of units does not tell, and a NixOS system has a recent one.
@@ -244,5 +270,35 @@ fn warn_of_later(unit: &Unit, file: &DropInFile) {
             file.path().display(),
             unit.name
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn reload_after(options: &str, root: &str) -> Option<&'static str> {
+        let words = format!("upgrade-gate drop-in u --write {options}");
+        let Command::DropIn(args) = Cli::parse_from(words.split_whitespace()).command else {
+            panic!("another command");
+        };
+        reload(&args, Path::new(root))
+    }
+
+    #[test]
+    fn a_reload_is_asked_for_where_the_running_systemd_looks() {
+        for (options, command) in [
+            ("", "\"systemctl daemon-reload\" to"),
+            ("--user", "\"systemctl --user daemon-reload\" to"),
+            ("--global", "as each user"),
+        ] {
+            let told = reload_after(options, "/").unwrap();
+            assert!(told.contains(command), "{told}");
+            assert_eq!(reload_after(options, "/mnt"), None);
+        }
+        assert_eq!(reload_after("--output /out", "/"), None);
     }
 }

@@ -70,8 +70,7 @@ impl Context {
 
     /// The system that a path names.
     fn system(&self, path: &Path) -> Result<PathBuf, Refusal> {
-        let inside = self.machine.inside(path);
-        let system = std::fs::read_link(&inside).unwrap_or_else(|_| path.to_owned());
+        let system = self.followed(path);
         let program = self
             .machine
             .inside(&system)
@@ -86,6 +85,23 @@ impl Context {
         Err(Refusal::new(Exit::Usage, &why))
     }
 
+    /// Where a chain of links ends, such as that of ./result or of a profile.
+    fn followed(&self, path: &Path) -> PathBuf {
+        let root = self.machine.inside(Path::new("/"));
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let below = absolute.strip_prefix(&root).ok();
+        let below = below.filter(|_| path.is_relative());
+        let mut path = Path::new("/").join(below.unwrap_or(path));
+        // More are a loop.
+        for _ in 0..16 {
+            let Ok(target) = std::fs::read_link(self.machine.inside(&path)) else {
+                break;
+            };
+            path = path.parent().unwrap_or(Path::new("/")).join(target);
+        }
+        path
+    }
+
     async fn begin(
         &mut self,
         watched: &TrialArgs,
@@ -98,6 +114,9 @@ impl Context {
         refuse_armed(&state)?;
         self.refuse_system(&state, watched, &baseline, candidate.as_deref())?;
         self.refuse_machine(&baseline, candidate.as_deref()).await?;
+        if let Some(candidate) = candidate.as_deref().filter(|_| mode == TrialMode::Live) {
+            self.refuse_switch(watched, &baseline, candidate).await?;
+        }
         let begun = self.transaction(watched, mode, baseline, candidate);
         state.transaction = Some(begun.clone());
         self.save(&state)?;
@@ -147,6 +166,24 @@ impl Context {
             .or_else(|| NEEDED.iter().find(wanted).copied())
     }
 
+    async fn refuse_switch(
+        &self,
+        watched: &TrialArgs,
+        baseline: &Baseline,
+        candidate: &Path,
+    ) -> Result<(), Refusal> {
+        if baseline.system == candidate || watched.allow.contains(&Waived::Checks) {
+            return Ok(());
+        }
+        match self.machine.refuses_switch(candidate).await {
+            Some(why) => Err(not_now(&format!(
+                "checks: {} refuses to be switched to from the system that runs: {why}; if it wants a reboot, use --mode reboot",
+                candidate.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+
     async fn refuse_machine(
         &self,
         baseline: &Baseline,
@@ -191,6 +228,7 @@ impl Context {
                 confirm: watched.confirm,
                 reboot: !watched.no_reboot,
                 checks: watched.checks.iter().map(|line| words(line)).collect(),
+                notify: words(watched.notify.as_deref().unwrap_or_default()),
             },
             mode,
             baseline,

@@ -52,9 +52,7 @@ enum Patience {
 
 /// Carries out a command of `guard`.
 pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, Refusal> {
-    if setting.root == Path::new("/") && !nix::unistd::geteuid().is_root() {
-        return Err(Refusal::new(Exit::Unavailable, "guard needs root"));
-    }
+    refuse_unprivileged(setting)?;
     let mut context = Context::new(&setting.root)?;
     match args.command {
         GuardCommand::Try(args) => {
@@ -81,6 +79,14 @@ pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, 
         GuardCommand::Allow { system } => context.allow(&system),
         GuardCommand::Reset => context.reset(),
     }
+}
+
+/// Whoever is not root can activate nothing.
+pub(super) fn refuse_unprivileged(setting: &CommonOptions) -> Result<(), Refusal> {
+    if setting.root == Path::new("/") && !nix::unistd::geteuid().is_root() {
+        return Err(Refusal::new(Exit::Unavailable, "guard needs root"));
+    }
+    Ok(())
 }
 
 impl Context {

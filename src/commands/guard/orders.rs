@@ -17,7 +17,10 @@ impl Context {
     pub(super) async fn confirm(&mut self, args: &Confirm) -> Result<Exit, Refusal> {
         let t = self.under_way()?;
         if args.token.as_ref().is_some_and(|token| *token != t.id) {
-            return Err(Refusal::new(Exit::NotNow, "this token is of another try"));
+            return Err(Refusal::new(
+                Exit::NotNow,
+                "this token belongs to another try",
+            ));
         }
         if !args.here {
             self.new_session(&t).await?;
@@ -58,7 +61,7 @@ impl Context {
         if before.phase != TransactionPhase::Verifying {
             return Err(Refusal::new(
                 Exit::NotNow,
-                "only a candidate that is watched can be watched for longer",
+                "no candidate is being watched, so its time cannot be extended",
             ));
         }
         let order = Order::Extend(usec(span));
@@ -88,7 +91,7 @@ impl Context {
     pub(super) async fn verify(&mut self) -> Result<Exit, Refusal> {
         let t = self.under_way()?;
         if t.phase != TransactionPhase::Verifying {
-            return Err(Refusal::new(Exit::NotNow, "no candidate is watched now"));
+            return Err(Refusal::new(Exit::NotNow, "no candidate is being watched"));
         }
         let state = self.load()?;
         let (text, exit) = match self.machine.facts(&state).await.health {

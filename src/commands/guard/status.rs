@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Context, usec};
 use crate::commands::prepare::Refusal;
 use crate::guard::nixos::Nixos;
+pub(super) use crate::guard::state::label;
 use crate::guard::state::{
     Cause, Denial, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode,
 };
@@ -103,7 +104,7 @@ impl Context {
 
     fn power_line(&self, t: Option<&Transaction>) -> String {
         let Some(system) = self.machine.boots_next() else {
-            return "if the power failed now: boots a system that is not known here: the boot loader's default cannot be read"
+            return "if the power failed now: what boots is unknown, the boot loader's default cannot be read"
                 .to_owned();
         };
         let which = match t {
@@ -146,12 +147,4 @@ pub(super) fn outcome(ended: &EndedTransaction) -> String {
         cause.unwrap_or_default(),
         system.unwrap_or_default()
     )
-}
-
-/// The label that the state has.
-pub(super) fn label(value: impl Serialize) -> String {
-    let label = serde_json::to_value(value).ok();
-    label
-        .and_then(|label| label.as_str().map(ToOwned::to_owned))
-        .unwrap_or_default()
 }

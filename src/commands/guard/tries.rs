@@ -90,6 +90,7 @@ fn drilled(within: Duration) -> TrialArgs {
         confirm: true,
         settle_after: within,
         checks: Vec::new(),
+        notify: None,
         no_reboot: false,
         allow: Vec::new(),
     }

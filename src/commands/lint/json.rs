@@ -62,7 +62,7 @@ pub fn line(report: &LintReport) -> String {
 
 fn unit(judged: &JudgedService) -> UnitFields<'_> {
     let file = judged.unit.fragment.as_ref();
-    let (fate, story) = match &judged.fate {
+    let (fate, story) = match &judged.prediction {
         None => ("not_startable", None),
         Some(Prediction::Held) => ("held", None),
         Some(Prediction::Skipped) => ("skipped", None),

@@ -26,7 +26,7 @@ pub struct JudgedService {
     /// What is wrong with it.
     pub findings: Vec<Finding>,
     /// What becomes of it during the outage; none if it cannot be started.
-    pub fate: Option<Prediction>,
+    pub prediction: Option<Prediction>,
 }
 
 impl JudgedService {
@@ -247,7 +247,7 @@ impl LintReport {
         }
         JudgedService {
             findings,
-            fate: lint::fate(&unit, self.version, self.assumed),
+            prediction: lint::prediction(&unit, self.version, self.assumed),
             unit,
         }
     }
@@ -270,7 +270,7 @@ impl LintReport {
 const LIKELY: Version = Version(257);
 
 fn unknown_version() -> Version {
-    tracing::warn!("no file has the version of systemd, assuming {LIKELY}");
+    tracing::warn!("the version of systemd is in no file, assuming {LIKELY}");
     LIKELY
 }
 

@@ -55,10 +55,10 @@ fn block(judged: &JudgedService, report: &LintReport, width: usize) -> String {
     if report.looked.is_none() {
         lines.extend(
             judged
-                .fate
+                .prediction
                 .as_ref()
                 .into_iter()
-                .flat_map(|fate| prediction_lines(fate, report, width)),
+                .flat_map(|prediction| prediction_lines(prediction, report, width)),
         );
     }
     lines.join("\n") + "\n"
@@ -103,18 +103,18 @@ fn fix(said: &Diagnosis) -> Vec<String> {
     fix
 }
 
-fn prediction_lines(fate: &Prediction, report: &LintReport, width: usize) -> Vec<String> {
+fn prediction_lines(prediction: &Prediction, report: &LintReport, width: usize) -> Vec<String> {
     let outage = format_span(report.assumed.outage);
-    match fate {
+    match prediction {
         Prediction::Held => vec![format!(
             "  during {outage} without a network: its gate holds it, and no attempts are made"
         )],
         Prediction::Skipped => vec![format!(
             "  during {outage} without a network: each start is skipped, without a failure"
         )],
-        Prediction::Tried(story) => {
+        Prediction::Tried(starts) => {
             let mut lines = vec![format!("  during {outage} without a network:")];
-            let drawn = timeline::draw(story, width.saturating_sub(4));
+            let drawn = timeline::draw(starts, width.saturating_sub(4));
             lines.extend(drawn.lines().map(str::to_owned).map(indented(4)));
             lines
         }

@@ -2,6 +2,7 @@
 
 mod health;
 mod paths;
+mod switching;
 mod systemd;
 
 use std::path::{Path, PathBuf};
@@ -15,8 +16,15 @@ use self::systemd::SystemdClient;
 use super::drive::Machine;
 use super::facts::{Effect, GuardFacts, ProgramState, Side};
 use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
-use super::state::{Baseline, GuardState, Transaction, TransactionPhase};
+use super::state::{Baseline, GuardState, Transaction, TransactionPhase, TrialMode};
 use crate::sys::clock;
+
+/// The program at this path. Where the upgrade has replaced it, as a package does, its successor reads the same state.
+fn installed(own: &Path) -> String {
+    let own = own.to_string_lossy();
+    // proc_pid_exe(5)
+    own.strip_suffix(" (deleted)").unwrap_or(&own).to_owned()
+}
 
 /// How long a program of Nix or of the boot loader may take.
 const PROGRAM: Duration = Duration::from_secs(15 * 60);
@@ -92,13 +100,6 @@ impl Nixos {
         self.paths.inside(path)
     }
 
-    /// The units that switch to a configuration now, whoever started them.
-    pub async fn switching(&self) -> Result<Vec<String>, String> {
-        let patterns = ["nixos-rebuild-switch-to-configuration*.service"];
-        let active = self.systemd().await?.active(&patterns).await?;
-        Ok(active.into_iter().collect())
-    }
-
     /// When this unit became active, in `CLOCK_MONOTONIC`.
     pub async fn active_since(&self, unit: &str) -> Result<u64, String> {
         self.systemd().await?.active_since(unit).await
@@ -118,7 +119,7 @@ impl Nixos {
 
     fn ourselves(&self) -> Vec<String> {
         let program = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/upgrade-gate".into());
-        let mut words = vec![program.to_string_lossy().into_owned()];
+        let mut words = vec![installed(&program)];
         if self.paths.root != Path::new("/") {
             words.extend([
                 "--root".to_owned(),
@@ -246,6 +247,16 @@ impl Nixos {
         run(command).await
     }
 
+    async fn notify(&self, t: &Transaction) {
+        let started = match self.systemd().await {
+            Ok(systemd) => systemd.start(&plan::notice(t), None).await,
+            Err(why) => Err(why),
+        };
+        if let Err(why) = started {
+            tracing::error!("guard: {}: {why}", Effect::Notify.label());
+        }
+    }
+
     /// What systemd knows. While it does not answer, an activation that it runs is not over.
     async fn told(&self, t: &Transaction) -> (ProgramState, ProgramState, bool) {
         let Ok(systemd) = self.systemd().await else {
@@ -265,6 +276,9 @@ impl Machine for Nixos {
         let mut facts = GuardFacts::default();
         if let Some(t) = &state.transaction {
             (facts.activation, facts.undo, facts.deadline_set) = self.told(t).await;
+            if t.mode == TrialMode::Foreign {
+                facts.activation = self.activation_of_others(t, facts.undo).await;
+            }
             if t.phase == TransactionPhase::Verifying {
                 facts.health = self.health(t).await;
             }
@@ -295,16 +309,17 @@ impl Machine for Nixos {
             }
             Effect::DropDeadline => self.drop_deadline(t).await,
             Effect::Activate(side) => self.activate(t, side).await,
-            Effect::StopActivation => {
-                let unit = plan::activation_name(t, Side::Candidate);
-                self.systemd().await?.end(&unit).await
-            }
+            Effect::StopActivation => self.stop_activation(t).await,
             Effect::SetProfile(side) => self.set_profile(t, side).await,
             Effect::InstallBoot(side) => self.install_boot(t, side).await,
             Effect::WriteEntries => self.write_boot(&t.baseline.system).await,
             Effect::SetOneShot => self.set_one_shot(t).await,
             Effect::ClearOneShot => self.clear_one_shot(t).await,
             Effect::Reboot => self.reboot(t).await,
+            Effect::Notify => {
+                self.notify(t).await;
+                Ok(())
+            }
         }
     }
 }
@@ -336,5 +351,18 @@ async fn run(mut command: Command) -> Result<(), String> {
         Ok(Ok(status)) => Err(format!("{program}: {status}")),
         Ok(Err(error)) => Err(format!("cannot run {program}: {error}")),
         Err(_) => Err(format!("{program} takes longer than 15 minutes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_starts_the_program_that_has_replaced_this_one() {
+        let replaced = Path::new("/usr/bin/upgrade-gate (deleted)");
+        assert_eq!(installed(replaced), "/usr/bin/upgrade-gate");
+        let own = Path::new("/nix/store/x/bin/upgrade-gate");
+        assert_eq!(installed(own), "/nix/store/x/bin/upgrade-gate");
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::guard::facts::Side;
 use crate::guard::loader;
+use crate::sys::files;
 
 /// The variables of systemd-boot.
 const EFI: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
@@ -22,7 +23,7 @@ pub(super) struct Paths {
 impl Paths {
     /// A path of the machine, below the root.
     pub(super) fn inside(&self, path: &Path) -> PathBuf {
-        self.root.join(path.strip_prefix("/").unwrap_or(path))
+        files::below(&self.root, path)
     }
 
     /// The same as text, for a command line.

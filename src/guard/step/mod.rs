@@ -71,6 +71,7 @@ fn turn(state: GuardState, effects: Vec<Effect>, next: AfterTurn) -> Turn {
 
 fn decide(transaction: &Transaction, facts: &GuardFacts) -> Move {
     match transaction.phase {
+        TransactionPhase::Broken if is_to_be_told(transaction) => Move::Do(vec![Effect::Notify]),
         TransactionPhase::Broken => Move::Stay(AfterTurn::Rest),
         phase if phase.is_end() => closing(transaction, facts),
         _ if transaction.steps >= STEP_LIMIT => {
@@ -96,8 +97,19 @@ fn closing(transaction: &Transaction, facts: &GuardFacts) -> Move {
     if facts.last == Last::Done || transaction.tries >= TRIES {
         Move::Close
     } else {
-        Move::Do(vec![Effect::DropDeadline, Effect::Unroot])
+        let told = is_to_be_told(transaction).then_some(Effect::Notify);
+        let clean = [Effect::DropDeadline, Effect::Unroot];
+        Move::Do(told.into_iter().chain(clean).collect())
     }
+}
+
+/// Somebody is told of an undo once, before anything else is done in its last phase.
+fn is_to_be_told(transaction: &Transaction) -> bool {
+    let undone = matches!(
+        transaction.phase,
+        TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot | TransactionPhase::Broken
+    );
+    undone && transaction.tries == 0 && !transaction.rules.notify.is_empty()
 }
 
 fn apply(state: &GuardState, transaction: &Transaction, facts: &GuardFacts, decided: Move) -> Turn {

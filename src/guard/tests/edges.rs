@@ -113,6 +113,7 @@ impl World {
                 self.one_shot = false;
                 Ok(())
             }
+            Effect::Notify => Ok(()),
             Effect::Reboot => {
                 self.spend()?;
                 self.reboot();

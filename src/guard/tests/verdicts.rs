@@ -209,6 +209,36 @@ fn an_end_is_cleaned_up_and_remembered() {
 }
 
 #[test]
+fn somebody_is_told_of_an_undo_once_and_of_a_kept_system_never() {
+    let tells = |phase| {
+        let mut t = transaction(phase);
+        t.rules.notify = vec!["/bin/tell".to_owned()];
+        t
+    };
+    let clean = [Effect::DropDeadline, Effect::Unroot];
+    let told = [Effect::Notify, Effect::DropDeadline, Effect::Unroot];
+    for (phase, effects) in [
+        (TransactionPhase::Undone, &told[..]),
+        (TransactionPhase::CandidateDidNotBoot, &told),
+        (TransactionPhase::Broken, &told[..1]),
+        (TransactionPhase::Confirmed, &clean),
+        (TransactionPhase::TakenOver, &clean),
+    ] {
+        does(tells(phase), &switched(), effects);
+    }
+    let again = Transaction {
+        tries: 1,
+        ..tells(TransactionPhase::Undone)
+    };
+    does(again, &switched(), &clean);
+    let broken = Transaction {
+        tries: 1,
+        ..tells(TransactionPhase::Broken)
+    };
+    stays(broken, &switched(), AfterTurn::Rest);
+}
+
+#[test]
 fn a_foreign_activation_shows_what_the_candidate_is() {
     let unnamed = Transaction {
         candidate: None,

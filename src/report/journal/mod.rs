@@ -32,18 +32,6 @@ pub const INTERRUPTED: &str = "4ad7f07216134a8889d122fa2740d7a8";
 /// `MESSAGE_ID=` of an attempt that ended in any other way.
 pub const ATTEMPT_FINISHED: &str = "b153952116224f4b9389a54bcfe9e741";
 
-/// The events operators search for, with what each means, for the reference.
-pub const MESSAGE_IDS: &[(&str, &str)] = &[
-    (HELD, "the gate is held, or held for another reason"),
-    (OPEN, "the gate opened"),
-    (GAVE_UP, "a wait or a run ended without its work done"),
-    (
-        INTERRUPTED,
-        "a suspend or the network interrupted an attempt",
-    ),
-    (ATTEMPT_FINISHED, "an attempt ended in any other way"),
-];
-
 /// Where log lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Log {
@@ -230,16 +218,6 @@ mod tests {
         let zero = fstat(File::open("/dev/zero").expect("/dev/zero")).expect("stat");
         assert!(is_dev_null(&null));
         assert!(!is_dev_null(&zero));
-    }
-
-    #[test]
-    fn message_ids_are_128_bit_and_all_different() {
-        let mut ids: Vec<_> = MESSAGE_IDS.iter().map(|(id, _)| *id).collect();
-        assert!(ids.iter().all(|id| id.len() == 32));
-        assert!(ids.iter().all(|id| u128::from_str_radix(id, 16).is_ok()));
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), 5);
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub struct Room {
 
 impl Room {
     /// The one at `path`, which nobody but this user, or root, decides about.
-    pub fn at(path: &Path) -> Self {
+    #[cfg(test)]
+    pub(crate) fn at(path: &Path) -> Self {
         Self::new(path.to_owned(), Directory::open(path), None)
     }
 

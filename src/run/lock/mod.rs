@@ -16,6 +16,7 @@ use nix::sys::inotify::AddWatchFlags;
 use super::holder;
 use crate::sys::dirs;
 use crate::sys::files::Directory;
+use crate::sys::limits;
 use crate::sys::watches::Watches;
 
 /// The file's closing, and its deletion or replacement by whoever tidies up.
@@ -38,7 +39,7 @@ const WITHOUT_HINT: Duration = Duration::from_secs(60);
 
 /// The lock cannot be had, not even by waiting.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot take the profile's lock {path}: {source}; check who owns it", path = path.display())]
+#[error("cannot take the profile's lock {path}: {}; check who owns it", limits::refusal(source), path = path.display())]
 pub struct LockError {
     path: PathBuf,
     source: io::Error,
@@ -237,8 +238,9 @@ fn watch(path: &Path) -> Option<Watches> {
     hint()
         .inspect_err(|error| {
             tracing::warn!(
-                "cannot watch {}, polling it every minute: {error}",
-                path.display()
+                "cannot watch {}, polling it every minute: {}",
+                path.display(),
+                limits::refusal(error)
             );
         })
         .ok()

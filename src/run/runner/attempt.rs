@@ -30,14 +30,14 @@ pub(super) struct Attempt {
 struct CommandOutcome {
     ending: CommandExit,
     timed_out: bool,
-    told_to_stop: Option<i32>,
+    stopped_by: Option<i32>,
     /// It was one of `--exec-start-pre`: the command itself was not started.
     before_command: bool,
 }
 
 impl CommandOutcome {
     fn was_ended(&self) -> bool {
-        self.timed_out || self.told_to_stop.is_some()
+        self.timed_out || self.stopped_by.is_some()
     }
 }
 
@@ -118,7 +118,7 @@ impl Runner {
         let mut ended = CommandOutcome {
             ending: CommandExit::Exited(0),
             timed_out: false,
-            told_to_stop: None,
+            stopped_by: None,
             before_command: false,
         };
         loop {
@@ -126,7 +126,7 @@ impl Runner {
                 biased;
                 signal = self.signals.next() => {
                     running.pass_on(signal);
-                    ended.told_to_stop = Some(signal as i32);
+                    ended.stopped_by = Some(signal as i32);
                 }
                 ending = running.ending() => {
                     ended.ending = ending?;
@@ -157,7 +157,7 @@ impl Runner {
             route_lost: attempt.route_lost,
             reachable_after: None,
             timed_out: attempt.ended.timed_out,
-            told_to_stop: attempt.ended.told_to_stop,
+            stopped_by: attempt.ended.stopped_by,
         };
         if judge::needs_probe(&facts) {
             let probe = Prober::once(self.plan.request.clone());
@@ -192,25 +192,27 @@ impl Runner {
 /// What became of a command line of `--exec-start-pre` that did not succeed.
 fn report_pre(command: &[OsString], ending: CommandExit, ignored: bool) {
     let program = command.first().map(OsString::as_os_str).unwrap_or_default();
-    let ended = match ending {
-        CommandExit::Exited(code) => format!("exited with {code}"),
-        CommandExit::Killed(signal) => format!("was killed by signal {signal}"),
-    };
     let then = if ignored {
         "ignored, as its line begins with -"
     } else {
         "the command is not started"
     };
-    tracing::warn!("--exec-start-pre: {} {ended}; {then}", program.display());
+    tracing::warn!("--exec-start-pre: {} {ending}; {then}", program.display());
 }
 
 /// How a judgement is told.
 pub(super) fn told(judgement: Judgement) -> (Judged, String) {
     match judgement {
         Judgement::Succeeded => (Judged::Succeeded, "the command succeeded".into()),
-        Judgement::Final(_) => (Judged::Final, "its result is final".into()),
-        Judgement::Failed(_) => (Judged::Failed, "the command itself failed".into()),
+        Judgement::Final(ending) => (
+            Judged::Final,
+            format!("the command {ending}, which is final"),
+        ),
+        Judgement::Failed(ending) => (Judged::Failed, format!("the command {ending}")),
         Judgement::Interrupted(why) => (Judged::Interrupted, why.to_string()),
-        Judgement::Stopped(_) => (Judged::Failed, "terminated by a signal".into()),
+        Judgement::Stopped(signal) => (
+            Judged::Failed,
+            format!("terminated by {}", judge::signal(signal)),
+        ),
     }
 }

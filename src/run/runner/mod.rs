@@ -72,6 +72,17 @@ pub struct Runner {
 const FIRST_DELAY: Duration = Duration::from_secs(5);
 const LONGEST_DELAY: Duration = Duration::from_secs(5 * 60);
 
+/// How a run has ended.
+#[derive(Debug)]
+pub struct EndedRun {
+    /// What to exit with.
+    pub exit: Exit,
+    /// Whether the command has run at all: a recent success is one, too.
+    pub has_run: bool,
+    /// Goes on to take the signals.
+    pub signals: Signals,
+}
+
 /// Why the loop ends: what to exit with, and the reason for people.
 #[derive(Debug)]
 struct RunEnd {
@@ -115,7 +126,7 @@ impl Runner {
     }
 
     /// Runs to the end, and says what to exit with.
-    pub async fn run(mut self) -> Exit {
+    pub async fn run(mut self) -> EndedRun {
         let end = match self.until_done().await {
             Ok(end) | Err(end) => end,
         };
@@ -125,7 +136,11 @@ impl Runner {
             exit: end.exit,
             why: end.why,
         });
-        end.exit
+        EndedRun {
+            exit: end.exit,
+            has_run: self.attempts > 0,
+            signals: self.signals,
+        }
     }
 
     async fn until_done(&mut self) -> Result<RunEnd, RunEnd> {

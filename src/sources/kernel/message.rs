@@ -5,38 +5,20 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkBuffer, NlasIterator};
+use nix::libc::{
+    self, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE, IFLA_EXT_MASK,
+    IFLA_IFNAME, IFLA_WIRELESS, RT_SCOPE_LINK, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_VIA,
+    RTM_DELROUTE, RTM_F_CLONED, RTM_NEWLINK, RTM_NEWROUTE, RTN_BLACKHOLE, RTN_THROW,
+};
 
-// The numbers of linux/rtnetlink.h, linux/if_link.h and linux/if_addr.h, which never change.
-pub(super) const RTM_NEWLINK: u16 = 16;
-pub(super) const RTM_GETLINK: u16 = 18;
-pub(super) const RTM_NEWADDR: u16 = 20;
-pub(super) const RTM_GETADDR: u16 = 22;
-pub(super) const RTM_NEWROUTE: u16 = 24;
-pub(super) const RTM_DELROUTE: u16 = 25;
-pub(super) const RTM_GETROUTE: u16 = 26;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_WIRELESS: u16 = 11;
-const IFLA_EXT_MASK: u16 = 29;
-const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
+const RTEXT_FILTER_SKIP_STATS: u32 = libc::RTEXT_FILTER_SKIP_STATS.cast_unsigned();
+const IFF_LOOPBACK: u32 = libc::IFF_LOOPBACK.cast_unsigned();
+// A Wi-Fi card has carrier (LOWER_UP) before its keys are set; only then is it RUNNING (RFC 2863, dormant).
+const PASSES: u32 = (libc::IFF_UP | libc::IFF_RUNNING | libc::IFF_LOWER_UP).cast_unsigned();
+// linux/if_addr.h; not in libc.
 const IFA_FLAGS: u16 = 8;
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const RTA_GATEWAY: u16 = 5;
-const RTA_VIA: u16 = 18;
-const RTM_F_CLONED: u32 = 0x200;
-const RTN_BLACKHOLE: u8 = 6;
-const RTN_THROW: u8 = 9;
-const RT_SCOPE_LINK: u8 = 253;
-const IFF_UP: u32 = 1;
-const IFF_LOOPBACK: u32 = 1 << 3;
-const IFF_RUNNING: u32 = 1 << 6;
-const IFF_LOWER_UP: u32 = 1 << 16;
-const IFA_F_OPTIMISTIC: u32 = 0x04;
-const IFA_F_DADFAILED: u32 = 0x08;
-const IFA_F_DEPRECATED: u32 = 0x20;
-const IFA_F_TENTATIVE: u32 = 0x40;
 
 /// One message of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,15 +152,9 @@ pub(super) fn link(payload: &[u8]) -> Option<NetworkLink> {
     Some(NetworkLink {
         index: word(payload, 4)?,
         name: text(name.1),
-        passes: passes(flags),
+        passes: flags & PASSES == PASSES,
         loopback: flags & IFF_LOOPBACK != 0,
     })
-}
-
-// A Wi-Fi card has carrier (LOWER_UP) before its keys are set; only then is it RUNNING (RFC 2863, dormant).
-fn passes(flags: u32) -> bool {
-    let all = IFF_UP | IFF_RUNNING | IFF_LOWER_UP;
-    flags & all == all
 }
 
 /// Reads an address: the index of its interface, if it can be used to reach beyond the link.
@@ -247,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    const GOOD: u32 = IFF_UP | IFF_RUNNING | IFF_LOWER_UP;
+    const GOOD: u32 = PASSES;
 
     fn with_attribute(mut body: Vec<u8>, kind: u16, value: &[u8]) -> Vec<u8> {
         push_attribute(&mut body, kind, value);
@@ -286,7 +262,8 @@ mod tests {
 
     #[test]
     fn a_link_without_carrier_or_keys_lets_nothing_pass() {
-        for missing in [IFF_UP, IFF_RUNNING, IFF_LOWER_UP] {
+        for missing in [libc::IFF_UP, libc::IFF_RUNNING, libc::IFF_LOWER_UP] {
+            let missing = missing.cast_unsigned();
             assert!(!link(&link_of(GOOD & !missing)).unwrap().passes);
         }
     }
@@ -369,14 +346,14 @@ mod tests {
     #[test]
     fn a_request_is_read_as_it_was_written() {
         let bytes = request(
-            RTM_GETROUTE,
+            libc::RTM_GETROUTE,
             0,
             9,
             &route_to([192, 0, 2, 1].into(), Some(3)),
         );
         let read: Vec<_> = messages(&bytes).collect();
         assert_eq!(read.len(), 1);
-        assert_eq!((read[0].kind, read[0].sequence), (RTM_GETROUTE, 9));
+        assert_eq!((read[0].kind, read[0].sequence), (libc::RTM_GETROUTE, 9));
         assert_eq!(read[0].payload.len(), 12 + 8 + 8);
     }
 

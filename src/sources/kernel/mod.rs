@@ -16,9 +16,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::gate::event::{Event, Hint, Routes};
 use crate::sources::netlink::{Opening, Port};
 use crate::sources::resolv_conf::ResolvConf;
+use crate::sys::limits;
 use message::is_hint;
 use queries::Queries;
-pub use routes::ANYWHERE;
 
 /// `RTNLGRP_LINK`, `_IPV4_IFADDR`, `_IPV4_ROUTE`, `_IPV4_RULE`, `_IPV6_IFADDR`, `_IPV6_ROUTE`,
 /// `_IPV6_RULE` and `_NEXTHOP` (linux/rtnetlink.h), each number n as bit n − 1.
@@ -49,25 +49,6 @@ impl Default for KernelSettings {
             receive_buffer: Some(RECEIVE_BUFFER),
         }
     }
-}
-
-/// Asks once for the route to `addresses`; without any, to the name servers and [`ANYWHERE`].
-///
-/// Where the kernel cannot be asked, the answer is [`Routes`] with a link, no hops and `known` false.
-pub async fn routes(addresses: &[IpAddr]) -> Routes {
-    let read = async {
-        let mut queries = Queries::open()?;
-        routes::read(
-            &mut queries,
-            &KernelSettings::default().resolv_conf,
-            addresses,
-        )
-        .await
-    };
-    read.await.unwrap_or_else(|error| {
-        say_unknown(&error);
-        routes::unknown()
-    })
 }
 
 /// Sends [`Event::Routes`] at the start and at each change of it, and [`Event::Hint`] when resolv.conf
@@ -270,8 +251,9 @@ impl<'a> Said<'a> {
 
 fn say_unknown(error: &io::Error) {
     tracing::warn!(
-        "cannot query routes from the kernel over netlink ({error}), probing on timers only; \
-         allow AF_NETLINK in RestrictAddressFamilies="
+        "cannot query routes from the kernel over netlink ({}), probing on timers only; \
+         allow AF_NETLINK in RestrictAddressFamilies=",
+        limits::refusal(error)
     );
 }
 

@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::libc::{RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE};
 use nix::net::if_::if_nametoindex;
 
 use super::message::{
-    Message, NetworkLink, RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK,
-    RTM_NEWROUTE, Route, addresses_at, link, link_at, route, route_to, usable_address,
+    Message, NetworkLink, Route, addresses_at, link, link_at, route, route_to, usable_address,
 };
 use super::queries::{KernelAnswer, Queries};
 use crate::gate::event::{Hop, LinkState, Routes};
@@ -21,7 +21,7 @@ use crate::sources::resolv_conf::{self, NameServer};
 /// These prefixes are globally reachable by registry (RFC 6890), and nobody's own. Documentation
 /// prefixes, the usual choice, are what firewalls and routing daemons send to a black hole, and the
 /// benchmark prefix 198.18.0.0/15 is where tunnelling proxies put their made-up addresses.
-pub const ANYWHERE: [IpAddr; 2] = [
+pub(super) const ANYWHERE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 175, 48, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 1)),
 ];
@@ -74,7 +74,7 @@ async fn on_the_way(
         links.extend(link_of(queries, index).await?);
         with_address.extend(usable_addresses(queries, index).await?);
     }
-    let link_state = ground(&links, &with_address);
+    let link_state = link_state(&links, &with_address);
     Ok((links, link_state))
 }
 
@@ -87,7 +87,7 @@ async fn everywhere(queries: &mut Queries) -> Result<(Links, LinkState)> {
         .await?;
     let links = links.into_iter().map(|link| (link.index, link)).collect();
     let with_address = usable_addresses(queries, 0).await?;
-    let link_state = ground(&links, &with_address);
+    let link_state = link_state(&links, &with_address);
     Ok((links, link_state))
 }
 
@@ -186,7 +186,7 @@ fn hop_of(route: &Route, links: &Links) -> Option<Hop> {
     })
 }
 
-fn ground(links: &Links, addressed: &[u32]) -> LinkState {
+fn link_state(links: &Links, addressed: &[u32]) -> LinkState {
     let passes = |link: &&NetworkLink| link.passes && !link.loopback;
     let mut passing = links.values().filter(passes).peekable();
     if passing.peek().is_none() {
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn loopback_alone_is_no_ground() {
         assert_eq!(
-            ground(&Links::from([link(1, true)]), &[1]),
+            link_state(&Links::from([link(1, true)]), &[1]),
             LinkState::NoLink
         );
     }
@@ -230,9 +230,9 @@ mod tests {
     #[test]
     fn an_address_counts_on_a_link_that_lets_packets_pass() {
         let links = Links::from([link(2, true), link(3, false)]);
-        assert_eq!(ground(&links, &[]), LinkState::NoAddress);
-        assert_eq!(ground(&links, &[3]), LinkState::NoAddress);
-        assert_eq!(ground(&links, &[2]), LinkState::Addressed);
+        assert_eq!(link_state(&links, &[]), LinkState::NoAddress);
+        assert_eq!(link_state(&links, &[3]), LinkState::NoAddress);
+        assert_eq!(link_state(&links, &[2]), LinkState::Addressed);
     }
 
     #[test]

@@ -44,6 +44,11 @@ pub(crate) fn read_to_end(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A path of another machine, which is absolute there, as it is named on this one.
+pub(crate) fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
 /// The user's name, or the number of one that has none.
 pub(crate) fn user_name(uid: u32) -> String {
     if uid == 0 {

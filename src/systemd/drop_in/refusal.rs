@@ -8,7 +8,7 @@ use super::{DropInSpec, GateMode};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DropInRefusal {
     /// No file has it.
-    #[error("{0} does not exist; to list units: systemctl list-unit-files")]
+    #[error("no unit file found for {0}")]
     NotFound(String),
     /// It is masked.
     #[error("{0} is masked, so nothing starts it; systemctl unmask {0} first")]

@@ -104,7 +104,7 @@ impl<'a> Case<'a> {
     }
 
     /// What becomes of it, if `ExecStart=` fails.
-    pub(super) fn story(&self) -> Timeline {
+    pub(super) fn timeline(&self) -> Timeline {
         self.story_of(self.assumed.outage, self.assumed.attempt)
     }
 
@@ -114,7 +114,7 @@ impl<'a> Case<'a> {
     }
 
     /// What becomes of it, if this command of a start gives up after so long.
-    pub(super) fn story_of_call(&self, call: Call, code: u8) -> Timeline {
+    pub(super) fn timeline_of_call(&self, call: Call, code: u8) -> Timeline {
         let mut outage = Outage::new(self.assumed.outage, self.assumed.attempt);
         outage.attempt = SimulatedAttempt {
             length: Some(call.timeout.unwrap_or(self.assumed.attempt)),
@@ -124,7 +124,7 @@ impl<'a> Case<'a> {
         simulate(self.unit, self.version, &outage)
     }
 
-    pub(super) fn fate(&self) -> Prediction {
+    pub(super) fn prediction(&self) -> Prediction {
         let waiting = self.calls.iter().any(|call| call.waits());
         let gives_up = self
             .calls
@@ -134,15 +134,15 @@ impl<'a> Case<'a> {
             Some(call) if call.phase == ExecPhase::Condition && call.exec_condition => {
                 Prediction::Skipped
             }
-            Some(call) => Prediction::Tried(self.story_of_call(*call, 75)),
+            Some(call) => Prediction::Tried(self.timeline_of_call(*call, 75)),
             None if waiting || self.companion().is_some() || self.waits_for_our_target() => {
                 Prediction::Held
             }
             None => match self.calls.first() {
                 Some(call) if call.command == GateCommand::Run => {
-                    Prediction::Tried(self.story_of_call(*call, 75))
+                    Prediction::Tried(self.timeline_of_call(*call, 75))
                 }
-                _ => Prediction::Tried(self.story()),
+                _ => Prediction::Tried(self.timeline()),
             },
         }
     }

@@ -21,12 +21,12 @@ pub(super) fn prevent_before_start(case: &Case<'_>) -> Option<Diagnosis> {
     if next(case.service, ExecPhase::StartPre, ProcessExit::Code(code)) != AfterAttempt::Restart {
         return None;
     }
-    let story = case.story_of_call(call, code);
+    let timeline = case.timeline_of_call(call, code);
     Some(case.wants_gate(format!(
             "RestartPreventExitStatus={code} applies to the exit of ExecStart= only. {} in ExecStartPre= that exits with \
              {code} is a failure like any other, and Restart= restarts the unit: {} starts in {}.",
             call.name(),
-            story.count(),
+            timeline.count(),
             shown(Some(case.assumed.outage)),
         )))
 }

@@ -90,8 +90,8 @@ pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Diagnosis> {
     if !case.is_network_job() || case.is_gated() || !is_restarted(case) {
         return None;
     }
-    let story = case.story();
-    let (at, starts) = limit_hit(&story)?;
+    let timeline = case.timeline();
+    let (at, starts) = limit_hit(&timeline)?;
     let timers: Vec<_> = case
         .unit
         .timers
@@ -114,7 +114,7 @@ pub(super) fn bites_too_soon(case: &Case<'_>) -> Option<Diagnosis> {
              ({} starts in {}) refuses it (Result=start-limit-hit), {} before the network is back. Nothing restarts it \
              until {until}.",
             shown(Some(case.assumed.outage)),
-            shown(story.attempt),
+            shown(timeline.attempt),
             shown(Some(at)),
             case.unit.start_limit.burst,
             exact(case.unit.start_limit.interval),
@@ -128,8 +128,8 @@ pub(super) fn is_restarted(case: &Case<'_>) -> bool {
     next(case.service, ExecPhase::Start, ProcessExit::Code(1)) == AfterAttempt::Restart
 }
 
-fn limit_hit(story: &Timeline) -> Option<(Duration, u64)> {
-    match story.ending {
+fn limit_hit(timeline: &Timeline) -> Option<(Duration, u64)> {
+    match timeline.ending {
         OutageEnding::LimitHit { at, starts } => Some((at, starts)),
         _ => None,
     }

@@ -224,10 +224,10 @@ pub fn findings(unit: &Unit, version: Version, assumed: Assumed) -> Vec<Finding>
 }
 
 /// What becomes of the unit during the outage; none if it is not a service that can be started, or one that systemd refuses.
-pub fn fate(unit: &Unit, version: Version, assumed: Assumed) -> Option<Prediction> {
+pub fn prediction(unit: &Unit, version: Version, assumed: Assumed) -> Option<Prediction> {
     let case = Case::of(unit, version, assumed)?;
     let refused = unit.load != Load::Loaded || settings::refused_restart(&case).is_some();
-    (!refused).then(|| case.fate())
+    (!refused).then(|| case.prediction())
 }
 
 #[cfg(test)]

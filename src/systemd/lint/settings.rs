@@ -75,20 +75,20 @@ pub(super) fn on_failure(case: &Case<'_>) -> Option<Diagnosis> {
     if units.is_empty() || !known || !openly || !is_restarted(case) {
         return None;
     }
-    let story = case.story();
+    let timeline = case.timeline();
     Some(Diagnosis {
         what: format!(
             "Since systemd 254 a unit passes through \"failed\" before each automatic restart, and each time {} is started: {} \
              times in {} of failing attempts of {}.",
             units.join(" and "),
-            story.on_failure,
+            timeline.on_failure,
             shown(Some(case.assumed.outage)),
-            shown(story.attempt),
+            shown(timeline.attempt),
         ),
         command: None,
         lines: vec!["[Service]".to_owned(), "RestartMode=direct".to_owned()],
     })
-    .filter(|_| story.on_failure > 1)
+    .filter(|_| timeline.on_failure > 1)
 }
 
 /// UG016: nixos-rebuild switch stops what it runs in.
@@ -121,10 +121,16 @@ pub(super) fn ignored_lines(case: &Case<'_>) -> Vec<Diagnosis> {
     let lines = case.unit.ignored.iter().chain(timers);
     let ignored = lines.filter(|ignored| ignored.by(case.version));
     let said = ignored.map(|ignored| Diagnosis {
-        what: format!("{ignored}."),
+        what: sentence(&ignored.to_string()),
         ..Diagnosis::default()
     });
     said.collect()
+}
+
+/// With its full stop, unless it ends as a question.
+fn sentence(text: &str) -> String {
+    let stop = if text.ends_with('?') { "" } else { "." };
+    format!("{text}{stop}")
 }
 
 /// What activates another system on this machine.

@@ -171,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::systemd::sample;
+    use crate::systemd::tests::sample;
 
     fn exec(line: &str) -> Exec {
         let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use crate::sys::files::below;
+
 /// As many links as the kernel follows (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
@@ -21,7 +23,7 @@ pub(super) fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
             continue;
         }
         let next = resolved.join(&name);
-        let Ok(target) = fs::read_link(outside(root, &next)) else {
+        let Ok(target) = fs::read_link(below(root, &next)) else {
             resolved = next;
             continue;
         };
@@ -37,11 +39,6 @@ pub(super) fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
         }
     }
     Some(resolved)
-}
-
-/// The path of `path`, absolute below `root`, for the rest of the machine.
-pub(super) fn outside(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 fn components(path: &Path) -> VecDeque<OsString> {

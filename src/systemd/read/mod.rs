@@ -24,6 +24,7 @@ use self::scope::{Scope, UnitPaths};
 use super::unit::{Load, Unit};
 use super::version::Version;
 use crate::bus::{BusAddress, ConnectError};
+use crate::sys::limits;
 
 /// Where units are read from.
 #[derive(Debug)]
@@ -163,10 +164,10 @@ pub enum ReadError {
     #[error("no directory {}; --root expects one with etc/systemd and usr/lib/systemd in it", .0.display())]
     NoRoot(PathBuf),
     /// A path of a file that is not there.
-    #[error("there is no file {}", .0.display())]
+    #[error("no such file: {}", .0.display())]
     NoFile(PathBuf),
     /// A path of a file that cannot be read.
-    #[error("cannot read {}: {why}", path.display())]
+    #[error("cannot read {}: {}", path.display(), limits::refusal(why))]
     Unreadable {
         /// The path.
         path: PathBuf,
@@ -174,7 +175,7 @@ pub enum ReadError {
         why: std::io::Error,
     },
     /// A path of something else.
-    #[error("{} is not a service unit file; its name ends in .service", .0.display())]
+    #[error("{} is not a service unit file; its name must end in .service", .0.display())]
     NoServiceFile(PathBuf),
     /// No unit has such a name.
     #[error("invalid unit name {name:?}: {why}")]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::chroot;
 use super::scope::UnitPaths;
+use crate::sys::files;
 
 /// All names in the search path, as they were when it was read.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl UnitSearch {
         let mut real = BTreeSet::new();
         let dirs = paths.search.iter().filter_map(|dir| {
             let resolved = chroot::resolve(root, dir)?;
-            let names = list(&chroot::outside(root, &resolved));
+            let names = list(&files::below(root, &resolved));
             // /lib is often /usr/lib.
             (!names.is_empty() && real.insert(resolved)).then(|| (dir.clone(), names))
         });
@@ -123,7 +124,7 @@ impl UnitSearch {
         if chroot::resolve(&self.root, path).as_deref() == Some(Path::new("/dev/null")) {
             return Ok(Vec::new());
         }
-        crate::sys::files::read(&self.outside(path), 4 << 20)
+        files::read(&self.outside(path), 4 << 20)
     }
 
     /// Follows aliases to the unit's own name and its file.
@@ -136,7 +137,7 @@ impl UnitSearch {
                 // A link to itself: what is wrong with it shows when it is read.
                 return (name, Fragment::File(path));
             };
-            match fs::metadata(chroot::outside(&self.root, &real)) {
+            match fs::metadata(files::below(&self.root, &real)) {
                 _ if real == Path::new("/dev/null") => return (name, Fragment::Masked(path)),
                 Err(_) => return (name, Fragment::None),
                 Ok(metadata) if metadata.is_file() && metadata.len() == 0 => {
@@ -239,7 +240,7 @@ impl UnitSearch {
     /// Where a path is for the rest of the machine.
     pub(super) fn outside(&self, path: &Path) -> PathBuf {
         let resolved = chroot::resolve(&self.root, path);
-        chroot::outside(&self.root, &resolved.unwrap_or_else(|| path.to_owned()))
+        files::below(&self.root, &resolved.unwrap_or_else(|| path.to_owned()))
     }
 
     /// Whether a path leads to a regular file.
@@ -248,7 +249,7 @@ impl UnitSearch {
     }
 
     fn is_there(&self, path: &Path) -> bool {
-        fs::symlink_metadata(chroot::outside(&self.root, path)).is_ok()
+        fs::symlink_metadata(files::below(&self.root, path)).is_ok()
             || fs::symlink_metadata(self.outside(path)).is_ok()
     }
 

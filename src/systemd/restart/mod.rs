@@ -7,8 +7,6 @@ use std::fmt;
 use super::unit::{Exec, ExitStatuses, Restart, RestartMode, Service, ServiceType};
 use super::version::Version;
 
-/// SIGHUP, SIGINT, SIGPIPE, SIGTERM: from them a daemon dies well, a oneshot or a control process does not.
-const CLEAN_SIGNALS: [u8; 4] = [1, 2, 13, SIGTERM];
 const SIGTERM: u8 = 15;
 
 /// Which of the commands of a start it is that fails.
@@ -27,10 +25,6 @@ pub enum ExecPhase {
 pub enum ProcessExit {
     /// It exits with this code.
     Code(u8),
-    /// It dies of this signal.
-    Signal(u8),
-    /// It dies of this signal and leaves a core.
-    Dumped(u8),
     /// It is still running at its timeout, and dies of the SIGTERM it then gets.
     Timeout,
 }
@@ -46,10 +40,6 @@ pub enum ServiceResult {
     Timeout,
     /// `exit-code`.
     ExitCode,
-    /// `signal`.
-    Signal,
-    /// `core-dump`.
-    CoreDump,
     /// `exec-condition`: skipped.
     ExecCondition,
 }
@@ -62,8 +52,6 @@ impl ServiceResult {
             Self::Protocol => "protocol",
             Self::Timeout => "timeout",
             Self::ExitCode => "exit-code",
-            Self::Signal => "signal",
-            Self::CoreDump => "core-dump",
             Self::ExecCondition => "exec-condition",
         }
     }
@@ -112,18 +100,13 @@ impl fmt::Display for Why {
 
 /// The result of an attempt in which a command of this phase ends so.
 pub fn result(service: &Service, phase: ExecPhase, exit: ProcessExit) -> ServiceResult {
-    if exit == ProcessExit::Timeout {
-        return ServiceResult::Timeout;
-    }
-    if is_clean(service, phase, exit) || failure_is_ignored(service, phase) {
-        return success(service, phase);
-    }
     match exit {
+        ProcessExit::Timeout => ServiceResult::Timeout,
+        _ if is_clean(service, exit) || failure_is_ignored(service, phase) => {
+            success(service, phase)
+        }
         ProcessExit::Code(1..=254) if phase == ExecPhase::Condition => ServiceResult::ExecCondition,
         ProcessExit::Code(_) => ServiceResult::ExitCode,
-        ProcessExit::Signal(_) => ServiceResult::Signal,
-        ProcessExit::Dumped(_) => ServiceResult::CoreDump,
-        ProcessExit::Timeout => ServiceResult::Timeout,
     }
 }
 
@@ -168,29 +151,21 @@ pub fn starts_on_failure(
     fails && (next != AfterAttempt::Restart || shown)
 }
 
-/// The table of `Restart=` in systemd.service(5).
+/// The table of `Restart=` in systemd.service(5), without unclean signals and core dumps.
 fn restart_asks(restart: Restart, result: ServiceResult) -> bool {
-    use self::ServiceResult::{CoreDump, ExecCondition, ExitCode, Signal, Success};
+    use self::ServiceResult::{ExecCondition, ExitCode, Success};
     match restart {
-        Restart::No | Restart::OnWatchdog => false,
+        Restart::No | Restart::OnWatchdog | Restart::OnAbort => false,
         Restart::Always => result != ExecCondition,
         Restart::OnSuccess => result == Success,
         Restart::OnFailure => !matches!(result, Success | ExecCondition),
         Restart::OnAbnormal => !matches!(result, Success | ExecCondition | ExitCode),
-        Restart::OnAbort => matches!(result, Signal | CoreDump),
     }
 }
 
-/// Exit codes 0 and those of `SuccessExitStatus=` in every phase; clean signals only of a daemon's main process.
-fn is_clean(service: &Service, phase: ExecPhase, exit: ProcessExit) -> bool {
-    match exit {
-        ProcessExit::Code(code) => code == 0 || service.success.codes.contains(&code),
-        ProcessExit::Signal(signal) => {
-            let daemon = phase == ExecPhase::Start && service.kind != ServiceType::Oneshot;
-            (daemon && CLEAN_SIGNALS.contains(&signal)) || service.success.signals.contains(&signal)
-        }
-        ProcessExit::Dumped(_) | ProcessExit::Timeout => false,
-    }
+/// Exit codes 0 and those of `SuccessExitStatus=`, in every phase.
+fn is_clean(service: &Service, exit: ProcessExit) -> bool {
+    matches!(exit, ProcessExit::Code(code) if code == 0 || service.success.codes.contains(&code))
 }
 
 /// Which command of the phase fails is not known: one whose failure counts, if there is one.
@@ -219,9 +194,6 @@ fn success(service: &Service, phase: ExecPhase) -> ServiceResult {
 fn holds(statuses: &ExitStatuses, exit: ProcessExit) -> bool {
     match exit {
         ProcessExit::Code(code) => statuses.codes.contains(&code),
-        ProcessExit::Signal(signal) | ProcessExit::Dumped(signal) => {
-            statuses.signals.contains(&signal)
-        }
         ProcessExit::Timeout => statuses.signals.contains(&SIGTERM),
     }
 }

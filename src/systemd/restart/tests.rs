@@ -1,5 +1,5 @@
 use super::*;
-use crate::systemd::sample;
+use crate::systemd::tests::sample;
 
 const NEW: Version = Version(257);
 
@@ -18,23 +18,20 @@ fn restarts(service: &Service, exit: ProcessExit) -> bool {
 #[test]
 fn restart_is_asked_for_as_the_table_of_the_man_page_says() {
     use Restart::{Always, No, OnAbnormal, OnAbort, OnFailure, OnSuccess, OnWatchdog};
-    // clean exit code, clean signal, unclean exit code, unclean signal, core dump, timeout
+    // clean exit code, unclean exit code, timeout
     let exits = [
         ProcessExit::Code(0),
-        ProcessExit::Signal(15),
         ProcessExit::Code(1),
-        ProcessExit::Signal(9),
-        ProcessExit::Dumped(11),
         ProcessExit::Timeout,
     ];
     let table = [
-        (No, [false; 6]),
-        (Always, [true; 6]),
-        (OnSuccess, [true, true, false, false, false, false]),
-        (OnFailure, [false, false, true, true, true, true]),
-        (OnAbnormal, [false, false, false, true, true, true]),
-        (OnAbort, [false, false, false, true, true, false]),
-        (OnWatchdog, [false; 6]),
+        (No, [false; 3]),
+        (Always, [true; 3]),
+        (OnSuccess, [true, false, false]),
+        (OnFailure, [false, true, true]),
+        (OnAbnormal, [false, false, true]),
+        (OnAbort, [false; 3]),
+        (OnWatchdog, [false; 3]),
     ];
     for (restart, expected) in table {
         let service = service(ServiceType::Simple, restart);
@@ -44,43 +41,6 @@ fn restart_is_asked_for_as_the_table_of_the_man_page_says() {
             "{restart:?}"
         );
     }
-}
-
-#[test]
-fn a_signal_is_clean_for_a_daemon_and_unclean_for_a_oneshot_and_a_control_process() {
-    for signal in [1, 2, 13, 15] {
-        let exit = ProcessExit::Signal(signal);
-        for (kind, phase, expected) in [
-            (ServiceType::Exec, ExecPhase::Start, ServiceResult::Success),
-            (
-                ServiceType::Oneshot,
-                ExecPhase::Start,
-                ServiceResult::Signal,
-            ),
-            (
-                ServiceType::Exec,
-                ExecPhase::StartPre,
-                ServiceResult::Signal,
-            ),
-        ] {
-            assert_eq!(
-                result(&service(kind, Restart::OnFailure), phase, exit),
-                expected
-            );
-        }
-    }
-    let service = Service {
-        success: sample::signals(&[15]),
-        ..sample::service()
-    };
-    assert_eq!(
-        result(&service, ExecPhase::Start, ProcessExit::Signal(15)),
-        ServiceResult::Success
-    );
-    assert_eq!(
-        result(&service, ExecPhase::Start, ProcessExit::Dumped(15)),
-        ServiceResult::CoreDump
-    );
 }
 
 #[test]
@@ -123,7 +83,7 @@ fn a_dash_in_front_of_every_command_makes_its_failure_a_success() {
 }
 
 #[test]
-fn a_condition_skips_with_1_to_254_and_fails_with_255_or_a_signal() {
+fn a_condition_skips_with_1_to_254_and_fails_with_255_or_a_timeout() {
     let service = service(ServiceType::Simple, Restart::Always);
     for code in [1, 75, 254] {
         let exit = ProcessExit::Code(code);
@@ -136,11 +96,7 @@ fn a_condition_skips_with_1_to_254_and_fails_with_255_or_a_signal() {
             AfterAttempt::Stop(Why::Skipped)
         );
     }
-    for exit in [
-        ProcessExit::Code(255),
-        ProcessExit::Signal(9),
-        ProcessExit::Timeout,
-    ] {
+    for exit in [ProcessExit::Code(255), ProcessExit::Timeout] {
         assert_eq!(
             next(&service, ExecPhase::Condition, exit),
             AfterAttempt::Restart,

@@ -3,7 +3,7 @@
 //! All times are awake time since the outage began, which is when the unit is started for the first time, with no
 //! start before it. An attempt that begins during the outage fails, even if the outage ends before the attempt does:
 //! what was begun without a network does not heal. The first attempt that begins at the outage's end or later
-//! succeeds. Reckoned is with systemd as quick as can be; its timers may be 250 ms late, which only lengthens the
+//! succeeds. It is computed for a systemd as quick as can be; its timers may be 250 ms late, which only lengthens the
 //! time between two starts, so a limit that is hit here by a hair may not be hit there.
 
 use std::time::Duration;
@@ -79,7 +79,7 @@ struct Simulation<'a> {
     next: AfterAttempt,
     /// Whether an attempt starts the `OnFailure=` units.
     fails_openly: bool,
-    story: Timeline,
+    timeline: Timeline,
     /// When the next start is, and how many automatic restarts there were in a row.
     now: Duration,
     restarts: u32,
@@ -106,7 +106,7 @@ impl<'a> Simulation<'a> {
             attempt,
             next,
             fails_openly: restart::starts_on_failure(service, version, result, next),
-            story: Timeline::new(outage.length, attempt),
+            timeline: Timeline::new(outage.length, attempt),
             now: Duration::ZERO,
             restarts: 0,
         }
@@ -116,11 +116,11 @@ impl<'a> Simulation<'a> {
         for _ in 0..MOST_STEPS {
             match self.step() {
                 AfterStart::Again => self.skip_ahead(),
-                AfterStart::Ended(ending) => return self.story.ending(ending),
+                AfterStart::Ended(ending) => return self.timeline.ending(ending),
             }
         }
         let at = self.now;
-        self.story.ending(OutageEnding::Unknown { at })
+        self.timeline.ending(OutageEnding::Unknown { at })
     }
 
     /// A start, and the attempt it begins.
@@ -129,7 +129,7 @@ impl<'a> Simulation<'a> {
         if !self.limit.allows(at) {
             return self.refuse(at);
         }
-        self.story.add(StartSeries::single(at));
+        self.timeline.add(StartSeries::single(at));
         if at >= self.outage.length {
             return AfterStart::Ended(OutageEnding::Survives { at });
         }
@@ -141,7 +141,7 @@ impl<'a> Simulation<'a> {
 
     /// The end of an attempt.
     fn fail(&mut self, at: Duration) -> AfterStart {
-        self.story.on_failure += u64::from(self.fails_openly);
+        self.timeline.on_failure += u64::from(self.fails_openly);
         let why = match self.next {
             AfterAttempt::Restart => return self.wait(at),
             AfterAttempt::Stop(why) => why,
@@ -161,9 +161,9 @@ impl<'a> Simulation<'a> {
     }
 
     fn refuse(&mut self, at: Duration) -> AfterStart {
-        self.story.refused.push(at);
-        self.story.on_failure += 1;
-        let starts = self.story.count();
+        self.timeline.refused.push(at);
+        self.timeline.on_failure += 1;
+        let starts = self.timeline.count();
         AfterStart::Ended(OutageEnding::LimitHit { at, starts })
     }
 
@@ -176,8 +176,8 @@ impl<'a> Simulation<'a> {
         let Some(run) = StartSeries::of(self.now, every, count) else {
             return;
         };
-        self.story.add(run);
-        self.story.on_failure = (self.story.on_failure)
+        self.timeline.add(run);
+        self.timeline.on_failure = (self.timeline.on_failure)
             .saturating_add(u64::from(self.fails_openly).saturating_mul(count));
         self.now = run.last().saturating_add(every);
         self.restarts = self
@@ -216,9 +216,3 @@ fn cut_short(service: &Service, attempt: SimulatedAttempt) -> (SystemdSpan, Proc
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod in_numbers;
-
-#[cfg(test)]
-mod properties;

@@ -11,7 +11,7 @@ use crate::text::span::Span;
 const MARGIN: usize = 9;
 /// A run of more starts than this is condensed.
 const LONG_RUN: u64 = 4;
-/// A story of more lines than twice this, too.
+/// A timeline of more lines than twice this, too.
 const HALF_STORY: usize = 6;
 
 const FAILS: char = 'x';
@@ -19,14 +19,14 @@ const REFUSED: char = '!';
 const SUCCEEDS: char = 'o';
 const HANGS: char = '>';
 
-/// Draws the story, `width` columns wide but for long words. The lines are separated by newlines.
-pub fn draw(story: &Timeline, width: usize) -> String {
-    let bar = Bar::new(story, width.clamp(40, 160) - MARGIN);
-    let lines = condensed(lines(story));
+/// Draws the timeline, `width` columns wide but for long words. The lines are separated by newlines.
+pub fn draw(timeline: &Timeline, width: usize) -> String {
+    let bar = Bar::new(timeline, width.clamp(40, 160) - MARGIN);
+    let lines = condensed(lines(timeline));
     let widest = lines.iter().map(|line| line.time().len()).max();
     [
         format!("outage   {}", bar.outage()),
-        format!("starts   {}", bar.marks(story)),
+        format!("starts   {}", bar.marks(timeline)),
         format!("         {}", bar.scale()),
     ]
     .into_iter()
@@ -56,11 +56,11 @@ struct Bar {
 }
 
 impl Bar {
-    fn new(story: &Timeline, columns: usize) -> Self {
-        let last = story.ending.at().max(story.outage);
+    fn new(timeline: &Timeline, columns: usize) -> Self {
+        let last = timeline.ending.at().max(timeline.outage);
         let end = last.saturating_add(last / 16);
         Self {
-            outage: story.outage,
+            outage: timeline.outage,
             end: end.max(Duration::from_millis(1)),
             columns,
         }
@@ -80,16 +80,16 @@ impl Bar {
         "#".repeat(out) + &"-".repeat(self.columns - out)
     }
 
-    fn marks(&self, story: &Timeline) -> String {
+    fn marks(&self, timeline: &Timeline) -> String {
         let mut marks = vec![' '; self.columns];
-        for run in &story.starts {
+        for run in &timeline.starts {
             self.mark_run(&mut marks, *run);
         }
-        for at in &story.refused {
+        for at in &timeline.refused {
             marks[self.column(*at)] = REFUSED;
         }
-        let last = self.column(story.ending.at());
-        match story.ending {
+        let last = self.column(timeline.ending.at());
+        match timeline.ending {
             OutageEnding::Survives { .. } => marks[last] = SUCCEEDS,
             OutageEnding::Hangs { .. } => marks[last..].fill(HANGS),
             _ => {}
@@ -161,11 +161,11 @@ impl TimelineLine {
 }
 
 /// All there is to tell, in order.
-fn lines(story: &Timeline) -> Vec<TimelineLine> {
-    let mut runs = story.starts.clone();
-    let mut refused = story.refused.clone();
+fn lines(timeline: &Timeline) -> Vec<TimelineLine> {
+    let mut runs = timeline.starts.clone();
+    let mut refused = timeline.refused.clone();
     // What the ending tells of is not told twice.
-    match (story.ending, runs.last_mut()) {
+    match (timeline.ending, runs.last_mut()) {
         (OutageEnding::Survives { .. } | OutageEnding::Hangs { .. }, Some(last)) => last.count -= 1,
         (OutageEnding::LimitHit { .. }, _) => drop(refused.pop()),
         _ => {}
@@ -173,11 +173,11 @@ fn lines(story: &Timeline) -> Vec<TimelineLine> {
     let refused = refused
         .into_iter()
         .map(|at| TimelineLine::Event(at, REFUSED, "refused: the start limit is hit".to_owned()));
-    let fails = format!("fails after {}", span(story.attempt.unwrap_or_default()));
+    let fails = format!("fails after {}", span(timeline.attempt.unwrap_or_default()));
     let starts = runs.into_iter().flat_map(|run| starts(run, &fails));
     let mut lines: Vec<_> = starts.chain(refused).collect();
     lines.sort_by_key(TimelineLine::at);
-    lines.push(ending(story));
+    lines.push(ending(timeline));
     lines
 }
 
@@ -213,10 +213,10 @@ fn condensed(lines: Vec<TimelineLine>) -> Vec<TimelineLine> {
 }
 
 /// The last line.
-fn ending(story: &Timeline) -> TimelineLine {
-    let (mark, text) = match story.ending {
+fn ending(timeline: &Timeline) -> TimelineLine {
+    let (mark, text) = match timeline.ending {
         OutageEnding::Survives { .. } => {
-            let number = story.count();
+            let number = timeline.count();
             (
                 SUCCEEDS,
                 format!("succeeds: start {number} is the first after the outage"),
@@ -233,7 +233,7 @@ fn ending(story: &Timeline) -> TimelineLine {
         }
         OutageEnding::Unknown { .. } => (' ', "not simulated any further".to_owned()),
     };
-    TimelineLine::Event(story.ending.at(), mark, text)
+    TimelineLine::Event(timeline.ending.at(), mark, text)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::systemd::sample;
 use crate::systemd::simulate::{Outage, simulate};
+use crate::systemd::tests::sample;
 use crate::systemd::unit::{Restart, Unit};
 use crate::systemd::version::Version;
 

@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use reqwest::Url;
 
 use crate::sys::clock;
+use crate::sys::limits;
 use crate::targets::Target;
 use crate::text::secret;
 
@@ -108,7 +109,7 @@ pub fn run(arguments: &[String]) -> Result<String, String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| format!("ssh cannot be started: {error}"))?;
+        .map_err(|error| format!("ssh cannot be started: {}", limits::refusal(&error)))?;
     let printed = collect(&mut child);
     // At the end of its output it has nothing more to tell; before, its time is up.
     let _ = child.kill();

@@ -172,8 +172,7 @@ impl MachineView<'_> {
     }
 
     fn below_root(&self, path: &Path) -> PathBuf {
-        let path = self.cwd.join(path);
-        self.root.join(path.strip_prefix("/").unwrap_or(&path))
+        files::below(self.root, &self.cwd.join(path))
     }
 }
 

@@ -84,7 +84,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[profile.'a.b']\nx = 1",
         &[
-            ":2: profile.\"a.b\".x: unknown key; a profile has targets, flake, allow_guess, settle, metered, power, at_most_every, attempts, attempt_timeout, final_exit_status, final_if_changed, inhibit",
+            ":2: profile.\"a.b\".x: unknown key; a profile has targets, flake, allow_guess, settle, metered, power, at_most_every, attempts, attempt_timeout, final_exit_status, final_if_changed, inhibit, guard",
         ],
     ),
     (
@@ -250,6 +250,18 @@ const BAD: &[(&str, &[&str])] = &[
         &[":2: profile.p.targets.expects: unknown key; only url or expect belongs here"],
     ),
     (
+        "[profile.p]\nguard = true",
+        &[":2: profile.p.guard: must be a table, not a boolean"],
+    ),
+    (
+        "[profile.p.guard]\nenabled = true\nwithin = '0'\nsystem = ''",
+        &[
+            ":2: profile.p.guard.enabled: unknown key; did you mean enable?",
+            ":3: profile.p.guard.within: must be 1s or more, and finite, not 0",
+            ":4: profile.p.guard.system: must be a path, such as \"result\"",
+        ],
+    ),
+    (
         "[profile.p]\nattempts = 1\nattempts = 2",
         &[":3: attempts: duplicate key"],
     ),
@@ -334,13 +346,13 @@ fn what_cannot_be_read_is_an_error_that_names_it() {
     let drop_in = "etc/upgrade-gate/upgrade-gate.d/a.toml";
     let is = |text: &str| vec![format!("{drop_in}{text}")];
     let root = Root::new().directory(drop_in);
-    assert_eq!(root.errors(), is(": must be a file, and is a directory"));
+    assert_eq!(root.errors(), is(": must be a file, not a directory"));
     let root = Root::new().file(drop_in, b"\n# \xff\n");
     assert_eq!(root.errors(), is(":2: is not UTF-8 text"));
     let root = Root::new().link(drop_in, "nowhere");
     assert!(root.errors()[0].starts_with(&format!("{drop_in}: cannot be read: No such file")));
     let root = Root::new().link(drop_in, "/dev/zero");
-    assert_eq!(root.errors(), is(": must be a file, and is something else"));
+    assert_eq!(root.errors(), is(": must be a file, not something else"));
     let root = Root::new().file(drop_in, "#".repeat((1 << 20) + 1));
     assert_eq!(
         root.errors(),

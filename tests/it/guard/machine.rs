@@ -16,6 +16,10 @@ pub(crate) const CAND: &str = "/nix/store/cand";
 /// `switch-to-configuration`, which exits as a file says, and has activated all the same unless it was refused.
 const SWITCH: &str = r#"#!/bin/sh
 root='@root@'; self='@self@'
+if [ "$1" = check ]; then
+  [ ! -e "$root/check-$self" ] || { cat "$root/check-$self"; exit 1; }
+  exit 0
+fi
 echo "$self $1" >> "$root/log"
 case "$1" in
   test)
@@ -107,14 +111,14 @@ impl Machine {
             .write(&own, &format!("[Service]\nExecStart={system}\n"));
     }
 
-    fn script(&self, name: &str, text: &str) {
+    pub(crate) fn script(&self, name: &str, text: &str) {
         let root = self.world.root.path().display().to_string();
         self.world.write(name, &text.replace("@root@", &root));
         let executable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(self.world.path(name), executable).unwrap();
     }
 
-    fn link(&self, target: &str, name: &str) {
+    pub(crate) fn link(&self, target: &str, name: &str) {
         let path = self.world.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = fs::remove_file(&path);
@@ -143,6 +147,13 @@ impl Machine {
 
     pub(crate) fn command(&self, words: &str) -> Command {
         self.world.command(&format!("guard {words}"))
+    }
+
+    /// The binary with these words, and the target that the machine has.
+    pub(crate) fn gated(&self, words: &str) -> Command {
+        let target = self.world.target.written();
+        self.world
+            .command(&format!("{words} --settle 0 --target {target}"))
     }
 
     /// Runs a command of the guard: its exit code, and all that it said.
@@ -245,6 +256,20 @@ impl Machine {
     /// What the scripts were called for.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.world.path("log")).unwrap_or_default()
+    }
+
+    /// Waits until this file is there: its text.
+    pub(crate) async fn until_written(&self, name: &str) -> String {
+        let wait = async {
+            loop {
+                if let Ok(text) = fs::read_to_string(self.world.path(name)) {
+                    return text;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(crate::harness::GENEROUS, wait).await;
+        waited.unwrap_or_else(|_| panic!("no {name}: {:?}", self.systemd.started()))
     }
 
     pub(crate) fn touch(&self, name: &str, text: &str) {

@@ -40,6 +40,7 @@ struct Unit {
     job: u32,
     stays: bool,
     commands: Vec<Vec<String>>,
+    environment: Vec<String>,
     lines: Vec<u64>,
 }
 
@@ -47,6 +48,8 @@ struct Unit {
 struct State {
     units: BTreeMap<String, Unit>,
     started: Vec<String>,
+    /// The patterns that were asked for, in order.
+    asked: Vec<String>,
     /// How often the machine has booted: what waits in an earlier boot is gone.
     boot: u32,
     frozen: bool,
@@ -130,6 +133,22 @@ impl Systemd {
         assert!(waited.is_ok(), "{:?}", self.started());
     }
 
+    /// Waits until it was asked so often for units like this.
+    pub(crate) async fn until_asked(&self, part: &str, times: usize) {
+        let asked = || {
+            let state = self.state();
+            let asked = state.asked.iter();
+            asked.filter(|pattern| pattern.contains(part)).count()
+        };
+        let wait = async {
+            while asked() < times {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(crate::harness::GENEROUS, wait).await;
+        assert!(waited.is_ok(), "{:?}", self.state().asked);
+    }
+
     fn make(&self, name: &str, settings: &Settings) {
         let mut unit = Unit::default();
         for (key, value) in settings {
@@ -138,6 +157,9 @@ impl Systemd {
                 ("ExecStart", value) => {
                     let commands = Vec::<(String, Vec<String>, bool)>::try_from(value.clone());
                     unit.commands = commands.unwrap().into_iter().map(|c| c.1).collect();
+                }
+                ("Environment", value) => {
+                    unit.environment = Vec::try_from(value.clone()).unwrap();
                 }
                 ("TimersMonotonic", value) => {
                     let lines = Vec::<(String, u64)>::try_from(value.clone()).unwrap();
@@ -207,7 +229,7 @@ impl Systemd {
         };
         let mut code = 0;
         for words in &unit.commands {
-            code = self.exit_of(words);
+            code = self.exit_of(words, &unit.environment);
             if code != 0 {
                 break;
             }
@@ -222,10 +244,11 @@ impl Systemd {
         }
     }
 
-    fn exit_of(&self, words: &[String]) -> i32 {
+    fn exit_of(&self, words: &[String], environment: &[String]) -> i32 {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null());
         command.env("DBUS_SYSTEM_BUS_ADDRESS", &self.address);
+        command.envs(environment.iter().filter_map(|set| set.split_once('=')));
         loop {
             match command.status() {
                 Ok(status) => return status.code().unwrap_or(255),
@@ -317,9 +340,9 @@ impl Systemd {
             }
             "ListUnitsByPatterns" => {
                 let (states, patterns): (Vec<String>, Vec<String>) = body.deserialize().unwrap();
-                connection
-                    .reply(&header, &self.list(&states, &patterns))
-                    .await
+                let list = self.list(&states, &patterns);
+                self.state().asked.extend(patterns);
+                connection.reply(&header, &list).await
             }
             "Get" => {
                 let (_, property): (String, String) = body.deserialize().unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use upgrade_gate::systemd::read::files::UnitFiles;
+use upgrade_gate::systemd::read::scope::{Scope, UnitPaths};
 use upgrade_gate::systemd::unit::{IgnoredLine, Load};
 use upgrade_gate::systemd::version::Version;
 
@@ -131,6 +132,10 @@ fn written(name: &str, text: &[u8]) -> tempfile::TempDir {
     root
 }
 
+fn system_units(root: &Path) -> UnitFiles {
+    UnitFiles::in_paths(root, UnitPaths::of(Scope::System))
+}
+
 fn lines(ignored: &[IgnoredLine]) -> BTreeSet<usize> {
     // What verify can say is what the installed systemd says.
     let all = ignored.iter().filter(|ignored| ignored.by(Version(252)));
@@ -142,7 +147,7 @@ fn lines(ignored: &[IgnoredLine]) -> BTreeSet<usize> {
 fn the_lines_of_a_service_that_systemd_ignores_are_the_ones_we_name() {
     let root = written("a.service", SERVICE.as_bytes());
     let (expected, loaded) = systemd(&root.path().join("etc/systemd/system"), "a.service");
-    let read = UnitFiles::below(root.path()).unit("a.service").unit;
+    let read = system_units(root.path()).unit("a.service").unit;
     assert!(loaded && read.load == Load::Loaded, "{:?}", read.load);
     assert_eq!(lines(&read.ignored), expected, "{:#?}", read.ignored);
     assert!(expected.len() > 30, "{expected:?}");
@@ -154,7 +159,7 @@ fn lines_end_where_they_end_for_systemd() {
     let text = b"[Service]\nExecStart=/bin/true\0x\nRestrt=1\rRestrt=2\n\rRestrt=3\r\n\nRestrt=1\n";
     let root = written("a.service", text);
     let (expected, _) = systemd(&root.path().join("etc/systemd/system"), "a.service");
-    let read = UnitFiles::below(root.path()).unit("a.service").unit;
+    let read = system_units(root.path()).unit("a.service").unit;
     assert_eq!(lines(&read.ignored), expected, "{:#?}", read.ignored);
     assert_eq!(expected.len(), 5);
 }
@@ -164,7 +169,7 @@ fn lines_end_where_they_end_for_systemd() {
 fn the_lines_of_a_timer_that_systemd_ignores_are_the_ones_we_name() {
     let root = written("u.timer", TIMER.as_bytes());
     let (expected, loaded) = systemd(&root.path().join("etc/systemd/system"), "u.timer");
-    let timers = UnitFiles::below(root.path()).unit("u.service").unit.timers;
+    let timers = system_units(root.path()).unit("u.service").unit.timers;
     assert!(loaded && timers[0].calendar);
     assert_eq!(
         lines(&timers[0].ignored),
@@ -198,7 +203,7 @@ fn what_breaks_a_file_for_systemd_breaks_it_for_us() {
         .concat();
         let root = written("a.service", &text);
         let (_, loaded) = systemd(&root.path().join("etc/systemd/system"), "a.service");
-        let read = UnitFiles::below(root.path()).unit("a.service").unit;
+        let read = system_units(root.path()).unit("a.service").unit;
         assert!(!loaded && matches!(read.load, Load::Refused(_)), "{bad:?}");
     }
 }
@@ -217,7 +222,7 @@ fn a_service_without_a_command_is_refused_as_systemd_refuses_it() {
     ] {
         let root = written("a.service", text.as_bytes());
         let (_, loaded) = systemd(&root.path().join("etc/systemd/system"), "a.service");
-        let read = UnitFiles::below(root.path()).unit("a.service").unit;
+        let read = system_units(root.path()).unit("a.service").unit;
         assert_eq!(read.load == Load::Loaded, loaded, "{text}: {:?}", read.load);
     }
 }

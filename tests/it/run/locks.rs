@@ -12,7 +12,7 @@ async fn the_second_of_two_runs_says_busy_and_runs_when_the_first_is_done() {
     appears(&world.path("started")).await;
     let mut second = world.run("", QUICK);
     let detail = second.held_even_after_open("busy").await;
-    assert!(detail.contains(&format!("pid {}", first.pid())), "{detail}");
+    assert!(detail.contains(&format!("PID {}", first.pid())), "{detail}");
     assert_eq!(world.lines("runs"), 1);
     world.write("go", "");
     assert_eq!(first.ends().await.code(), Some(0));

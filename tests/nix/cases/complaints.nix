@@ -73,6 +73,38 @@ in
     })
     true
   ];
+  "a guard that cannot do what it is for is complained about" = [
+    (
+      let
+        guarded =
+          words: module:
+          complaint words {
+            imports = [ module ];
+            services.upgrade-gate.autoUpgrade.guard.enable = true;
+          };
+        gated = {
+          services.upgrade-gate.autoUpgrade.enable = true;
+          system.autoUpgrade.enable = true;
+        };
+      in
+      [
+        (guarded "needs services.upgrade-gate.autoUpgrade.enable = true" { })
+        (guarded "Set system.autoUpgrade.allowReboot = false" {
+          imports = [ gated ];
+          system.autoUpgrade.allowReboot = true;
+        })
+        (guarded "configurationLimit to 2 or more" {
+          imports = [ gated ];
+          boot.loader.systemd-boot.configurationLimit = 1;
+        })
+      ]
+    )
+    [
+      true
+      true
+      true
+    ]
+  ];
   "fwupdRefresh without fwupd is complained about" = [
     (complaint "Set services.fwupd.enable = true" {
       services.upgrade-gate.fwupdRefresh.enable = true;

@@ -35,7 +35,9 @@ let
       inherit ((builtins.head settings.type.modules).options) profile watch;
       keys = (builtins.head profile.type.inner.modules).options;
     in
-    builtins.mapAttrs (_: option: option.description) (keys // watch);
+    builtins.mapAttrs (_: option: option.description) (
+      removeAttrs keys [ "guard" ] // (builtins.head keys.guard.type.modules).options // watch
+    );
 in
 {
   "no companion is ended by a switch" = [
@@ -163,7 +165,7 @@ in
       false
     ]
   ];
-  "the options of profiles and of the watch are the keys of docs/configuration.md, with its sentences" = [
+  "the options of profiles, of the guard and of the watch are the keys of docs/configuration.md, with its sentences" = [
     described
     (builtins.mapAttrs (_: spoken) documented)
   ];

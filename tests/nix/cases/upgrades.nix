@@ -16,6 +16,14 @@ let
     builtins.filter (line: builtins.match "(Wants|After)=.*" line != null) (
       lines config.systemd.units."nixos-upgrade.service".text
     );
+  guarded =
+    module:
+    enabled {
+      imports = [ module ];
+      services.upgrade-gate.autoUpgrade.enable = true;
+      services.upgrade-gate.autoUpgrade.guard.enable = true;
+      system.autoUpgrade.enable = true;
+    };
 in
 {
   "the upgrade and the refresh are units like others" = [
@@ -82,6 +90,33 @@ in
         "After=network-online.target"
         "Wants=network-online.target"
       ]
+    ]
+  ];
+  "with the guard the upgrade builds, and run has the system tried" = [
+    (
+      let
+        config = guarded { };
+      in
+      [
+        config.systemd.services.nixos-upgrade.script
+        {
+          inherit (config.systemd.services.nixos-upgrade.serviceConfig) StateDirectory WorkingDirectory;
+        }
+        (settings config).profile.nixos-upgrade.guard
+        (settings (guarded { system.autoUpgrade.operation = "boot"; })).profile.nixos-upgrade.guard.mode
+      ]
+    )
+    [
+      "/store/nixos-rebuild/bin/nixos-rebuild build --upgrade\n"
+      {
+        StateDirectory = "nixos-upgrade";
+        WorkingDirectory = "/var/lib/nixos-upgrade";
+      }
+      {
+        enable = true;
+        system = "/var/lib/nixos-upgrade/result";
+      }
+      "reboot"
     ]
   ];
   "one option upgrades at boot and whenever the network returns after so long" = [

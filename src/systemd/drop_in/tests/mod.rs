@@ -6,8 +6,8 @@ mod companion;
 use std::time::Duration;
 
 use super::*;
-use crate::systemd::sample;
 use crate::systemd::surroundings::Families;
+use crate::systemd::tests::sample;
 use crate::systemd::unit::{Load, NotifyAccess, Restart, ServiceType};
 
 /// What a drop-in is made from, to be changed by a test.
@@ -299,7 +299,7 @@ fn a_gate_whose_refusal_counts_as_success_is_no_gate() {
 fn units_that_cannot_be_gated_at_all_are_refused_in_every_mode() {
     type Spoil = fn(&mut Unit);
     let table: [(Spoil, &str); 8] = [
-        (|unit| unit.load = Load::NotFound, "does not exist"),
+        (|unit| unit.load = Load::NotFound, "no unit file"),
         (|unit| unit.load = Load::Masked, "unmask"),
         (
             |unit| unit.load = Load::Refused("no ExecStart=".into()),

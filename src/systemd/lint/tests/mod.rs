@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::systemd::sample;
-use crate::systemd::sample::{codes, exec};
+use crate::systemd::tests::sample;
+use crate::systemd::tests::sample::{codes, exec};
 use crate::systemd::unit::{
     Exec, IgnoredLine, Load, NotifyAccess, Restart, RestartMode, Service, ServiceType, StartLimit,
     Switch, SystemdSpan, Timer, Unit,
@@ -165,17 +165,17 @@ fn a_masked_unit_or_one_that_is_not_there_has_no_findings() {
         let mut unit = timed(job(), |_| {});
         unit.load = load;
         assert!(ids(&unit, V257).is_empty());
-        assert_eq!(fate(&unit, V257, Assumed::default()), None);
+        assert_eq!(prediction(&unit, V257, Assumed::default()), None);
     }
 }
 
 #[test]
-fn what_systemd_refuses_is_never_started_and_has_no_fate() {
+fn what_systemd_refuses_is_never_started_and_has_no_prediction() {
     let mut refused = job();
     refused.load = Load::Refused("bad setting".to_owned());
     let always = changed(job(), |service| service.restart = Restart::Always);
     for unit in [refused, always] {
-        assert_eq!(fate(&unit, V257, Assumed::default()), None);
+        assert_eq!(prediction(&unit, V257, Assumed::default()), None);
     }
 }
 
@@ -200,27 +200,27 @@ fn what_upgrade_gate_recommends_has_no_findings() {
 
 #[test]
 fn a_gated_unit_is_held_or_skipped_and_any_other_is_tried() {
-    let fate = |unit: &Unit| fate(unit, V257, Assumed::default()).unwrap();
+    let prediction = |unit: &Unit| prediction(unit, V257, Assumed::default()).unwrap();
     assert_eq!(
-        fate(&runs(job(), "upgrade-gate run -- a")),
+        prediction(&runs(job(), "upgrade-gate run -- a")),
         Prediction::Held
     );
     assert_eq!(
-        fate(&before(job(), "upgrade-gate wait-online")),
+        prediction(&before(job(), "upgrade-gate wait-online")),
         Prediction::Held
     );
     let skipped = condition(job(), "upgrade-gate check --exec-condition");
-    assert_eq!(fate(&skipped), Prediction::Skipped);
-    let Prediction::Tried(story) = fate(&restarting(job(), 20, 100, 5)) else {
+    assert_eq!(prediction(&skipped), Prediction::Skipped);
+    let Prediction::Tried(timeline) = prediction(&restarting(job(), 20, 100, 5)) else {
         panic!("it is not gated");
     };
-    assert_eq!(story.count(), 73);
+    assert_eq!(timeline.count(), 73);
     let gives_up = before(
         restarting(job(), 20, 0, 5),
         "upgrade-gate wait-online --timeout 1min",
     );
-    let Prediction::Tried(story) = fate(&gives_up) else {
+    let Prediction::Tried(timeline) = prediction(&gives_up) else {
         panic!("it gives up");
     };
-    assert_eq!(story.attempt, secs(60));
+    assert_eq!(timeline.attempt, secs(60));
 }

@@ -114,7 +114,10 @@ fn ug017_lines_that_systemd_ignores() {
     let mut unit = tool();
     unit.ignored = vec![ignored(3, None), ignored(7, Some(Version(254)))];
     let mut starts = timer();
-    starts.ignored.push(ignored(9, None));
+    starts.ignored.push(IgnoredLine {
+        why: "did you mean OnCalendar=?".to_owned(),
+        ..ignored(9, None)
+    });
     unit.timers.push(starts);
     let said = |version| {
         let found = found(&unit, version).into_iter();
@@ -123,7 +126,7 @@ fn ug017_lines_that_systemd_ignores() {
     };
     let new = [
         "/etc/systemd/system/tool.service:3: reason 3.",
-        "/etc/systemd/system/tool.service:9: reason 9.",
+        "/etc/systemd/system/tool.service:9: did you mean OnCalendar=?",
     ];
     assert_eq!(said(V257), new);
     assert_eq!(said(Version(252)).len(), 3);

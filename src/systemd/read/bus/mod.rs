@@ -192,8 +192,7 @@ fn is_startable(state: &str) -> bool {
 /// The text of a file that systemd has read; nothing, if it is gone or is more than a unit file can be.
 fn text(root: &Path, path: &Path) -> Vec<u8> {
     const LONGEST: u64 = 4 << 20;
-    let below = root.join(path.strip_prefix("/").unwrap_or(path));
-    files::read(&below, LONGEST).unwrap_or_default()
+    files::read(&files::below(root, path), LONGEST).unwrap_or_default()
 }
 
 fn failed(what: &str, error: &impl ToString) -> ReadError {

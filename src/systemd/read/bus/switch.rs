@@ -32,7 +32,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::systemd::sample;
+    use crate::systemd::tests::sample;
 
     #[test]
     fn a_drop_in_wins_over_the_unit_s_own_file() {

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::defaults::ManagerDefaults;
 use super::keys;
-use super::scope::{Scope, UnitPaths};
+use super::scope::UnitPaths;
 use super::search::{FoundUnit, Fragment, UnitSearch};
 use super::settings::UnitSettings;
 use super::unit_text::{self, Assignment, Text};
+use crate::sys::{files, limits};
 use crate::systemd::surroundings::Surroundings;
 use crate::systemd::unit::{Load, Timer, Unit};
 use crate::systemd::version::Version;
@@ -53,12 +54,7 @@ pub struct ParsedUnit {
 }
 
 impl UnitFiles {
-    /// The system's units below `root`, as they are now; `/` for those of this machine.
-    pub fn below(root: &Path) -> Self {
-        Self::in_paths(root, UnitPaths::of(Scope::System))
-    }
-
-    /// The units below `root` that are in these directories.
+    /// The units below `root` that are in these directories, as they are now; `/` for those of this machine.
     pub fn in_paths(root: &Path, paths: UnitPaths) -> Self {
         let mut files = Self {
             root: root.to_owned(),
@@ -143,6 +139,11 @@ impl UnitFiles {
         self.search.outside(path)
     }
 
+    /// How a path below the root is named on this machine.
+    pub(crate) fn named(&self, path: &Path) -> PathBuf {
+        files::below(&self.root, path)
+    }
+
     /// systemd's version, by the name of its library; none if it is not there.
     pub fn version(&self) -> Option<Version> {
         version_below(&self.root)
@@ -179,7 +180,10 @@ impl UnitFiles {
     fn text(&self, path: &Path) -> Result<Text, String> {
         let read = self.search.read(path);
         let text = read.map(|bytes| unit_text::parse(&bytes));
-        text.map_err(|error| format!("cannot read {}: {error}", path.display()))
+        text.map_err(|error| {
+            let why = limits::refusal(&error);
+            format!("cannot read {}: {why}", path.display())
+        })
     }
 
     fn add_links(&self, name: &str, settings: &mut UnitSettings) {

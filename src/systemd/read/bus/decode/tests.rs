@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::systemd::sample;
+use crate::systemd::tests::sample;
 use crate::systemd::unit::{Restart, RestartMode};
 
 fn told<'v, const N: usize>(values: [(&'v str, Variant<'v>); N]) -> GetAllReply<'v> {

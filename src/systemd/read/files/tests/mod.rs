@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::systemd::read::scope::Scope;
 use crate::systemd::unit::{NotifyAccess, Restart, ServiceType};
 
 mod timers;
@@ -38,7 +39,7 @@ impl Root {
     }
 
     fn files(&self) -> UnitFiles {
-        UnitFiles::below(self.0.path())
+        UnitFiles::in_paths(self.0.path(), UnitPaths::of(Scope::System))
     }
 
     fn read(&self, name: &str) -> ParsedUnit {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::unit::{
+use crate::systemd::unit::{
     Exec, ExitStatuses, Load, NotifyAccess, Restart, RestartMode, Service, ServiceType, StartLimit,
     Switch, Unit,
 };
 
 /// `upgrade.service`: a oneshot with `Restart=on-failure`.
-pub(crate) fn unit() -> Unit {
+pub(in crate::systemd) fn unit() -> Unit {
     Unit {
         name: "upgrade.service".to_owned(),
         load: Load::Loaded,
@@ -33,7 +33,7 @@ pub(crate) fn unit() -> Unit {
 }
 
 /// The same with `StartLimitIntervalSec=` in seconds, `StartLimitBurst=` and `RestartSec=`.
-pub(crate) fn limited(interval: u64, burst: u32, delay: Duration) -> Unit {
+pub(in crate::systemd) fn limited(interval: u64, burst: u32, delay: Duration) -> Unit {
     Unit {
         start_limit: StartLimit {
             interval: Some(Duration::from_secs(interval)),
@@ -48,7 +48,7 @@ pub(crate) fn limited(interval: u64, burst: u32, delay: Duration) -> Unit {
 }
 
 /// Its service part.
-pub(crate) fn service() -> Service {
+pub(in crate::systemd) fn service() -> Service {
     Service {
         kind: ServiceType::Oneshot,
         exec_condition: Vec::new(),
@@ -73,7 +73,7 @@ pub(crate) fn service() -> Service {
 }
 
 /// A command without arguments.
-pub(crate) fn exec(path: &str) -> Exec {
+pub(in crate::systemd) fn exec(path: &str) -> Exec {
     Exec {
         path: path.to_owned(),
         argv: vec![path.to_owned()],
@@ -82,7 +82,7 @@ pub(crate) fn exec(path: &str) -> Exec {
 }
 
 /// `SuccessExitStatus=75 143` and the like.
-pub(crate) fn codes(codes: &[u8]) -> ExitStatuses {
+pub(in crate::systemd) fn codes(codes: &[u8]) -> ExitStatuses {
     ExitStatuses {
         codes: codes.iter().copied().collect(),
         signals: BTreeSet::new(),
@@ -90,7 +90,7 @@ pub(crate) fn codes(codes: &[u8]) -> ExitStatuses {
 }
 
 /// `SuccessExitStatus=SIGTERM` and the like.
-pub(crate) fn signals(signals: &[u8]) -> ExitStatuses {
+pub(in crate::systemd) fn signals(signals: &[u8]) -> ExitStatuses {
     ExitStatuses {
         codes: BTreeSet::new(),
         signals: signals.iter().copied().collect(),

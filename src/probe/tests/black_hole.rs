@@ -6,15 +6,15 @@ use std::time::Duration;
 use nix::sys::socket::{Backlog, listen};
 
 /// A listener whose backlog is full and stays so.
-pub(super) struct BlackHole {
-    pub(super) address: SocketAddr,
+pub(in crate::probe) struct BlackHole {
+    pub(in crate::probe) address: SocketAddr,
     _listener: TcpListener,
     _queued: Vec<TcpStream>,
 }
 
 impl BlackHole {
     /// Opens one on an address, port 0 for any.
-    pub(super) fn new(address: &str) -> Self {
+    pub(in crate::probe) fn new(address: &str) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         listen(&listener, Backlog::new(0).unwrap()).unwrap();
         let address = listener.local_addr().unwrap();

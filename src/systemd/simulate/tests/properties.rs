@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
-use super::*;
-use crate::systemd::sample::limited;
+use super::super::*;
+use crate::systemd::tests::sample::limited;
 use crate::systemd::unit::StartLimit;
 
 const S: Duration = Duration::from_secs(1);
@@ -55,17 +55,17 @@ proptest! {
     fn any_story_is_told_in_order_and_comes_to_an_end(
         unit in units(), outage in outages(), version in 250..265u32,
     ) {
-        let story = simulate(&unit, Version(version), &outage);
-        prop_assert!(story.starts.iter().all(|run| run.count > 0));
-        let ordered = story.starts.windows(2).all(|pair| pair[0].last() <= pair[1].first);
-        prop_assert!(ordered, "{:?}", story.starts);
-        if let OutageEnding::Survives { at } = story.ending {
+        let timeline = simulate(&unit, Version(version), &outage);
+        prop_assert!(timeline.starts.iter().all(|run| run.count > 0));
+        let ordered = timeline.starts.windows(2).all(|pair| pair[0].last() <= pair[1].first);
+        prop_assert!(ordered, "{:?}", timeline.starts);
+        if let OutageEnding::Survives { at } = timeline.ending {
             prop_assert!(at >= outage.length);
-            prop_assert_eq!(story.starts.last().map(|run| run.last()), Some(at));
+            prop_assert_eq!(timeline.starts.last().map(|run| run.last()), Some(at));
         }
-        if let OutageEnding::LimitHit { at, starts } = story.ending {
-            prop_assert_eq!(story.refused.last(), Some(&at));
-            prop_assert_eq!(starts, story.count());
+        if let OutageEnding::LimitHit { at, starts } = timeline.ending {
+            prop_assert_eq!(timeline.refused.last(), Some(&at));
+            prop_assert_eq!(starts, timeline.count());
         }
     }
 
@@ -79,8 +79,8 @@ proptest! {
         unit.start_limit = StartLimit { interval: Some(interval), burst };
         service(&mut unit).restart_steps = steps;
         service(&mut unit).restart_max_delay = Some(longest);
-        let story = simulate(&unit, Version(version), &Outage::new(length, attempt));
-        prop_assert!(story.count() > 0);
+        let timeline = simulate(&unit, Version(version), &Outage::new(length, attempt));
+        prop_assert!(timeline.count() > 0);
     }
 
     #[test]
@@ -102,14 +102,14 @@ proptest! {
     ) {
         let unit = limited(interval, burst, Duration::from_secs(delay));
         let outage = Outage::new(Duration::from_secs(length), Duration::from_secs(attempt));
-        let story = simulate(&unit, V, &outage);
+        let timeline = simulate(&unit, V, &outage);
         let mut limit = RateLimit::new(unit.start_limit);
         let every = delay + attempt;
         let first_after = length.div_ceil(every) * every;
         let let_through = (0..=first_after / every)
             .map(|number| Duration::from_secs(number * every))
             .take_while(|at| limit.allows(*at));
-        prop_assert_eq!(story.times().collect::<Vec<_>>(), let_through.collect::<Vec<_>>());
+        prop_assert_eq!(timeline.times().collect::<Vec<_>>(), let_through.collect::<Vec<_>>());
     }
 
     #[test]
@@ -119,10 +119,10 @@ proptest! {
     ) {
         let unit = limited(interval.into(), burst, Duration::from_secs(delay));
         let attempt = Duration::from_secs(attempt);
-        let story = simulate(&unit, V, &Outage::new(S * 100_000, attempt));
+        let timeline = simulate(&unit, V, &Outage::new(S * 100_000, attempt));
         // `burst` attempts and delays fit in the interval.
         let longest = (S * interval / burst).checked_sub(Duration::from_secs(delay));
         let bites = longest.is_some_and(|longest| attempt <= longest);
-        prop_assert_eq!(!matches!(story.ending, OutageEnding::Survives { .. }), bites);
+        prop_assert_eq!(!matches!(timeline.ending, OutageEnding::Survives { .. }), bites);
     }
 }

@@ -1,6 +1,11 @@
+//! What happens to a unit in an outage, timeline by timeline.
+
+mod in_numbers;
+mod properties;
+
 use super::*;
-use crate::systemd::sample;
-use crate::systemd::sample::limited;
+use crate::systemd::tests::sample;
+use crate::systemd::tests::sample::limited;
 use crate::systemd::unit::{Restart, RestartMode};
 
 const S: Duration = Duration::from_secs(1);
@@ -12,20 +17,20 @@ fn service(unit: &mut Unit) -> &mut Service {
 }
 
 /// When it is started, in seconds.
-fn seconds(story: &Timeline) -> Vec<f64> {
-    story.times().map(|at| at.as_secs_f64()).collect()
+fn seconds(timeline: &Timeline) -> Vec<f64> {
+    timeline.times().map(|at| at.as_secs_f64()).collect()
 }
 
 #[test]
 fn the_posted_settings_retry_for_ever_and_their_limit_never_bites() {
-    let story = simulate(
+    let timeline = simulate(
         &limited(100, 5, S * 20),
         V,
         &Outage::new(HALF_AN_HOUR, S * 5),
     );
-    assert_eq!(story.ending, OutageEnding::Survives { at: HALF_AN_HOUR });
+    assert_eq!(timeline.ending, OutageEnding::Survives { at: HALF_AN_HOUR });
     assert_eq!(
-        story.starts,
+        timeline.starts,
         [StartSeries {
             first: Duration::ZERO,
             every: S * 25,
@@ -53,11 +58,11 @@ fn the_settings_of_the_table_end_as_the_real_ratelimit_below_says() {
     for ((interval, burst, delay), refused) in table {
         let unit = limited(interval, burst, Duration::from_millis(delay));
         for (attempt, refused) in [0, 1, 10, 48].into_iter().zip(refused) {
-            let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S * attempt));
+            let timeline = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S * attempt));
             let starts = u64::from(burst);
             let at = refused.map(Duration::from_millis);
             let hit = at.map(|at| OutageEnding::LimitHit { at, starts });
-            let ending = Some(story.ending)
+            let ending = Some(timeline.ending)
                 .filter(|ending| !matches!(ending, OutageEnding::Survives { .. }));
             assert_eq!(ending, hit, "{interval}/{burst}/{delay} with {attempt} s");
         }
@@ -80,11 +85,11 @@ fn an_attempt_that_spans_the_outages_end_fails_and_one_that_begins_there_succeed
 fn a_unit_that_is_not_restarted_gives_up_after_one_attempt() {
     let mut unit = limited(10, 5, S);
     service(&mut unit).restart = Restart::No;
-    let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S * 3));
+    let timeline = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S * 3));
     let why = Why::Setting(restart::ServiceResult::ExitCode);
-    assert_eq!(story.ending, OutageEnding::GivesUp { at: S * 3, why });
-    assert_eq!(seconds(&story), [0.0]);
-    assert_eq!(story.on_failure, 1);
+    assert_eq!(timeline.ending, OutageEnding::GivesUp { at: S * 3, why });
+    assert_eq!(seconds(&timeline), [0.0]);
+    assert_eq!(timeline.on_failure, 1);
 }
 
 #[test]
@@ -100,16 +105,16 @@ fn what_systemd_cannot_start_gives_up_at_once() {
             load,
             ..sample::unit()
         };
-        let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S));
-        assert_eq!(story.ending, OutageEnding::GivesUp { at, why });
-        assert_eq!(story.count(), 0);
+        let timeline = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S));
+        assert_eq!(timeline.ending, OutageEnding::GivesUp { at, why });
+        assert_eq!(timeline.count(), 0);
     }
     let unit = Unit {
         service: None,
         ..sample::unit()
     };
-    let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S));
-    assert_eq!(story.ending, OutageEnding::GivesUp { at, why });
+    let timeline = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S));
+    assert_eq!(timeline.ending, OutageEnding::GivesUp { at, why });
 }
 
 #[test]
@@ -123,9 +128,9 @@ fn a_oneshot_that_hangs_is_freed_only_by_timeout_start_sec() {
         OutageEnding::Hangs { at }
     );
     service(&mut unit).timeout_start = Some(S * 90);
-    let story = simulate(&unit, V, &outage);
-    assert_eq!(seconds(&story), [0.0, 120.0, 240.0, 360.0]);
-    assert_eq!(story.attempt, Some(S * 90));
+    let timeline = simulate(&unit, V, &outage);
+    assert_eq!(seconds(&timeline), [0.0, 120.0, 240.0, 360.0]);
+    assert_eq!(timeline.attempt, Some(S * 90));
 }
 
 #[test]
@@ -147,9 +152,9 @@ fn the_steps_make_room_for_a_long_outage_from_254_on() {
     service(&mut unit).restart_steps = 2;
     service(&mut unit).restart_max_delay = Some(S * 160);
     let outage = Outage::new(S * 500, S * 5);
-    let story = simulate(&unit, V, &outage);
-    assert_eq!(seconds(&story), [0.0, 15.0, 60.0, 225.0, 390.0, 555.0]);
-    assert_eq!(story.ending, OutageEnding::Survives { at: S * 555 });
+    let timeline = simulate(&unit, V, &outage);
+    assert_eq!(seconds(&timeline), [0.0, 15.0, 60.0, 225.0, 390.0, 555.0]);
+    assert_eq!(timeline.ending, OutageEnding::Survives { at: S * 555 });
     let old = simulate(&unit, Version(252), &outage);
     assert_eq!(
         old.ending,
@@ -164,8 +169,8 @@ fn the_steps_make_room_for_a_long_outage_from_254_on() {
 fn with_an_infinite_restart_sec_it_waits_for_ever() {
     let mut unit = limited(10, 5, S);
     service(&mut unit).restart_delay = None;
-    let story = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S * 2));
-    assert_eq!(story.ending, OutageEnding::WaitsForEver { at: S * 2 });
+    let timeline = simulate(&unit, V, &Outage::new(HALF_AN_HOUR, S * 2));
+    assert_eq!(timeline.ending, OutageEnding::WaitsForEver { at: S * 2 });
 }
 
 #[test]
@@ -182,14 +187,14 @@ fn the_notifying_unit_is_started_at_each_attempt_or_only_at_the_end() {
 #[test]
 fn billions_of_starts_are_not_walked_through() {
     let centuries = S * u32::MAX;
-    let story = simulate(
+    let timeline = simulate(
         &limited(0, 0, Duration::ZERO),
         V,
         &Outage::new(centuries, Duration::ZERO),
     );
-    assert_eq!(story.ending, OutageEnding::Survives { at: centuries });
-    assert_eq!(story.count(), u64::from(u32::MAX) * 1000 + 1);
-    assert_eq!(story.on_failure, story.count() - 1);
+    assert_eq!(timeline.ending, OutageEnding::Survives { at: centuries });
+    assert_eq!(timeline.count(), u64::from(u32::MAX) * 1000 + 1);
+    assert_eq!(timeline.on_failure, timeline.count() - 1);
 }
 
 #[test]
@@ -197,10 +202,10 @@ fn more_different_delays_than_are_followed_end_unknown() {
     let mut unit = limited(0, 0, S);
     service(&mut unit).restart_steps = u32::MAX;
     service(&mut unit).restart_max_delay = Some(S * 86400);
-    let story = simulate(&unit, V, &Outage::new(S * u32::MAX, S));
+    let timeline = simulate(&unit, V, &Outage::new(S * u32::MAX, S));
     assert!(
-        matches!(story.ending, OutageEnding::Unknown { at } if at > S * 100_000),
+        matches!(timeline.ending, OutageEnding::Unknown { at } if at > S * 100_000),
         "{:?}",
-        story.ending
+        timeline.ending
     );
 }

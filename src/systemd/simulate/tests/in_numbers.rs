@@ -1,8 +1,8 @@
 //! Settings small enough to be tried in a machine within a minute, and what is predicted of them in seconds. systemd 252,
 //! 257 and 262 were seen to do so.
 
-use super::*;
-use crate::systemd::sample::{codes, exec, limited};
+use super::super::*;
+use crate::systemd::tests::sample::{codes, exec, limited};
 use crate::systemd::unit::{Restart, RestartMode};
 
 const S: Duration = Duration::from_secs(1);
@@ -26,17 +26,17 @@ fn minute(attempt: u32, code: u8) -> Outage {
 }
 
 /// The first six starts and the ending, in whole seconds.
-fn foretold(unit: &Unit, version: Version, outage: &Outage) -> String {
-    let story = simulate(unit, version, outage);
-    let starts = story.times().take(6).map(|at| at.as_secs().to_string());
+fn predicted(unit: &Unit, version: Version, outage: &Outage) -> String {
+    let timeline = simulate(unit, version, outage);
+    let starts = timeline.times().take(6).map(|at| at.as_secs().to_string());
     let starts = starts.collect::<Vec<_>>().join(" ");
-    let ending = match story.ending {
+    let ending = match timeline.ending {
         OutageEnding::Survives { .. } => "survives".to_owned(),
         OutageEnding::LimitHit { starts, .. } => format!("limit after {starts}"),
         OutageEnding::GivesUp { why, .. } => format!("{why:?}"),
         other => format!("{other:?}"),
     };
-    format!("{starts} | {ending} at {}", story.ending.at().as_secs())
+    format!("{starts} | {ending} at {}", timeline.ending.at().as_secs())
 }
 
 #[test]
@@ -50,8 +50,8 @@ fn a_limit_is_hit_or_missed_by_its_interval() {
         (10, 0, 10, 1, "0 11 22 33 44 55 | survives at 66"),
     ] {
         let unit = unit(interval, burst, delay, plain);
-        assert_eq!(foretold(&unit, NEW, &minute(attempt, 1)), expected);
-        assert_eq!(foretold(&unit, OLD, &minute(attempt, 1)), expected);
+        assert_eq!(predicted(&unit, NEW, &minute(attempt, 1)), expected);
+        assert_eq!(predicted(&unit, OLD, &minute(attempt, 1)), expected);
     }
 }
 
@@ -64,11 +64,11 @@ fn steps_are_walked_since_254() {
     // Delays of 1, 2, 4, 8, 8 s, with attempts of a millisecond.
     let outage = minute(0, 1);
     assert_eq!(
-        foretold(&unit, NEW, &outage),
+        predicted(&unit, NEW, &outage),
         "0 1 3 7 15 | limit after 5 at 23"
     );
     assert_eq!(
-        foretold(&unit, OLD, &outage),
+        predicted(&unit, OLD, &outage),
         "0 1 2 3 4 | limit after 5 at 5"
     );
 }
@@ -77,11 +77,11 @@ fn steps_are_walked_since_254() {
 fn a_longest_delay_alone_replaces_a_longer_restart_sec_since_254() {
     let unit = unit(0, 0, 30, |service| service.restart_max_delay = Some(S * 20));
     assert_eq!(
-        foretold(&unit, NEW, &minute(1, 1)),
+        predicted(&unit, NEW, &minute(1, 1)),
         "0 21 42 63 | survives at 63"
     );
     assert_eq!(
-        foretold(&unit, OLD, &minute(1, 1)),
+        predicted(&unit, OLD, &minute(1, 1)),
         "0 31 62 | survives at 62"
     );
 }
@@ -92,7 +92,7 @@ fn a_hanging_oneshot_is_tried_again_after_its_timeout() {
     let mut outage = minute(0, 1);
     outage.attempt.length = None;
     assert_eq!(
-        foretold(&unit, NEW, &outage),
+        predicted(&unit, NEW, &outage),
         "0 3 6 9 | limit after 4 at 12"
     );
 }
@@ -104,32 +104,32 @@ fn an_exit_code_is_prevented_from_exec_start_and_not_from_exec_start_pre() {
         service.exec_start_pre = vec![exec("/usr/bin/gate")];
     });
     let mut outage = minute(1, 75);
-    assert_eq!(foretold(&unit, NEW, &outage), "0 | Prevented at 1");
+    assert_eq!(predicted(&unit, NEW, &outage), "0 | Prevented at 1");
     outage.attempt.phase = ExecPhase::StartPre;
-    assert_eq!(foretold(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
+    assert_eq!(predicted(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
 }
 
 #[test]
 fn a_skip_and_a_success_are_not_restarted() {
     let unit = unit(30, 3, 2, |service| service.success = codes(&[2]));
     assert_eq!(
-        foretold(&unit, NEW, &minute(1, 2)),
+        predicted(&unit, NEW, &minute(1, 2)),
         "0 | Setting(Success) at 1"
     );
     let mut outage = minute(1, 1);
     outage.attempt.phase = ExecPhase::Condition;
-    assert_eq!(foretold(&unit, NEW, &outage), "0 | Skipped at 1");
+    assert_eq!(predicted(&unit, NEW, &outage), "0 | Skipped at 1");
     outage.attempt.exit = ProcessExit::Code(255);
-    assert_eq!(foretold(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
+    assert_eq!(predicted(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
 }
 
 #[test]
-fn on_abnormal_restarts_a_kill_and_not_a_failure() {
+fn on_abnormal_restarts_a_timeout_and_not_a_failure() {
     let unit = unit(30, 3, 2, |service| service.restart = Restart::OnAbnormal);
     let mut outage = minute(1, 1);
-    assert_eq!(foretold(&unit, NEW, &outage), "0 | Setting(ExitCode) at 1");
-    outage.attempt.exit = ProcessExit::Signal(9);
-    assert_eq!(foretold(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
+    assert_eq!(predicted(&unit, NEW, &outage), "0 | Setting(ExitCode) at 1");
+    outage.attempt.exit = ProcessExit::Timeout;
+    assert_eq!(predicted(&unit, NEW, &outage), "0 3 6 | limit after 3 at 9");
 }
 
 #[test]

@@ -1,0 +1,160 @@
+//! The table `[profile.NAME.guard]`: how `run` tries the NixOS system that its command has built.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::Value;
+
+use super::key::{Key, set};
+use super::read::{self, Node, ReadResult};
+use crate::text::span::Span;
+
+/// The settings of a try. Nothing is tried unless it is enabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardSettings {
+    /// Whether the command only builds, and the guard activates.
+    pub enable: bool,
+    /// The system, or a link to it.
+    pub system: PathBuf,
+    /// How it is activated.
+    pub activation: Activation,
+    /// How long it is watched, in awake time.
+    pub within: Duration,
+    /// How long it must be worse before it is undone.
+    pub settle_after: Duration,
+    /// Whether it is undone unless somebody confirms it.
+    pub confirm: bool,
+    /// Whether the machine may be rebooted to undo it.
+    pub reboot: bool,
+    /// Commands that must succeed.
+    pub checks: Vec<String>,
+    /// The command that tells somebody of an undo.
+    pub notify: Option<String>,
+}
+
+/// How a system is activated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `switch-to-configuration test`.
+    Live,
+    /// By the next boot.
+    Reboot,
+}
+
+impl Default for GuardSettings {
+    fn default() -> Self {
+        Self {
+            enable: false,
+            system: PathBuf::from("result"),
+            activation: Activation::Live,
+            within: Duration::from_secs(10 * 60),
+            settle_after: Duration::from_secs(30),
+            confirm: false,
+            reboot: true,
+            checks: Vec::new(),
+            notify: None,
+        }
+    }
+}
+
+/// Every key, in the order in which they are shown.
+pub const KEYS: &[Key<GuardSettings>] = &[
+    Key {
+        name: "enable",
+        read: |node| set(read::boolean(node), |g, v| g.enable = v),
+        show: |guard| Value::from(guard.enable),
+    },
+    Key {
+        name: "system",
+        read: |node| set(path(node), |g, v| g.system = v),
+        show: |guard| Value::from(guard.system.to_string_lossy().into_owned()),
+    },
+    Key {
+        name: "mode",
+        read: |node| set(read::word(node, MODES), |g, v| g.activation = v),
+        show: |guard| {
+            let found = MODES.iter().find(|(_, mode)| *mode == guard.activation);
+            Value::from(found.map_or("", |(word, _)| *word))
+        },
+    },
+    Key {
+        name: "within",
+        read: |node| set(grace(node), |g, v| g.within = v),
+        show: |guard| Value::from(Span::Finite(guard.within).to_string()),
+    },
+    Key {
+        name: "settle_after",
+        read: |node| {
+            set(read::span_up_to(node, LONGEST_SETTLE), |g, v| {
+                g.settle_after = v;
+            })
+        },
+        show: |guard| Value::from(Span::Finite(guard.settle_after).to_string()),
+    },
+    Key {
+        name: "confirm",
+        read: |node| set(read::boolean(node), |g, v| g.confirm = v),
+        show: |guard| Value::from(guard.confirm),
+    },
+    Key {
+        name: "reboot",
+        read: |node| set(read::boolean(node), |g, v| g.reboot = v),
+        show: |guard| Value::from(guard.reboot),
+    },
+    Key {
+        name: "checks",
+        read: |node| set(commands(node), |g, v| g.checks = v),
+        show: |guard| Value::from(guard.checks.clone()),
+    },
+    Key {
+        name: "notify",
+        kind: "command, or `\"\"` for none",
+        meaning: "what is started if it is undone, or if the undo fails",
+        read: |node| set(notify(node), |g, v| g.notify = v),
+        show: |guard| Value::from(guard.notify.clone().unwrap_or_default()),
+    },
+];
+
+const MODES: &[(&str, Activation)] = &[("live", Activation::Live), ("reboot", Activation::Reboot)];
+
+const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
+
+fn path(node: &Node<'_>) -> ReadResult<PathBuf> {
+    let text = read::string(node)?;
+    if text.is_empty() || text.contains('\0') {
+        return read::refuse(node, "must be a path, such as \"result\"");
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn grace(node: &Node<'_>) -> ReadResult<Duration> {
+    let span = read::span(node)?;
+    let long_enough = |length: &Duration| *length >= Duration::from_secs(1);
+    match span.finite().filter(long_enough) {
+        Some(length) => Ok(length),
+        None => read::refuse(node, format!("must be 1s or more, and finite, not {span}")),
+    }
+}
+
+fn commands(node: &Node<'_>) -> ReadResult<Vec<String>> {
+    let list = read::array(node, "a list of commands")?;
+    read::each(list, command)
+}
+
+fn command(node: &Node<'_>) -> ReadResult<String> {
+    let text = read::string(node)?;
+    if text.trim().is_empty() || text.contains('\0') {
+        return read::refuse(
+            node,
+            "must be a command, such as \"systemctl is-active sshd\"",
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn notify(node: &Node<'_>) -> ReadResult<Option<String>> {
+    match read::string(node)? {
+        "" => Ok(None),
+        _ => command(node).map(Some),
+    }
+}

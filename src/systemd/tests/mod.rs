@@ -1,0 +1,3 @@
+//! What the tests of several files here share.
+
+pub(super) mod sample;
