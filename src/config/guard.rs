@@ -108,8 +108,6 @@ pub const KEYS: &[Key<GuardSettings>] = &[
     },
     Key {
         name: "notify",
-        kind: "command, or `\"\"` for none",
-        meaning: "what is started if it is undone, or if the undo fails",
         read: |node| set(notify(node), |g, v| g.notify = v),
         show: |guard| Value::from(guard.notify.clone().unwrap_or_default()),
     },
