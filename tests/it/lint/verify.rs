@@ -265,7 +265,7 @@ fn a_service_that_systemd_does_not_load_is_refused_whatever_the_setting() {
         let text = format!("[Service]\nExecStart=/bin/true\n{text}\n");
         let root = written("a.service", text.as_bytes());
         let (_, loaded) = systemd(&root.path().join("etc/systemd/system"), "a.service");
-        let read = UnitFiles::below(root.path()).unit("a.service").unit;
+        let read = system_units(root.path()).unit("a.service").unit;
         assert_eq!(read.load == Load::Loaded, loaded, "{text}: {:?}", read.load);
         refused += usize::from(!loaded);
     }
