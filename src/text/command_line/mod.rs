@@ -101,7 +101,7 @@ enum Inner<'a> {
 
 fn inner<'a>(name: &str, rest: &'a [String]) -> Inner<'a> {
     match name.trim_start_matches('-') {
-        "sh" | "bash" | "rbash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" => shell(rest),
+        "sh" | "bash" | "rbash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "fish" => shell(rest),
         "busybox" | "toybox" => Inner::Command(rest),
         "eval" => script(&rest.join(" "), &[]),
         "runuser"
@@ -111,8 +111,15 @@ fn inner<'a>(name: &str, rest: &'a [String]) -> Inner<'a> {
         {
             wrapped("runuser", rest)
         }
-        "su" | "runuser" | "script" | "sg" => {
-            of_option(rest, "-c", "--command").unwrap_or(Inner::Nothing)
+        "su" | "runuser" | "script" => of_option(rest, "-c", "--command").unwrap_or(Inner::Nothing),
+        "sg" => match (of_option(rest, "-c", "--command"), rest) {
+            (Some(inner), _) => inner,
+            (None, [_group, text]) => script(text, &[]),
+            (None, _) => Inner::Nothing,
+        },
+        // Before an option there is no architecture.
+        "setarch" if rest.first().is_some_and(|word| word.starts_with('-')) => {
+            wrapped("linux64", rest)
         }
         "env" => split_string(rest).unwrap_or_else(|| wrapped("env", rest)),
         "command" if rest.iter().any(|word| word == "-v" || word == "-V") => Inner::Nothing,
@@ -212,6 +219,8 @@ const fn wrapper(
 
 const WRAPPERS: &[Wrapper] = &[
     wrapper("builtin", "", &[], 0),
+    wrapper("catchsegv", "", &[], 0),
+    wrapper("cgexec", "g", &[], 0),
     wrapper("choom", "np", &["adjust", "pid"], 0),
     wrapper("chroot", "", &["userspec", "groups"], 1),
     wrapper("chronic", "", &[], 0),
@@ -226,7 +235,9 @@ const WRAPPERS: &[Wrapper] = &[
     wrapper("doas", "uC", &[], 0),
     wrapper("env", "uC", &["unset", "chdir"], 0),
     wrapper("eatmydata", "", &[], 0),
+    wrapper("cpulimit", "lpe", &["limit", "pid", "exe"], 0),
     wrapper("exec", "a", &[], 0),
+    wrapper("firejail", "", &[], 0),
     wrapper("flock", "wE", &["wait", "timeout", "conflict-exit-code"], 1),
     wrapper(
         "ionice",
@@ -234,9 +245,25 @@ const WRAPPERS: &[Wrapper] = &[
         &["class", "classdata", "pid", "pgid", "uid"],
         0,
     ),
+    wrapper("linux32", "", &[], 0),
+    wrapper("linux64", "", &[], 0),
     wrapper("nice", "n", &["adjustment"], 0),
     wrapper("nohup", "", &[], 0),
     wrapper("nsenter", "tSGW", &["target", "setuid", "setgid"], 0),
+    wrapper(
+        "numactl",
+        "iwmNCpP",
+        &[
+            "interleave",
+            "weighted-interleave",
+            "membind",
+            "cpunodebind",
+            "physcpubind",
+            "preferred",
+            "preferred-many",
+        ],
+        0,
+    ),
     wrapper("pkexec", "", &["user"], 0),
     wrapper("prlimit", "p", &["pid"], 0),
     wrapper("proxychains", "f", &[], 0),
@@ -289,6 +316,7 @@ const WRAPPERS: &[Wrapper] = &[
     ),
     wrapper("setarch", "", &[], 1),
     wrapper("setsid", "", &[], 0),
+    wrapper("ssh-agent", "aEOPt", &[], 0),
     wrapper("stdbuf", "ioe", &["input", "output", "error"], 0),
     wrapper(
         "sudo",
@@ -348,16 +376,37 @@ const WRAPPERS: &[Wrapper] = &[
         ],
         0,
     ),
+    wrapper(
+        "strace",
+        "abeEIoOpPsSuUX",
+        &["trace", "output", "user", "string-limit"],
+        0,
+    ),
     wrapper("dumb-init", "r", &["rewrite"], 0),
     wrapper("taskset", "p", &["pid"], 1),
     wrapper("time", "fo", &["format", "output"], 0),
     wrapper("tini", "pe", &[], 0),
     wrapper("torsocks", "uapP", &["user", "pass", "address", "port"], 0),
     wrapper("timeout", "sk", &["signal", "kill-after"], 1),
+    wrapper("unbuffer", "", &[], 0),
     wrapper(
         "unshare",
         "RwSGl",
         &["root", "wd", "setuid", "setgid", "propagation", "setgroups"],
+        0,
+    ),
+    wrapper(
+        "xargs",
+        "adEILnPs",
+        &[
+            "arg-file",
+            "delimiter",
+            "max-lines",
+            "max-args",
+            "max-procs",
+            "max-chars",
+            "process-slot-var",
+        ],
         0,
     ),
 ];

@@ -79,6 +79,15 @@ fn a_wrapper_gives_way_to_the_command_it_runs() {
         "tini -s -- apt-get update",
         "dumb-init -r 15:2 apt-get update",
         "setarch x86_64 -R apt-get update",
+        "setarch -R apt-get update",
+        "linux32 apt-get update",
+        "xargs -r -n 1 apt-get update",
+        "strace -f -o /tmp/x apt-get update",
+        "numactl --cpunodebind 0 apt-get update",
+        "cgexec -g cpu:low apt-get update",
+        "cpulimit -l 50 -- apt-get update",
+        "firejail --quiet apt-get update",
+        "ssh-agent apt-get update",
     ] {
         assert_eq!(
             line(wrapped).replace("/usr/bin/", ""),
@@ -128,6 +137,8 @@ fn a_script_is_found_wherever_the_shell_looks_for_it() {
         &["script", "-qec", script, "/dev/null"],
         &["su", "-lc", script, "me"],
         &["sg", "backup", "-c", script],
+        &["sg", "backup", script],
+        &["fish", "-c", script],
         &[
             "sudo",
             "sh",
