@@ -165,4 +165,8 @@ pub enum Waived {
     Bare,
     /// Its own checks refuse the switch.
     Checks,
+    /// The boot partition has no room for it.
+    NoSpace,
+    /// The last three systems were undone.
+    Paused,
 }

@@ -1,5 +1,6 @@
 //! What the guard keeps on disk: one JSON file, which outlives the process, the boot and the upgrade of this program.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,9 @@ pub const FORMAT: u32 = 1;
 
 /// How many ended transactions are remembered.
 const HISTORY: usize = 64;
+
+/// After so many undone systems in a row no other is tried.
+const PAUSE: usize = 3;
 
 /// Everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -216,6 +220,21 @@ pub struct EndedTransaction {
     pub armed_at_usec_realtime: u64,
 }
 
+impl EndedTransaction {
+    /// Whether the guard has judged a system: not a drill, and not at somebody's word.
+    fn is_judged(&self) -> bool {
+        let judged = matches!(
+            self.phase,
+            TransactionPhase::Confirmed
+                | TransactionPhase::Undone
+                | TransactionPhase::CandidateDidNotBoot
+        );
+        judged
+            && self.cause != Some(Cause::Asked)
+            && self.candidate.as_ref() != Some(&self.baseline)
+    }
+}
+
 impl TransactionPhase {
     /// Whether nothing is left to do but to clean up.
     pub const fn is_end(self) -> bool {
@@ -303,6 +322,15 @@ impl GuardState {
                 at_usec_realtime: transaction.armed_at_usec_realtime,
             });
         }
+    }
+
+    /// Whether the last [`PAUSE`] tries that came to a verdict each undid another system: then it is not the systems.
+    pub fn is_paused(&self) -> bool {
+        let judged = self.history.iter().rev().filter(|ended| ended.is_judged());
+        let last: Vec<_> = judged.take(PAUSE).collect();
+        let undone = |ended: &&EndedTransaction| ended.phase != TransactionPhase::Confirmed;
+        let systems: BTreeSet<_> = last.iter().map(|ended| &ended.candidate).collect();
+        systems.len() == PAUSE && last.iter().all(undone)
     }
 
     /// A person has seen to what is broken.

@@ -302,6 +302,42 @@ async fn a_candidate_whose_own_checks_refuse_the_switch_is_not_tried_and_not_den
 }
 
 #[tokio::test]
+async fn after_three_undone_systems_in_a_row_another_one_is_tried_only_if_told_to() {
+    let machine = Machine::new().await;
+    for system in ["cand", "second", "third", "fourth"] {
+        machine.build(system);
+    }
+    let bad = "--within 5s --settle-after 0s --check false";
+    for system in ["cand", "second", "third"] {
+        let tried = machine
+            .runs(&format!("try /nix/store/{system} {bad}"))
+            .await;
+        assert_eq!(tried.0, 80, "{tried:?}");
+    }
+    let (code, said) = machine.runs(&quick("try /nix/store/fourth")).await;
+    assert_eq!((code, said.contains("paused")), (75, true), "{said}");
+    let waived = quick("try /nix/store/fourth --allow paused");
+    assert_eq!(machine.runs(&waived).await.0, 0);
+    let denied = quick("try /nix/store/third --allow denied");
+    assert_eq!(machine.runs(&denied).await.0, 0, "it is over");
+}
+
+#[tokio::test]
+async fn a_system_that_does_not_fit_into_the_boot_partition_is_refused() {
+    let machine = Machine::new().await;
+    let kernel = machine.world.path("nix/store/linux/bzImage");
+    fs::create_dir_all(kernel.parent().unwrap()).unwrap();
+    // Sparse, and more than any disk of a test has free.
+    fs::File::create(kernel).unwrap().set_len(8 << 40).unwrap();
+    machine.link("/nix/store/linux/bzImage", "nix/store/cand/kernel");
+    let (code, said) = machine.runs(&quick("try /nix/store/cand")).await;
+    assert_eq!((code, said.contains("no_space")), (75, true), "{said}");
+    assert_eq!(machine.log(), "", "nothing was run");
+    machine.touch("boot/EFI/nixos/linux-bzImage.efi", "copied before");
+    assert_eq!(machine.runs(&quick("try /nix/store/cand")).await.0, 0);
+}
+
+#[tokio::test]
 async fn an_undo_waits_for_the_other_tools_activation() {
     let machine = Machine::new().await;
     machine.runs("arm --within 10min").await;

@@ -141,6 +141,18 @@ impl Context {
                 super::status::label(denial.cause),
             )));
         }
+        if state.is_paused() && !waived(Waived::Paused) {
+            let why = "paused: the last 3 systems were undone, each another one; --allow paused tries one all the same";
+            return Err(not_now(why));
+        }
+        let lacking = self.machine.lacks_space(candidate);
+        if let Some(bytes) = lacking.filter(|_| !waived(Waived::NoSpace)) {
+            return Err(not_now(&format!(
+                "no_space: the boot partition lacks {} MiB for the kernel and initrd of {}; remove old generations, or --allow no-space",
+                bytes.div_ceil(1 << 20),
+                candidate.display()
+            )));
+        }
         let lacks = self.lacks(baseline, candidate);
         match lacks.filter(|_| !waived(Waived::Bare) && baseline.system != candidate) {
             Some(unit) => Err(not_now(&format!(

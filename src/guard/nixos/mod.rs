@@ -2,6 +2,7 @@
 
 mod health;
 mod paths;
+mod space;
 mod switching;
 mod systemd;
 
@@ -92,7 +93,7 @@ impl Nixos {
 
     /// Whether the boot loader can try an entry once.
     pub fn has_one_shot(&self) -> bool {
-        self.paths.has_systemd_boot()
+        self.paths.systemd_boot().is_some()
     }
 
     /// A path of the machine as this process finds it.

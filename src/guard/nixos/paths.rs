@@ -85,9 +85,10 @@ impl Paths {
         self.entry_system(&self.efi_variable("LoaderEntryOneShot")?)
     }
 
-    /// Whether systemd-boot is there, which has one-shot entries.
-    pub(super) fn has_systemd_boot(&self) -> bool {
-        self.read_boot("loader/loader.conf").is_some()
+    /// The boot partition of systemd-boot, which has one-shot entries.
+    pub(super) fn systemd_boot(&self) -> Option<PathBuf> {
+        let mut places = BOOT.iter().map(|boot| self.root.join(boot));
+        places.find(|boot| boot.join("loader/loader.conf").is_file())
     }
 
     /// The id of the entry that boots this system: its file's name, without what counts its tries.

@@ -97,7 +97,7 @@ impl Machine {
         machine
     }
 
-    fn build(&self, system: &str) {
+    pub(crate) fn build(&self, system: &str) {
         let at = |file: &str| format!("nix/store/{system}/{file}");
         let switch = SWITCH.replace("@self@", system);
         self.script(&at("bin/switch-to-configuration"), &switch);
