@@ -26,7 +26,8 @@ let
     mode = setting (types.enum [
       "live"
       "reboot"
-    ]) "Whether it is activated now, or tried once by the next boot.";
+      "auto"
+    ]) "Whether it is activated now, or tried once by the next boot; `auto`: by the next boot if it cannot be activated now.";
     within = setting types.str "How long it is watched before it is kept, in awake time.";
     settle_after =
       setting types.str

@@ -25,6 +25,7 @@ impl Guard {
             mode: match settings.activation {
                 Activation::Live => How::Live,
                 Activation::Reboot => How::Reboot,
+                Activation::Auto => How::Auto,
             },
             watched: TrialArgs {
                 within: settings.within,
@@ -154,6 +155,8 @@ pub enum How {
     Live,
     /// The next boot tries it, once.
     Reboot,
+    /// Live, or by the next boot if its checks refuse the switch.
+    Auto,
 }
 
 /// What a try is refused for unless it is waived.

@@ -39,6 +39,8 @@ pub enum Activation {
     Live,
     /// By the next boot.
     Reboot,
+    /// Live, or by the next boot if its checks refuse the switch.
+    Auto,
 }
 
 impl Default for GuardSettings {
@@ -113,7 +115,11 @@ pub const KEYS: &[Key<GuardSettings>] = &[
     },
 ];
 
-const MODES: &[(&str, Activation)] = &[("live", Activation::Live), ("reboot", Activation::Reboot)];
+const MODES: &[(&str, Activation)] = &[
+    ("live", Activation::Live),
+    ("reboot", Activation::Reboot),
+    ("auto", Activation::Auto),
+];
 
 const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
 

@@ -216,7 +216,7 @@ in
   };
 
   refused = services {
-    nobody.becomes = "does not exist";
+    nobody.becomes = "no unit file found for";
     daemon = agent // mode "run" // { becomes = "Restart=always is for a daemon"; };
     several =
       job "has several commands" {

@@ -29,6 +29,7 @@ impl Context {
         let mode = match args.mode {
             How::Live => TrialMode::Live,
             How::Reboot => TrialMode::Reboot,
+            How::Auto => self.fitting_mode(&candidate).await,
         };
         if mode == TrialMode::Reboot && !self.machine.has_one_shot() {
             let why = "no systemd-boot found: this boot loader has no one-shot entry";
@@ -41,6 +42,16 @@ impl Context {
         }
         let begun = self.begin(&args.watched, mode, baseline, Some(candidate));
         begun.await.map(Some)
+    }
+
+    async fn fitting_mode(&self, candidate: &Path) -> TrialMode {
+        match self.machine.refuses_switch(candidate).await {
+            Some(why) if self.machine.has_one_shot() => {
+                tracing::info!("guard: only a reboot can activate it: {why}");
+                TrialMode::Reboot
+            }
+            _ => TrialMode::Live,
+        }
     }
 
     /// Begins to wait for an activation by somebody else.

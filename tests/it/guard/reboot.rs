@@ -6,6 +6,18 @@ use super::machine::{BASE, CAND, Machine};
 use super::quick;
 
 #[tokio::test]
+async fn what_cannot_be_activated_now_is_tried_by_the_next_boot_in_mode_auto() {
+    let machine = Machine::new().await;
+    machine.touch("check-cand", "Switch inhibited: systemd 257 -> 258\n");
+    let (code, said) = machine.runs("try /nix/store/cand --mode auto").await;
+    assert_eq!((code, said.contains("staged")), (0, true), "{said}");
+    assert_eq!(
+        (machine.runs_now(), machine.boots_next()),
+        (BASE.into(), BASE.into())
+    );
+}
+
+#[tokio::test]
 async fn a_try_by_a_reboot_is_kept_after_the_grace_of_the_boot_that_tries_it() {
     let mut machine = Machine::new().await;
     let (code, said) = machine
