@@ -7,6 +7,7 @@ use toml::Value;
 
 use super::key::{Key, set};
 use super::read::{self, Node, ReadResult};
+use crate::text::secret;
 use crate::text::span::Span;
 
 /// The settings of a try. Nothing is tried unless it is enabled.
@@ -106,12 +107,15 @@ pub const KEYS: &[Key<GuardSettings>] = &[
     Key {
         name: "checks",
         read: |node| set(commands(node), |g, v| g.checks = v),
-        show: |guard| Value::from(guard.checks.clone()),
+        show: |guard| {
+            let checks = guard.checks.iter().map(|check| secret::text(check));
+            checks.collect::<Vec<_>>().into()
+        },
     },
     Key {
         name: "notify",
         read: |node| set(notify(node), |g, v| g.notify = v),
-        show: |guard| Value::from(guard.notify.clone().unwrap_or_default()),
+        show: |guard| Value::from(secret::text(guard.notify.as_deref().unwrap_or_default())),
     },
 ];
 

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use super::Nixos;
 use crate::guard::facts::Health;
 use crate::guard::state::Transaction;
+use crate::text::secret;
 
 /// How long one check may take.
 const CHECK: Duration = Duration::from_secs(60);
@@ -86,7 +87,10 @@ impl Nixos {
         match tokio::time::timeout(CHECK, command.status()).await {
             Ok(Ok(status)) if status.success() => Health::Good,
             Ok(Ok(status)) if status.code() == Some(NO_VERDICT) => Health::Unknown,
-            Ok(Ok(status)) => Health::Bad(format!("{}: {status}", words.join(" "))),
+            Ok(Ok(status)) => {
+                let shown = secret::text(&words.join(" "));
+                Health::Bad(format!("{shown}: {status}"))
+            }
             Ok(Err(error)) => Health::Bad(format!("cannot run {program}: {error}")),
             Err(_) => Health::Bad(format!("{program} takes longer than a minute")),
         }

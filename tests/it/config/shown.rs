@@ -42,6 +42,19 @@ fn each_value_is_shown_with_where_it_comes_from() {
 }
 
 #[test]
+fn the_guard_s_commands_are_shown_without_the_secrets_in_them() {
+    let root = Root::with(
+        "[profile.p.guard]\nchecks = ['x https://me:QZQ@a/?key=QZQ', 'y --token=QZQ']\nnotify = 'z https://me:QZQ@b/'\n",
+    );
+    let loaded = root.load().unwrap();
+    for json in [false, true] {
+        let text = shown(&loaded, &choose(&loaded, "p"), &[], json);
+        assert!(!text.contains("QZQ"), "{text}");
+        assert!(text.contains("z https://b/"), "{text}");
+    }
+}
+
+#[test]
 fn the_json_has_the_same() {
     let root = Root::with("[profile.p]\npower = { battery_at_least = 5 }\n");
     let loaded = root.load().unwrap();
