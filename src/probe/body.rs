@@ -101,7 +101,7 @@ impl Codings {
         let names = values.flat_map(|value| value.split(|byte| *byte == b','));
         let names = names.map(|name| name.trim_ascii().to_ascii_lowercase());
         let known = names.filter_map(|name| match name.as_slice() {
-            b"" | b"identity" => None,
+            b"" | b"identity" | b"none" => None,
             b"gzip" | b"x-gzip" => Some(Ok(Coding::Gzip)),
             b"deflate" => Some(Ok(Coding::Deflate)),
             other => Some(Err(quoted(other))),

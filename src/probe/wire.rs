@@ -37,6 +37,9 @@ pub(super) struct Reply {
     pub(super) forwarded: bool,
 }
 
+/// How many header lines an answer may have.
+const HEADERS: usize = 1000;
+
 /// How a URL's host is reached.
 struct UrlRoute {
     proxy: Option<Proxy>,
@@ -139,6 +142,11 @@ impl Web<'_> {
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .http1_only()
+            // curl, and so Nix, passes over header lines that it cannot read.
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_max_headers(HEADERS)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .pool_max_idle_per_host(0)

@@ -99,7 +99,7 @@ const CHECKSUM: u32 = 0x6192_2cc9;
 #[test]
 fn an_answer_that_is_packed_though_nobody_asked_is_unpacked() {
     let body = gzip();
-    for coding in ["gzip", "X-Gzip", "identity, gzip"] {
+    for coding in ["gzip", "X-Gzip", "identity, gzip", "none, gzip"] {
         let server = answering(packed(coding, &body));
         Probe::of(cache(http_url(&server))).reached();
         let head = server.heads()[0].to_lowercase();
@@ -107,6 +107,28 @@ fn an_answer_that_is_packed_though_nobody_asked_is_unpacked() {
     }
     let lying = answering(packed("gzip", CACHE.as_bytes()));
     Probe::of(cache(http_url(&lying))).fails("portal");
+}
+
+#[test]
+fn header_lines_that_curl_passes_over_do_not_matter() {
+    let many = "X: y\r\n".repeat(300);
+    let odd = [
+        "X Y: z",
+        "X-Y : z",
+        "X-Y: a\r\n  b",
+        ": z",
+        "X(y): z",
+        "X: a\u{1}b",
+    ];
+    let odd = odd.iter().map(|line| format!("{line}\r\n"));
+    for lines in odd.chain([many]) {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\n{lines}Content-Length: {}\r\n\r\n",
+            CACHE.len()
+        );
+        let server = answering(Reply::raw(head + CACHE));
+        Probe::of(cache(http_url(&server))).reached();
+    }
 }
 
 #[test]
