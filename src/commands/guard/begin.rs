@@ -141,7 +141,8 @@ impl Context {
         baseline: &Baseline,
         candidate: Option<&Path>,
     ) -> Result<(), Refusal> {
-        let Some(candidate) = candidate else {
+        // A drill proves that there is a way back, whatever was undone.
+        let Some(candidate) = candidate.filter(|path| *path != baseline.system) else {
             return Ok(());
         };
         let waived = |reason| watched.allow.contains(&reason);
@@ -165,7 +166,7 @@ impl Context {
             )));
         }
         let lacks = self.lacks(baseline, candidate);
-        match lacks.filter(|_| !waived(Waived::Bare) && baseline.system != candidate) {
+        match lacks.filter(|_| !waived(Waived::Bare)) {
             Some(unit) => Err(not_now(&format!(
                 "bare: {} has no {unit}; --allow bare tries it all the same",
                 candidate.display()
