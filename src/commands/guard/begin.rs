@@ -89,10 +89,12 @@ impl Context {
         if program.exists() {
             return Ok(system);
         }
-        let why = format!(
-            "{} is not a NixOS system: it has no bin/switch-to-configuration",
-            path.display()
-        );
+        let shown = path.display();
+        let why = if self.machine.inside(&system).exists() {
+            format!("{shown} is not a NixOS system: it has no bin/switch-to-configuration")
+        } else {
+            format!("there is no system at {shown}; nixos-rebuild build leaves one at ./result")
+        };
         Err(Refusal::new(Exit::Usage, &why))
     }
 
