@@ -159,6 +159,13 @@ impl Context {
             let why = "paused: the last 3 systems were undone, each another one; --allow paused tries one all the same";
             return Err(not_now(why));
         }
+        let older = self.machine.is_older(candidate, &baseline.system);
+        if let Some([old, new]) = older.filter(|_| !waived(Waived::Older)) {
+            let shown = candidate.display();
+            return Err(not_now(&format!(
+                "older: {shown} is NixOS {old}, and {new} runs: a stale flake or channel; --allow older tries it all the same"
+            )));
+        }
         let lacking = self.machine.lacks_space(candidate);
         if let Some(bytes) = lacking.filter(|_| !waived(Waived::NoSpace)) {
             return Err(not_now(&format!(
