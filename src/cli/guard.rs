@@ -172,4 +172,6 @@ pub enum Waived {
     NoSpace,
     /// The last three systems were undone.
     Paused,
+    /// Its NixOS is older than the one that runs.
+    Older,
 }

@@ -338,6 +338,18 @@ async fn a_system_that_does_not_fit_into_the_boot_partition_is_refused() {
 }
 
 #[tokio::test]
+async fn a_system_that_is_older_than_the_one_that_runs_is_refused() {
+    let machine = Machine::new().await;
+    machine.touch("nix/store/base/nixos-version", "25.11.20251103.b");
+    machine.touch("nix/store/cand/nixos-version", "25.11.20251009.a\n");
+    let (code, said) = machine.runs(&quick("try /nix/store/cand")).await;
+    let older = "is NixOS 25.11.20251009.a, and 25.11.20251103.b runs";
+    assert_eq!((code, said.contains(older)), (75, true), "{said}");
+    let waived = quick("try /nix/store/cand --allow older");
+    assert_eq!(machine.runs(&waived).await.0, 0);
+}
+
+#[tokio::test]
 async fn an_undo_waits_for_the_other_tools_activation() {
     let machine = Machine::new().await;
     machine.runs("arm --within 10min").await;

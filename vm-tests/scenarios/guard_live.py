@@ -91,14 +91,13 @@ with subtest("a unit that is restarted again and again, and never fails for good
     assert last() == "unhealthy", last()
     wholly(fine)
 
-with subtest("unattended: gated first, then tried, both in one unit"):
+with subtest("unattended: run builds behind the gate, and has the guard try what was built"):
     cable(laptop)
-    profile(laptop)
+    profile(laptop, guard={"enable": True, "within": GRACE, "settle_after": "5s"})
     static_address(laptop)
     night = with_sshd("night", activate=f"echo nameserver {ROUTER} > /etc/resolv.conf", lab_more=SERVICE.format("/bin/sleep 7000"))
-    unit(laptop, "night.service", f"[Service]\nType=oneshot\nTimeoutStartSec=infinity\nSuccessExitStatus=75 80\n{environment(laptop)}\n"
-         f"ExecStart={gate(laptop)} run --profile lab -- ln -sfn {night} /run/lab/result\n"
-         f"ExecStart={gate(laptop)} guard try /run/lab/result --within {GRACE} --settle-after 5s\n")
+    unit(laptop, "night.service", f"[Service]\nType=oneshot\nTimeoutStartSec=infinity\nWorkingDirectory=/run/lab\n{environment(laptop)}\n"
+         f"ExecStart={gate(laptop)} run --profile lab -- ln -sfn {night} result\n")
     laptop.succeed("systemctl start night")
     never_failed(laptop, "night.service")
     wholly(night)
@@ -109,6 +108,32 @@ with subtest("DNS that no longer answers: a check says so, and it answers again"
     tried(dns, "--check 'getent hosts cache.test'", code=80)
     laptop.succeed("getent hosts cache.test")
     wholly(fine)
+
+def push(path):
+    """As nixos-rebuild --target-host does it on the target: the profile first, then the switch in a unit of its own."""
+    return (f"nix-env -p /nix/var/nix/profiles/system --set {path} && systemd-run --quiet --collect --pipe --wait "
+            f"-E PATH=\"$PATH\" --unit=nixos-rebuild-switch-to-configuration {path}/bin/switch-to-configuration switch")
+
+
+with subtest("a push: undone while it still switches, once it has ended; then confirmed from a new session, and kept"):
+    locked_out = with_sshd("lockedout", activate="sleep 15", lab_more=SERVICE.format("/bin/sleep 8000"))
+    told = guard("arm --within 5min --confirm --notify '/usr/bin/touch /run/lab/told'").split()[-1]
+    write(laptop, "/run/lab/push.sh", push(locked_out) + "\n")
+    background(laptop, "lab-push", f"{shell(laptop)} /run/lab/push.sh")
+    phase("verifying")
+    guard("rollback")
+    assert last() == "asked", last()
+    wholly(fine)
+    laptop.wait_until_succeeds("test -e /run/lab/told", timeout=60)
+    pushed = with_sshd("pushed", lab_more=SERVICE.format("/bin/sleep 9000"))
+    token = guard("arm --within 5min --confirm").split()[-1]
+    laptop.succeed(push(pushed))
+    phase("verifying")
+    assert "not a login session" in guard(f"confirm {token}", 75)
+    assert "another try" in guard(f"confirm {told} --here", 75)
+    guard(f"confirm {token} --here")
+    wholly(pushed)
+    fine = pushed
 
 with subtest("an activation that hangs is stopped at the deadline"):
     hangs = with_sshd("hangs", activate="sleep 1000")

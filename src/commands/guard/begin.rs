@@ -2,24 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::refusals::{Systems, refuse_armed};
 use super::{Context, usec};
-use crate::cli::guard::{Arm, How, TrialArgs, Try, Waived};
+use crate::cli::guard::{Arm, How, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
-use crate::guard::state::{Baseline, GuardState, Rules, Transaction, TransactionPhase, TrialMode};
+use crate::guard::state::{Baseline, Rules, Transaction, TransactionPhase, TrialMode};
 use crate::sys::clock;
-
-/// What a candidate must have to be got back from, and to be reached.
-const GUARD_UNIT: &str = "upgrade-gate-guard.service";
-const NEEDED: &[&str] = &[
-    "sshd.service",
-    "NetworkManager.service",
-    "systemd-networkd.service",
-];
-
-fn not_now(why: &str) -> Refusal {
-    Refusal::new(Exit::NotNow, why)
-}
 
 impl Context {
     /// Begins a try of a system; none if it runs already.
@@ -89,10 +78,12 @@ impl Context {
         if program.exists() {
             return Ok(system);
         }
-        let why = format!(
-            "{} is not a NixOS system: it has no bin/switch-to-configuration",
-            path.display()
-        );
+        let shown = path.display();
+        let why = if self.machine.inside(&system).exists() {
+            format!("{shown} is not a NixOS system: it has no bin/switch-to-configuration")
+        } else {
+            format!("there is no system at {shown}; nixos-rebuild build leaves one at ./result")
+        };
         Err(Refusal::new(Exit::Usage, &why))
     }
 
@@ -123,110 +114,23 @@ impl Context {
         let _lock = self.lock()?;
         let mut state = self.load()?;
         refuse_armed(&state)?;
-        self.refuse_system(&state, watched, &baseline, candidate.as_deref())?;
-        self.refuse_machine(&baseline, candidate.as_deref()).await?;
-        if let Some(candidate) = candidate.as_deref().filter(|_| mode == TrialMode::Live) {
-            self.refuse_switch(watched, &baseline, candidate).await?;
+        // A drill proves that there is a way back, whatever other systems did.
+        let other = candidate.as_deref();
+        if let Some(candidate) = other.filter(|path| *path != baseline.system) {
+            let systems = Systems {
+                candidate,
+                baseline: &baseline.system,
+            };
+            self.refuse_system(&state, &watched.allow, &systems)?;
+            if mode == TrialMode::Live {
+                self.refuse_switch(&watched.allow, candidate).await?;
+            }
         }
+        self.refuse_machine(&baseline, candidate.as_deref()).await?;
         let begun = self.transaction(watched, mode, baseline, candidate);
         state.transaction = Some(begun.clone());
         self.save(&state)?;
         Ok(begun)
-    }
-
-    fn refuse_system(
-        &self,
-        state: &GuardState,
-        watched: &TrialArgs,
-        baseline: &Baseline,
-        candidate: Option<&Path>,
-    ) -> Result<(), Refusal> {
-        let Some(candidate) = candidate else {
-            return Ok(());
-        };
-        let waived = |reason| watched.allow.contains(&reason);
-        if let Some(denial) = state.denial(candidate).filter(|_| !waived(Waived::Denied)) {
-            return Err(not_now(&format!(
-                "denied: {} was undone before ({}); --allow denied tries it again",
-                candidate.display(),
-                super::status::label(denial.cause),
-            )));
-        }
-        if state.is_paused() && !waived(Waived::Paused) {
-            let why = "paused: the last 3 systems were undone, each another one; --allow paused tries one all the same";
-            return Err(not_now(why));
-        }
-        let lacking = self.machine.lacks_space(candidate);
-        if let Some(bytes) = lacking.filter(|_| !waived(Waived::NoSpace)) {
-            return Err(not_now(&format!(
-                "no_space: the boot partition lacks {} MiB for the kernel and initrd of {}; remove old generations, or --allow no-space",
-                bytes.div_ceil(1 << 20),
-                candidate.display()
-            )));
-        }
-        let lacks = self.lacks(baseline, candidate);
-        match lacks.filter(|_| !waived(Waived::Bare) && baseline.system != candidate) {
-            Some(unit) => Err(not_now(&format!(
-                "bare: {} has no {unit}; --allow bare tries it all the same",
-                candidate.display()
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    /// What the candidate lacks, and must have.
-    fn lacks(&self, baseline: &Baseline, candidate: &Path) -> Option<&'static str> {
-        let has = |system: &Path, file: &str| {
-            let units = self.machine.inside(system).join("etc/systemd/system");
-            units.join(file).symlink_metadata().is_ok()
-        };
-        let wanted = |unit: &&&str| {
-            let wants = format!("multi-user.target.wants/{unit}");
-            has(&baseline.system, &wants) && !has(candidate, &wants)
-        };
-        let bare = !has(candidate, GUARD_UNIT);
-        bare.then_some(GUARD_UNIT)
-            .or_else(|| NEEDED.iter().find(wanted).copied())
-    }
-
-    async fn refuse_switch(
-        &self,
-        watched: &TrialArgs,
-        baseline: &Baseline,
-        candidate: &Path,
-    ) -> Result<(), Refusal> {
-        if baseline.system == candidate || watched.allow.contains(&Waived::Checks) {
-            return Ok(());
-        }
-        match self.machine.refuses_switch(candidate).await {
-            Some(why) => Err(not_now(&format!(
-                "checks: {} refuses to be switched to from the system that runs: {why}; if it wants a reboot, use --mode reboot",
-                candidate.display()
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    async fn refuse_machine(
-        &self,
-        baseline: &Baseline,
-        candidate: Option<&Path>,
-    ) -> Result<(), Refusal> {
-        let switching = self.machine.switching().await;
-        let switching = switching.map_err(|why| Refusal::new(Exit::Unavailable, &why))?;
-        if let Some(unit) = switching.first() {
-            return Err(not_now(&format!("busy: {unit} switches to a system now")));
-        }
-        let profile = self.machine.profile_system();
-        let known =
-            |system: &PathBuf| *system == baseline.system || Some(system.as_path()) == candidate;
-        match profile.filter(|system| !known(system)) {
-            Some(other) => Err(not_now(&format!(
-                "other_system: the system profile is {}, which does not run; reboot into it or switch to it first",
-                other.display()
-            ))),
-            None => Ok(()),
-        }
     }
 
     fn transaction(
@@ -259,16 +163,6 @@ impl Context {
             ..Transaction::default()
         }
     }
-}
-
-fn refuse_armed(state: &GuardState) -> Result<(), Refusal> {
-    let Some(under_way) = &state.transaction else {
-        return Ok(());
-    };
-    let phase = super::status::label(under_way.phase);
-    Err(not_now(&format!(
-        "armed: another upgrade is being tried ({phase}); see upgrade-gate guard status"
-    )))
 }
 
 /// Random, as the kernel makes it.

@@ -2,6 +2,7 @@
 
 mod begin;
 mod orders;
+mod refusals;
 mod session;
 mod status;
 mod tries;

@@ -5,6 +5,7 @@ mod paths;
 mod space;
 mod switching;
 mod systemd;
+mod version;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -12,7 +12,7 @@ use super::{Nixos, now_usec};
 use crate::guard::facts::ProgramState;
 use crate::guard::plan;
 use crate::guard::state::{Transaction, TrialMode};
-use crate::text::line::one_line;
+use crate::text::line::shortened;
 
 /// nixos-rebuild's units, with and without a suffix.
 const UNITS: &str = "nixos-rebuild-switch-to-configuration*.service";
@@ -84,7 +84,9 @@ fn objection(output: &Output) -> Option<String> {
     let said = [&*output.stdout, &*output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     let knows_no_checks = said.to_lowercase().contains("usage:");
-    (!output.status.success() && !knows_no_checks).then(|| one_line(said.trim()))
+    let silent = || output.status.to_string();
+    let reason = Some(shortened(said.trim(), 500)).filter(|said| !said.is_empty());
+    (!output.status.success() && !knows_no_checks).then(|| reason.unwrap_or_else(silent))
 }
 
 /// Whether a line of `/proc/locks` is about this file.

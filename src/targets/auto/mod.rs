@@ -281,7 +281,10 @@ impl Derived {
         let (targets, probed) = probes(&candidate, world);
         self.local |= candidate.is_local();
         self.unknown |= targets.is_empty() && !candidate.is_local();
-        self.notes.push(candidate.note(&probed));
+        let note = candidate.note(&probed);
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
         if let Some(via) = candidate.via {
             let origins = targets.iter().filter_map(Target::origin);
             self.proxies
