@@ -110,6 +110,8 @@ fn complaint(variable: &str) -> String {
 }
 
 fn parse(text: &str) -> Option<Proxy> {
+    // DOMAIN\user: to curl it is a character, to `Url` the end of the host.
+    let text = &text.replace('\\', "%5C");
     // Its host would be a part of its login.
     if secret::is_ambiguous(text) {
         return None;
@@ -229,6 +231,16 @@ mod tests {
             shown("socks://[::1]:9"),
             Ok(Some("socks4://[::1]:9".into()))
         );
+    }
+
+    #[test]
+    fn a_login_may_name_a_windows_domain() {
+        let proxy = parse("http://DOM\\me:pw@p:8").unwrap();
+        assert_eq!(
+            (proxy.url.username(), proxy.shown()),
+            ("DOM%5Cme", "http://p:8".into())
+        );
+        assert!(parse("http://host\\me").is_none());
     }
 
     #[test]
