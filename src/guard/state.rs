@@ -324,7 +324,7 @@ impl GuardState {
         }
     }
 
-    /// Whether the last [`PAUSE`] tries that came to a verdict each undid another system: then it is not the systems.
+    /// Whether the last three tries that came to a verdict each undid another system: then it is not the systems.
     pub fn is_paused(&self) -> bool {
         let judged = self.history.iter().rev().filter(|ended| ended.is_judged());
         let last: Vec<_> = judged.take(PAUSE).collect();
