@@ -147,8 +147,8 @@ class Machine:
         """A saved machine wakes with an old clock and another's name, address and random numbers: replace them all."""
         seed = base64.b64encode(os.urandom(64)).decode()
         self.succeed(
-            f"date -s @{time.time() + 0.3:.2f}; echo {self.machine_id} | tee /run/machine-id > /etc/machine-id; systemctl restart systemd-journald; "
-            f"hostname {self.name}; reseed {seed}; ip link set dev eth1 down; ip link set dev eth1 address {self.mac}; "
+            f"date -s @{time.time() + 0.3:.2f}; hostname {self.name}; "
+            f"echo {self.machine_id} | tee /run/machine-id > /etc/machine-id; systemctl restart systemd-journald; reseed {seed}; ip link set dev eth1 down; ip link set dev eth1 address {self.mac}; "
             + self._settling_in())
 
     def _settling_in(self) -> str:
