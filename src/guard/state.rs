@@ -12,7 +12,7 @@ pub const FORMAT: u32 = 1;
 /// How many ended transactions are remembered.
 const HISTORY: usize = 64;
 
-/// After so many undone systems in a row no other is tried.
+/// After so many undone systems without one that was kept no other is tried.
 const PAUSE: usize = 3;
 
 /// Everything.
@@ -221,16 +221,16 @@ pub struct EndedTransaction {
 }
 
 impl EndedTransaction {
-    /// Whether the guard has judged a system: not a drill, and not at somebody's word.
-    fn is_judged(&self) -> bool {
-        let judged = matches!(
+    /// Whether a system was undone for what may have been its fault: not a drill, and not at somebody's word.
+    fn blames(&self) -> bool {
+        let undone = matches!(
             self.phase,
-            TransactionPhase::Confirmed
-                | TransactionPhase::Undone
-                | TransactionPhase::CandidateDidNotBoot
+            TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot
         );
-        judged
+        let blamed = |cause: Cause| cause.accuses() || cause.suspects();
+        undone
             && self.cause != Some(Cause::Asked)
+            && self.cause.is_some_and(blamed)
             && self.candidate.as_ref() != Some(&self.baseline)
     }
 }
@@ -324,13 +324,13 @@ impl GuardState {
         }
     }
 
-    /// Whether the last three tries that came to a verdict each undid another system: then it is not the systems.
+    /// Whether three systems were undone since one was kept, however often each was tried: then it is not the systems.
     pub fn is_paused(&self) -> bool {
-        let judged = self.history.iter().rev().filter(|ended| ended.is_judged());
-        let last: Vec<_> = judged.take(PAUSE).collect();
-        let undone = |ended: &&EndedTransaction| ended.phase != TransactionPhase::Confirmed;
-        let systems: BTreeSet<_> = last.iter().map(|ended| &ended.candidate).collect();
-        systems.len() == PAUSE && last.iter().all(undone)
+        let kept = |ended: &EndedTransaction| ended.phase == TransactionPhase::Confirmed;
+        let since = self.history.iter().rev().take_while(|ended| !kept(ended));
+        let blamed = since.filter(|ended| ended.blames());
+        let systems: BTreeSet<_> = blamed.map(|ended| &ended.candidate).collect();
+        systems.len() >= PAUSE
     }
 
     /// A person has seen to what is broken.

@@ -154,6 +154,7 @@ fn denied(state: &GuardState, systems: &Systems<'_>) -> Option<String> {
 }
 
 fn paused(state: &GuardState) -> Option<String> {
-    let why = "paused: the last 3 systems were undone, each another one; --allow paused tries one all the same";
+    let why =
+        "paused: 3 systems were undone since one was kept; --allow paused tries one all the same";
     state.is_paused().then(|| why.to_owned())
 }

@@ -21,7 +21,7 @@ impl Nixos {
         let free = free.blocks_available() * free.fragment_size();
         (wanted + wanted / 10)
             .checked_sub(free)
-            .filter(|_| wanted > 0)
+            .filter(|lacking| *lacking > 0)
     }
 
     /// Where a link of a system leads: a file of another package in the store.

@@ -28,7 +28,7 @@ impl Nixos {
     }
 
     /// The activation by another tool: a unit, or whoever holds the lock. A lock cannot be taken away, so after the deadline it no
-    /// longer counts; and it may be that of our own undo.
+    /// longer counts; and it may be that of our own undo. A systemd that does not answer is busy with the switch.
     pub(super) async fn activation_of_others(
         &self,
         t: &Transaction,
@@ -36,7 +36,8 @@ impl Nixos {
     ) -> ProgramState {
         let units = self.switching().await;
         let may_wait = undo == ProgramState::Absent && now_usec() < t.deadline_usec;
-        if units.is_ok_and(|units| !units.is_empty()) || (may_wait && self.lock_is_held()) {
+        let switches = units.map_or(may_wait, |units| !units.is_empty());
+        if switches || (may_wait && self.lock_is_held()) {
             ProgramState::Running
         } else {
             ProgramState::Absent

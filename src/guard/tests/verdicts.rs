@@ -2,7 +2,9 @@
 
 use super::table::*;
 use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState};
-use crate::guard::state::{Cause, GuardState, Transaction, TransactionPhase, TrialMode};
+use crate::guard::state::{
+    Cause, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode,
+};
 use crate::guard::step::{AfterTurn, STEP_LIMIT, step};
 
 #[test]
@@ -273,4 +275,53 @@ fn when_idle_nothing_is_done() {
     let idle = GuardState::idle("m");
     let turn = step(&idle, &facts());
     assert_eq!((turn.state, turn.effects), (idle, vec![]));
+}
+
+fn ended(candidate: &str, cause: Cause) -> EndedTransaction {
+    EndedTransaction {
+        id: String::new(),
+        phase: cause.end(),
+        cause: Some(cause),
+        candidate: Some(candidate.into()),
+        baseline: BASE.into(),
+        armed_at_usec_realtime: 0,
+    }
+}
+
+fn is_paused(history: &[(&str, Cause)]) -> bool {
+    let history = history.iter().map(|(system, cause)| ended(system, *cause));
+    GuardState {
+        history: history.collect(),
+        ..GuardState::idle("m")
+    }
+    .is_paused()
+}
+
+#[test]
+fn systems_that_were_each_tried_twice_pause_the_next_as_those_tried_once() {
+    use Cause::NoVerdict;
+    assert!(is_paused(&[
+        ("a", Cause::Unhealthy),
+        ("b", Cause::Unhealthy),
+        ("c", Cause::Unhealthy)
+    ]));
+    let twice = ["a", "a", "b", "b", "c", "c"].map(|system| (system, NoVerdict));
+    assert!(is_paused(&twice));
+    assert!(!is_paused(&twice[..4]));
+}
+
+#[test]
+fn what_was_not_a_systems_fault_does_not_pause_the_next() {
+    for cause in [
+        Cause::Asked,
+        Cause::Interrupted,
+        Cause::CommitFailed,
+        Cause::NeedsReboot,
+        Cause::NoDeadline,
+    ] {
+        assert!(
+            !is_paused(&[("a", cause), ("b", cause), ("c", cause)]),
+            "{cause:?}"
+        );
+    }
 }
