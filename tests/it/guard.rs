@@ -284,7 +284,10 @@ async fn a_candidate_without_the_guards_unit_is_refused_unless_that_is_waived() 
 #[tokio::test]
 async fn a_candidate_whose_own_checks_refuse_the_switch_is_not_tried_and_not_denied() {
     let machine = Machine::new().await;
-    machine.touch("check-cand", "Switch inhibited: systemd 257 -> 258\n");
+    machine.touch(
+        "check-cand",
+        "Disk usage: 95 %\nSwitch inhibited: systemd 257 -> 258\n",
+    );
     let (code, said) = machine.runs(&quick("try /nix/store/cand")).await;
     assert_eq!(code, 75, "{said}");
     assert!(said.contains("checks: /nix/store/cand refuses"), "{said}");

@@ -84,7 +84,7 @@ impl Nixos {
 fn objection(output: &Output) -> Option<String> {
     let said = [&*output.stdout, &*output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    let knows_no_checks = said.to_lowercase().contains("usage:");
+    let knows_no_checks = said.lines().any(|line| line.starts_with("Usage: "));
     let silent = || output.status.to_string();
     let reason = Some(shortened(said.trim(), 500)).filter(|said| !said.is_empty());
     (!output.status.success() && !knows_no_checks).then(|| reason.unwrap_or_else(silent))
