@@ -6,9 +6,9 @@ use std::time::Duration;
 use toml::Value;
 
 use super::key::{Key, set};
+use super::keys::{span, spelling};
 use super::read::{self, Node, ReadResult};
 use crate::text::secret;
-use crate::text::span::Span;
 
 /// The settings of a try. Nothing is tried unless it is enabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,15 +75,12 @@ pub const KEYS: &[Key<GuardSettings>] = &[
     Key {
         name: "mode",
         read: |node| set(read::word(node, MODES), |g, v| g.activation = v),
-        show: |guard| {
-            let found = MODES.iter().find(|(_, mode)| *mode == guard.activation);
-            Value::from(found.map_or("", |(word, _)| *word))
-        },
+        show: |guard| spelling(MODES, guard.activation),
     },
     Key {
         name: "within",
         read: |node| set(grace(node), |g, v| g.within = v),
-        show: |guard| Value::from(Span::Finite(guard.within).to_string()),
+        show: |guard| span(guard.within),
     },
     Key {
         name: "settle_after",
@@ -92,7 +89,7 @@ pub const KEYS: &[Key<GuardSettings>] = &[
                 g.settle_after = v;
             })
         },
-        show: |guard| Value::from(Span::Finite(guard.settle_after).to_string()),
+        show: |guard| span(guard.settle_after),
     },
     Key {
         name: "confirm",

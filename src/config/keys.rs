@@ -161,7 +161,7 @@ fn inhibit(node: &Node<'_>) -> ReadResult<Vec<Inhibit>> {
     Ok(what)
 }
 
-fn span(length: Duration) -> Value {
+pub(super) fn span(length: Duration) -> Value {
     Value::from(Span::Finite(length).to_string())
 }
 
@@ -170,7 +170,7 @@ fn list<T: Into<Value>>(values: impl Iterator<Item = T>) -> Value {
 }
 
 /// How `value` is written.
-fn spelling<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> Value {
+pub(super) fn spelling<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> Value {
     let found = words.iter().find(|(_, known)| *known == value);
     Value::from(found.map_or("", |(word, _)| *word))
 }

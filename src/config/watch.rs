@@ -5,9 +5,9 @@ use std::time::Duration;
 use toml::Value;
 
 use super::key::{Key, set};
+use super::keys::span;
 use super::profile::{self, DEFAULT};
 use super::read::{self, Node, ReadResult};
-use crate::text::span::Span;
 
 /// The settings of the watch. Every default is usable without any file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub const KEYS: &[Key<WatchSettings>] = &[
                 w.rearm_spread = v;
             })
         },
-        show: |watch| Value::from(Span::Finite(watch.rearm_spread).to_string()),
+        show: |watch| span(watch.rearm_spread),
     },
 ];
 

@@ -1,5 +1,7 @@
 //! The command line of `nix` itself: its subcommand, and which of its words are installables. Pure.
 
+use super::search_path::is_fetched;
+
 /// A word that is no option.
 struct Operand<'a> {
     word: &'a String,
@@ -12,7 +14,7 @@ struct Operand<'a> {
 pub(super) struct NixCommand<'a> {
     /// The flakes that must be fetched.
     pub(super) flakes: Vec<&'a String>,
-    /// `nix flake update` or `nix flake lock`, and the inputs that it names.
+    /// `nix flake update`, and the inputs that it names.
     pub(super) updates: Option<Vec<&'a String>>,
     /// `nix profile upgrade`, and the elements that it names.
     pub(super) upgrades: Option<Vec<&'a String>>,
@@ -227,12 +229,6 @@ fn installables<'a>(operands: &[Operand<'a>]) -> Vec<&'a String> {
 
 fn has_scheme(word: &str) -> bool {
     SCHEMES.iter().any(|scheme| word.starts_with(scheme))
-}
-
-fn is_fetched(word: &str) -> bool {
-    ["http://", "https://"]
-        .iter()
-        .any(|scheme| word.starts_with(scheme))
 }
 
 fn is_flake(word: &str) -> bool {

@@ -54,7 +54,8 @@ impl Location {
     }
 }
 
-fn is_fetched(written: &str) -> bool {
+/// Whether it is at a URL that Nix fetches over HTTP.
+pub(super) fn is_fetched(written: &str) -> bool {
     ["https://", "http://"]
         .iter()
         .any(|scheme| written.starts_with(scheme))
