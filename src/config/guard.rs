@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::key::{Key, set};
-use super::keys::{span, spelling};
+use super::key::{Key, set, span, spelling};
 use super::read::{self, Node, ReadResult};
 use crate::text::secret;
 

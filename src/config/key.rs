@@ -1,8 +1,11 @@
 //! A key of a table: how it is read and shown. What it means is in docs/configuration.md. One kind for profiles and the watch.
 
+use std::time::Duration;
+
 use toml::Value;
 
 use super::read::{Node, ReadResult};
+use crate::text::span::Span;
 
 /// One key of the settings `S`.
 pub struct Key<S: 'static> {
@@ -31,4 +34,15 @@ pub(super) fn set<S: 'static, V: Clone + 'static>(
 ) -> ReadResult<SettingChange<S>> {
     value
         .map(|value| -> SettingChange<S> { Box::new(move |settings| put(settings, value.clone())) })
+}
+
+/// A time span, as it is written.
+pub(super) fn span(length: Duration) -> Value {
+    Value::from(Span::Finite(length).to_string())
+}
+
+/// How `value` is written.
+pub(super) fn spelling<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> Value {
+    let found = words.iter().find(|(_, known)| *known == value);
+    Value::from(found.map_or("", |(word, _)| *word))
 }

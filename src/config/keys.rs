@@ -7,7 +7,7 @@ use toml::Value;
 use toml::de::DeValue;
 
 use super::entry;
-use super::key::{Key, set};
+use super::key::{Key, set, span, spelling};
 use super::profile::{Inhibit, Profile};
 use super::read::{self, Node, ReadResult};
 use crate::gate::policy::PowerPolicy;
@@ -161,16 +161,6 @@ fn inhibit(node: &Node<'_>) -> ReadResult<Vec<Inhibit>> {
     Ok(what)
 }
 
-pub(super) fn span(length: Duration) -> Value {
-    Value::from(Span::Finite(length).to_string())
-}
-
 fn list<T: Into<Value>>(values: impl Iterator<Item = T>) -> Value {
     Value::Array(values.map(Into::into).collect())
-}
-
-/// How `value` is written.
-pub(super) fn spelling<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> Value {
-    let found = words.iter().find(|(_, known)| *known == value);
-    Value::from(found.map_or("", |(word, _)| *word))
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::key::{Key, set};
-use super::keys::span;
+use super::key::{Key, set, span};
 use super::profile::{self, DEFAULT};
 use super::read::{self, Node, ReadResult};
 
