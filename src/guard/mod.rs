@@ -6,12 +6,16 @@
 
 pub mod drive;
 pub mod facts;
+mod health;
 pub mod loader;
 pub mod nixos;
 pub mod plan;
+mod program;
 pub mod state;
 pub mod step;
 pub mod store;
+mod systemd;
+mod units;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,39 @@
+//! What differs between the units of two systems.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Nixos;
+use crate::guard::state::Transaction;
+
+impl Nixos {
+    /// Whether the unit is another in the candidate than in the baseline.
+    pub(super) fn changed(&self, t: &Transaction, unit: &str) -> bool {
+        let Some(candidate) = &t.candidate else {
+            return true;
+        };
+        let of = |system: &Path, name: &str| {
+            let folder = self.paths.inside(system).join("etc/systemd/system");
+            identity(&folder.join(name))
+        };
+        let drop_ins = format!("{unit}.d");
+        let differs = |name: &str| of(&t.baseline.system, name) != of(candidate, name);
+        differs(unit) || differs(&drop_ins)
+    }
+}
+
+/// What a unit file is: the store path that it links to, or what is in it; the files of a folder.
+fn identity(path: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+    let Ok(entries) = fs::read_dir(path) else {
+        return vec![(fs::read_link(path).unwrap_or_default(), fs::read(path).ok())];
+    };
+    let files = entries.flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = files
+        .map(|file| {
+            let name = file.file_name().map(PathBuf::from).unwrap_or_default();
+            (name, fs::read(&file).ok())
+        })
+        .collect();
+    files.sort();
+    files
+}

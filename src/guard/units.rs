@@ -1,0 +1,112 @@
+//! The units of a transaction in systemd: its deadline, its fallback, its activations. The same on every kind of system.
+
+use super::facts::{Effect, ProgramState, Side};
+use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
+use super::state::Transaction;
+use super::systemd::SystemdClient;
+use crate::sys::clock;
+
+/// `CLOCK_MONOTONIC`.
+pub(super) fn now_usec() -> u64 {
+    u64::try_from(clock::now().monotonic.0.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Sets the deadline and the fallback, and takes back those of another time.
+pub(super) async fn set_deadline(t: &Transaction, programs: &Programs) -> Result<(), String> {
+    let systemd = SystemdClient::patiently().await?;
+    let clock = Clock {
+        now_usec: now_usec(),
+        startup_usec: systemd.startup_usec().await?,
+    };
+    let deadline = plan::deadline(t, programs, clock);
+    systemd.set_timer(&deadline, t.deadline_usec).await?;
+    let fallback = plan::fallback(t, programs, clock);
+    systemd.set_timer(&fallback, plan::fallback_usec(t)).await?;
+    let names = [plan::deadline_name(t), plan::fallback_name(t)];
+    for (others, keep) in timers().iter().zip(names) {
+        systemd.stop_all(&[others], &(keep + ".timer")).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn drop_fallback() -> Result<(), String> {
+    let systemd = SystemdClient::patiently().await?;
+    let [_, fallbacks] = timers();
+    systemd.stop_all(&[&fallbacks], "").await
+}
+
+pub(super) async fn drop_deadline(t: &Transaction) -> Result<(), String> {
+    let systemd = SystemdClient::patiently().await?;
+    let [deadlines, fallbacks] = timers();
+    systemd.stop_all(&[&deadlines, &fallbacks], "").await?;
+    for side in [Side::Candidate, Side::Baseline] {
+        systemd.forget(&plan::activation_name(t, side)).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn activate(
+    t: &Transaction,
+    side: Side,
+    programs: &Programs,
+) -> Result<(), String> {
+    let unit = plan::activation(t, side, programs);
+    SystemdClient::patiently().await?.start(&unit, None).await
+}
+
+pub(super) async fn stop_activation(t: &Transaction) -> Result<(), String> {
+    let unit = plan::activation_name(t, Side::Candidate);
+    SystemdClient::patiently().await?.end(&unit).await
+}
+
+/// What becomes of it changes nothing.
+pub(super) async fn notify(t: &Transaction) {
+    let started = match SystemdClient::patiently().await {
+        Ok(systemd) => systemd.start(&plan::notice(t), None).await,
+        Err(why) => Err(why),
+    };
+    if let Err(why) = started {
+        tracing::error!("guard: {}: {why}", Effect::Notify.label());
+    }
+}
+
+/// What systemd knows of a transaction.
+pub(super) struct UnitFacts {
+    pub(super) activation: ProgramState,
+    pub(super) undo: ProgramState,
+    pub(super) deadline_set: bool,
+}
+
+/// Asks systemd. While it does not answer, an activation that it runs is not over.
+pub(super) async fn facts(t: &Transaction) -> UnitFacts {
+    let Ok(systemd) = SystemdClient::patiently().await else {
+        return UnitFacts {
+            activation: ProgramState::Running,
+            undo: ProgramState::Absent,
+            deadline_set: false,
+        };
+    };
+    let run = async |side| systemd.run(&plan::activation_name(t, side)).await;
+    // A systemd that is busy with the switch says nothing for a while: then it still runs.
+    UnitFacts {
+        activation: run(Side::Candidate).await.unwrap_or(ProgramState::Running),
+        undo: run(Side::Baseline).await.unwrap_or(ProgramState::Running),
+        deadline_set: deadline_set(&systemd, t).await,
+    }
+}
+
+async fn deadline_set(systemd: &SystemdClient, t: &Transaction) -> bool {
+    let wanted = [plan::deadline_name(t), plan::fallback_name(t)].map(|name| name + ".timer");
+    let [deadlines, fallbacks] = timers();
+    let active = systemd.active(&[&deadlines, &fallbacks]).await;
+    active.is_ok_and(|active| active == wanted.into())
+}
+
+/// The units that have failed before anything is tried.
+pub(super) async fn failed() -> Result<Vec<String>, String> {
+    SystemdClient::connect().await?.failed().await
+}
+
+fn timers() -> [String; 2] {
+    [DEADLINES, FALLBACKS].map(|pattern| format!("{pattern}.timer"))
+}
