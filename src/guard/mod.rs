@@ -9,6 +9,7 @@ pub mod facts;
 mod health;
 pub mod loader;
 pub mod nixos;
+pub mod other;
 pub mod plan;
 mod program;
 pub mod state;

@@ -1,5 +1,8 @@
 //! The units of a transaction in systemd: its deadline, its fallback, its activations. The same on every kind of system.
 
+use std::fs;
+use std::path::Path;
+
 use super::facts::{Effect, ProgramState, Side};
 use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
 use super::state::Transaction;
@@ -9,6 +12,17 @@ use crate::sys::clock;
 /// `CLOCK_MONOTONIC`.
 pub(super) fn now_usec() -> u64 {
     u64::try_from(clock::now().monotonic.0.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// This boot.
+pub(super) fn boot_id(root: &Path) -> String {
+    let text = fs::read_to_string(root.join("proc/sys/kernel/random/boot_id"));
+    text.unwrap_or_default().trim().to_owned()
+}
+
+/// Starts a reboot.
+pub(super) async fn reboot() -> Result<(), String> {
+    SystemdClient::connect().await?.reboot().await
 }
 
 /// Sets the deadline and the fallback, and takes back those of another time.

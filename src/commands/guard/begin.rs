@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::refusals::{Systems, refuse_armed};
-use super::{Context, usec};
+use super::{Context, other, usec};
 use crate::cli::guard::{Arm, How, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
@@ -13,7 +13,12 @@ use crate::sys::clock;
 impl Context {
     /// Begins a try of a system; none if it runs already.
     pub(super) async fn begin_try(&mut self, args: &Try) -> Result<Option<Transaction>, Refusal> {
-        let candidate = self.system(&args.candidate)?;
+        if let Some(commands) = other::commands(&args.commands)? {
+            let begun = self.begin_other(&args.watched, commands).await;
+            return begun.map(Some);
+        }
+        let candidate = args.candidate.as_deref().unwrap_or(Path::new("result"));
+        let candidate = self.system(candidate)?;
         refuse_armed(&self.load()?)?;
         let mode = match args.mode {
             How::Live => TrialMode::Live,
@@ -133,7 +138,7 @@ impl Context {
         Ok(begun)
     }
 
-    fn transaction(
+    pub(super) fn transaction(
         &self,
         watched: &TrialArgs,
         mode: TrialMode,
@@ -172,6 +177,6 @@ fn id() -> String {
 }
 
 /// A command line as it is typed, without quotes or a shell.
-fn words(line: &str) -> Vec<String> {
+pub(super) fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(ToOwned::to_owned).collect()
 }

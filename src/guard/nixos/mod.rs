@@ -41,9 +41,7 @@ impl Nixos {
 
     /// This boot.
     pub fn boot_id(&self) -> String {
-        let path = self.paths.root.join("proc/sys/kernel/random/boot_id");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.trim().to_owned()
+        units::boot_id(&self.paths.root)
     }
 
     /// This machine.
@@ -64,6 +62,7 @@ impl Nixos {
                 .map(|(number, _)| number),
             system,
             failed_units: units::failed().await?,
+            ..Baseline::default()
         })
     }
 
@@ -165,9 +164,7 @@ impl Nixos {
 
     /// By D-Bus, or, in emergency mode, where there may be none, by systemctl's own way to systemd.
     async fn reboot(&self, t: &Transaction) -> Result<(), String> {
-        if let Ok(systemd) = SystemdClient::connect().await
-            && systemd.reboot().await.is_ok()
-        {
+        if units::reboot().await.is_ok() {
             return Ok(());
         }
         let baseline = self.paths.inside(&t.baseline.system);

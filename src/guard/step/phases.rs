@@ -7,7 +7,7 @@ use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
 
 pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
     match t.phase {
-        TransactionPhase::Arming => arming(facts),
+        TransactionPhase::Arming => arming(facts, SECURE),
         TransactionPhase::Armed => armed(t, facts),
         TransactionPhase::Trying => trying(t, facts),
         TransactionPhase::Staging => staging(t, facts),
@@ -19,7 +19,7 @@ pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
     }
 }
 
-fn undo(cause: Cause) -> Move {
+pub(super) fn undo(cause: Cause) -> Move {
     Move::To(TransactionPhase::Undoing, Some(cause))
 }
 
@@ -28,24 +28,27 @@ fn abandon() -> Move {
 }
 
 /// The baseline is made sure of: its root, its files on disk, and that it is what boots.
-fn arming(facts: &GuardFacts) -> Move {
+const SECURE: &[Effect] = &[
+    Effect::Root(Side::Baseline),
+    Effect::Root(Side::Candidate),
+    Effect::Sync,
+    Effect::SetProfile(Side::Baseline),
+    Effect::InstallBoot(Side::Baseline),
+    Effect::Sync,
+];
+
+/// What makes sure of the baseline is done before anything else.
+pub(super) fn arming(facts: &GuardFacts, secure: &[Effect]) -> Move {
     let by_its_own = matches!(facts.order, Some(Order::Arm | Order::Try));
     match facts.last {
         _ if !by_its_own => abandon(),
         Last::Failed => abandon(),
         Last::Done => Move::To(TransactionPhase::Armed, None),
-        Last::Nothing => Move::Do(vec![
-            Effect::Root(Side::Baseline),
-            Effect::Root(Side::Candidate),
-            Effect::Sync,
-            Effect::SetProfile(Side::Baseline),
-            Effect::InstallBoot(Side::Baseline),
-            Effect::Sync,
-        ]),
+        Last::Nothing => Move::Do(secure.to_vec()),
     }
 }
 
-fn armed(t: &Transaction, facts: &GuardFacts) -> Move {
+pub(super) fn armed(t: &Transaction, facts: &GuardFacts) -> Move {
     let same_boot = facts.boot_id == t.boot_id;
     if has_switched(t, facts) {
         return Move::To(TransactionPhase::Verifying, None);
@@ -137,7 +140,7 @@ fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
     }
 }
 
-fn verifying(t: &Transaction, facts: &GuardFacts) -> Move {
+pub(super) fn verifying(t: &Transaction, facts: &GuardFacts) -> Move {
     if facts.boot_id != t.boot_id {
         return rebooted(t, facts);
     }
