@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::refusals::{Systems, refuse_armed};
-use super::{Context, other, usec};
+use super::settings::{commands, words};
+use super::{Context, usec};
 use crate::cli::guard::{Arm, How, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
@@ -13,7 +14,7 @@ use crate::sys::clock;
 impl Context {
     /// Begins a try of a system; none if it runs already.
     pub(super) async fn begin_try(&mut self, args: &Try) -> Result<Option<Transaction>, Refusal> {
-        if let Some(commands) = other::commands(&args.commands)? {
+        if let Some(commands) = commands(&args.commands)? {
             let begun = self.begin_other(&args.watched, commands).await;
             return begun.map(Some);
         }
@@ -174,9 +175,4 @@ impl Context {
 fn id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     id.trim().replace('-', "")
-}
-
-/// A command line as it is typed, without quotes or a shell.
-pub(super) fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(ToOwned::to_owned).collect()
 }

@@ -5,6 +5,7 @@ mod orders;
 mod other;
 mod refusals;
 mod session;
+mod settings;
 mod status;
 mod tries;
 
@@ -62,7 +63,7 @@ pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, 
     let mut context = Context::new(&setting.root)?;
     match args.command {
         GuardCommand::Try(args) => {
-            let args = other::settled(args, setting)?;
+            let args = settings::settled(args, setting)?;
             context.tidy().await?;
             let Some(begun) = context.begin_try(&args).await? else {
                 return Ok(Exit::Ok);
@@ -97,8 +98,8 @@ pub(super) fn refuse_unprivileged(setting: &CommonOptions) -> Result<(), Refusal
 }
 
 /// Before anything is fetched that could not be tried.
-pub(super) fn refuse_incomplete(settings: &GuardSettings) -> Result<(), Refusal> {
-    other::commands(&settings.commands).map(drop)
+pub(super) fn refuse_incomplete(guard: &GuardSettings) -> Result<(), Refusal> {
+    settings::commands(&guard.commands).map(drop)
 }
 
 impl Context {
