@@ -103,7 +103,7 @@ pub struct TrialArgs {
     /// A command that must succeed; repeated: all of them. Exit 75 means no verdict yet
     #[arg(long = "check", value_name = "COMMAND")]
     pub checks: Vec<String>,
-    /// A command that is started if it is undone, or if the undo fails
+    /// A command that is started if it is undone or refused, if the undo fails, or if its reboot does not come
     #[arg(long, value_name = "COMMAND")]
     pub notify: Option<String>,
     /// Never reboot to undo it

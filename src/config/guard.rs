@@ -28,7 +28,7 @@ pub struct GuardSettings {
     pub reboot: bool,
     /// Commands that must succeed.
     pub checks: Vec<String>,
-    /// The command that tells somebody of an undo.
+    /// The command that tells somebody what went wrong.
     pub notify: Option<String>,
 }
 

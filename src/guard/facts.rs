@@ -122,7 +122,7 @@ pub enum Effect {
     ClearOneShot,
     /// Reboots.
     Reboot,
-    /// Starts the command that tells somebody. What becomes of it changes nothing.
+    /// Starts the command that tells somebody, unless systemd has done so in this boot. What becomes of it changes nothing.
     Notify,
 }
 

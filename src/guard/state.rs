@@ -30,6 +30,18 @@ pub struct GuardState {
     /// Ended transactions, the newest last.
     #[serde(default)]
     pub history: Vec<EndedTransaction>,
+    /// The refusal that somebody was told of last, unless a try has begun since.
+    #[serde(default)]
+    pub refused: Option<ToldRefusal>,
+}
+
+/// A refusal that somebody was told of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ToldRefusal {
+    /// The reason's word.
+    pub reason: String,
+    /// The system that was not tried.
+    pub system: Option<PathBuf>,
 }
 
 /// One try of a candidate, from its arming to its end.
@@ -50,9 +62,12 @@ pub struct Transaction {
     pub boot_id: String,
     /// How often the machine booted into the candidate before it was confirmed.
     pub boots: u32,
+    /// Whether somebody was told of this phase.
+    #[serde(default)]
+    pub told: bool,
     /// When it was armed, for people: nothing is decided by the wall clock.
     pub armed_at_usec_realtime: u64,
-    /// When the activation began, in `CLOCK_MONOTONIC` of `boot_id`.
+    /// When the activation began, or was left to the next boot, in `CLOCK_MONOTONIC` of `boot_id`.
     pub tried_at_usec: u64,
     /// When the candidate is undone unless it is confirmed, in `CLOCK_MONOTONIC` of `boot_id`.
     pub deadline_usec: u64,
@@ -175,7 +190,7 @@ pub struct Rules {
     /// Commands that must succeed, each with its arguments.
     #[serde(default)]
     pub checks: Vec<Vec<String>>,
-    /// The command that tells somebody of an undo, with its arguments; empty for none.
+    /// The command that tells somebody, with its arguments; empty for none.
     #[serde(default)]
     pub notify: Vec<String>,
 }

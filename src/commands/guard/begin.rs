@@ -63,13 +63,13 @@ impl Context {
             .await
     }
 
-    async fn baseline(&self) -> Result<Baseline, Refusal> {
+    pub(super) async fn baseline(&self) -> Result<Baseline, Refusal> {
         let baseline = self.machine.baseline().await;
         baseline.map_err(|why| Refusal::new(Exit::Unavailable, &why))
     }
 
     /// The system that a path names.
-    fn system(&self, path: &Path) -> Result<PathBuf, Refusal> {
+    pub(super) fn system(&self, path: &Path) -> Result<PathBuf, Refusal> {
         let system = self.followed(path);
         let program = self
             .machine
@@ -128,7 +128,7 @@ impl Context {
         }
         self.refuse_machine(&baseline, candidate.as_deref()).await?;
         let begun = self.transaction(watched, mode, baseline, candidate);
-        state.transaction = Some(begun.clone());
+        (state.transaction, state.refused) = (Some(begun.clone()), None);
         self.save(&state)?;
         Ok(begun)
     }
@@ -166,12 +166,12 @@ impl Context {
 }
 
 /// Random, as the kernel makes it.
-fn id() -> String {
+pub(super) fn id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     id.trim().replace('-', "")
 }
 
 /// A command line as it is typed, without quotes or a shell.
-fn words(line: &str) -> Vec<String> {
+pub(super) fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(ToOwned::to_owned).collect()
 }

@@ -5,6 +5,7 @@ mod orders;
 mod refusals;
 mod session;
 mod status;
+mod told;
 mod tries;
 
 use std::fs::File;
@@ -58,14 +59,18 @@ pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, 
     match args.command {
         GuardCommand::Try(args) => {
             context.tidy().await?;
-            let Some(begun) = context.begin_try(&args).await? else {
-                return Ok(Exit::Ok);
-            };
-            context.follow(&begun).await
+            let begun = context.begin_try(&args).await;
+            let system = Some(args.candidate.as_path());
+            match context.told(&args.watched, system, begun).await? {
+                Some(begun) => context.follow(&begun).await,
+                None => Ok(Exit::Ok),
+            }
         }
         GuardCommand::Arm(args) => {
             context.tidy().await?;
-            let begun = context.begin_arm(&args).await?;
+            let begun = context.begin_arm(&args).await;
+            let system = args.candidate.as_deref();
+            let begun = context.told(&args.watched, system, begun).await?;
             context.arm(&begun).await
         }
         GuardCommand::Drill { within } => context.drill(within).await,

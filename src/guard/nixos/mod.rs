@@ -17,7 +17,7 @@ use self::paths::Paths;
 use self::systemd::SystemdClient;
 use super::drive::Machine;
 use super::facts::{Effect, GuardFacts, ProgramState, Side};
-use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
+use super::plan::{self, Clock, DEADLINES, FALLBACKS, NOTICES, Notice, Programs};
 use super::state::{Baseline, GuardState, Transaction, TransactionPhase, TrialMode};
 use crate::sys::clock;
 
@@ -249,14 +249,18 @@ impl Nixos {
         run(command).await
     }
 
-    async fn notify(&self, t: &Transaction) {
-        let started = match self.systemd().await {
-            Ok(systemd) => systemd.start(&plan::notice(t), None).await,
-            Err(why) => Err(why),
-        };
-        if let Err(why) = started {
+    /// Starts the command that tells somebody, once in a boot. What systemd refuses to start is only said.
+    pub async fn notify(&self, notice: &Notice<'_>) -> Result<(), String> {
+        let systemd = self.systemd().await?;
+        let unit = plan::notice(notice);
+        if systemd.run(&unit.name).await? != ProgramState::Absent {
+            return Ok(());
+        }
+        systemd.forget_ended(NOTICES).await?;
+        if let Err(why) = systemd.start(&unit, None).await {
             tracing::error!("guard: {}: {why}", Effect::Notify.label());
         }
+        Ok(())
     }
 
     /// What systemd knows. While it does not answer, an activation that it runs is not over.
@@ -318,10 +322,7 @@ impl Machine for Nixos {
             Effect::SetOneShot => self.set_one_shot(t).await,
             Effect::ClearOneShot => self.clear_one_shot(t).await,
             Effect::Reboot => self.reboot(t).await,
-            Effect::Notify => {
-                self.notify(t).await;
-                Ok(())
-            }
+            Effect::Notify => self.notify(&Notice::of(t)).await,
         }
     }
 }

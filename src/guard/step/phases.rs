@@ -1,7 +1,7 @@
 //! What each phase decides.
 
 use super::undoing::undoing;
-use super::{AfterTurn, Move, TRIES};
+use super::{AfterTurn, Move, TRIES, telling};
 use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState, Side};
 use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
 
@@ -18,6 +18,9 @@ pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
         _ => Move::Stay(AfterTurn::Rest),
     }
 }
+
+/// After so long, in awake time, somebody is told that the reboot into a staged candidate has not come: a week.
+const STALE: u64 = 7 * 24 * 3600 * 1_000_000;
 
 fn undo(cause: Cause) -> Move {
     Move::To(TransactionPhase::Undoing, Some(cause))
@@ -131,10 +134,22 @@ fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
             Move::To(TransactionPhase::Verifying, None)
         }
         Some(Order::Rollback) => undo(Cause::Asked),
-        _ if t.is_candidate(facts.one_shot.as_ref()) => Move::Stay(AfterTurn::Rest),
+        _ if t.is_candidate(facts.one_shot.as_ref()) => waiting(t, facts),
         _ if new_boot => undo(Cause::DidNotBoot),
         _ => undo(Cause::EntryGone),
     }
+}
+
+/// The entry is set, and the reboot does not come: nothing is undone for that, but somebody is told.
+fn waiting(t: &Transaction, facts: &GuardFacts) -> Move {
+    let since = if facts.boot_id == t.boot_id {
+        t.tried_at_usec
+    } else {
+        0
+    };
+    let stale = facts.now_usec.saturating_sub(since) >= STALE;
+    let told = if stale { telling(t, facts) } else { None };
+    told.unwrap_or(Move::Stay(AfterTurn::Rest))
 }
 
 fn verifying(t: &Transaction, facts: &GuardFacts) -> Move {

@@ -113,7 +113,7 @@ impl World {
                 self.one_shot = false;
                 Ok(())
             }
-            Effect::Notify => Ok(()),
+            Effect::Notify => self.notify(state),
             Effect::Reboot => {
                 self.spend()?;
                 self.reboot();

@@ -243,6 +243,22 @@ fn hasty(state: &GuardState, facts: &GuardFacts) -> Turn {
     turn
 }
 
+/// Tells of an end only in the first of its tries.
+fn forgetful(state: &GuardState, facts: &GuardFacts) -> Turn {
+    let mut turn = step(state, facts);
+    if state.transaction.as_ref().is_some_and(|t| t.tries > 0) {
+        turn.effects.retain(|effect| *effect != Effect::Notify);
+    }
+    turn
+}
+
+#[test]
+fn a_notice_that_is_noted_before_it_is_sent_is_caught() {
+    let tally = found(Planted::Nothing, forgetful);
+    let untold = "nobody was told how it ended, or was and is not to be";
+    assert!(tally.faults.contains_key(untold), "{:?}", tally.faults);
+}
+
 #[test]
 fn a_commit_before_its_phase_is_caught() {
     let tally = found(Planted::Nothing, hasty);

@@ -45,6 +45,7 @@ impl Scenario {
         };
         // Whoever may say a word must.
         armed.rules.confirm = self.word != Word::Nothing;
+        armed.rules.notify = vec!["/bin/tell".to_owned()];
         GuardState {
             transaction: Some(armed),
             ..GuardState::idle(MACHINE)
@@ -235,6 +236,13 @@ fn judge(scenario: Scenario, world: &World, committing: bool) -> Option<&'static
     ends_well(scenario, world, end, confirmed)
 }
 
+fn is_told(end: &EndedTransaction) -> bool {
+    matches!(
+        end.phase,
+        TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot
+    )
+}
+
 fn ends_well(
     scenario: Scenario,
     world: &World,
@@ -258,6 +266,9 @@ fn ends_well(
             Some("it runs what it says is undone")
         }
         _ if world.deadline.is_some() || world.fallback.is_some() => Some("a deadline is left"),
+        Some(end) if world.told.contains(&end.phase) != is_told(end) => {
+            Some("nobody was told how it ended, or was and is not to be")
+        }
         _ => None,
     }
 }
