@@ -9,6 +9,7 @@ pub mod facts;
 pub mod loader;
 pub mod nixos;
 pub mod plan;
+pub mod reach;
 pub mod state;
 pub mod step;
 pub mod store;

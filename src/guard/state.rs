@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::reach::NetworkBaseline;
+
 /// The format that is written. Raised only when an older program would misread the file: fields that it does not know
 /// are ignored, so that a rolled back upgrade of this program still finds its way.
 pub const FORMAT: u32 = 1;
@@ -205,6 +207,9 @@ pub struct Baseline {
     /// The units that had failed already.
     #[serde(default)]
     pub failed_units: Vec<String>,
+    /// How it reached others, and was reached.
+    #[serde(default)]
+    pub network: NetworkBaseline,
 }
 
 /// A system that is not tried again.

@@ -20,17 +20,14 @@ const NO_VERDICT: i32 = 75;
 impl Nixos {
     /// Compares what runs with the baseline.
     pub(super) async fn health(&self, t: &Transaction) -> Health {
-        let units = match self.units(t).await {
-            Health::Good => Health::Good,
-            other => return other,
-        };
-        let mut verdict = units;
+        let units = self.units(t).await;
+        let reach = self.route(t).await.and(self.listening(t).await);
+        let mut verdict = units.and(reach);
         for check in &t.rules.checks {
-            match self.check(check).await {
-                Health::Good => {}
-                Health::Unknown => verdict = Health::Unknown,
-                bad @ Health::Bad(_) => return bad,
+            if matches!(verdict, Health::Bad(_)) {
+                break;
             }
+            verdict = verdict.and(self.check(check).await);
         }
         verdict
     }
@@ -40,8 +37,9 @@ impl Nixos {
             Ok(systemd) => systemd.failed().await,
             Err(why) => Err(why),
         };
-        let Ok(failed) = failed else {
-            return Health::Unknown;
+        let failed = match failed {
+            Ok(failed) => failed,
+            Err(why) => return Health::Unknown(why),
         };
         let ours = |unit: &String| unit.starts_with("upgrade-gate-guard-");
         let known = |unit: &String| t.baseline.failed_units.contains(unit) || ours(unit);
@@ -60,8 +58,15 @@ impl Nixos {
         Health::Bad(format!("newly failed: {}", changed.join(", ")))
     }
 
+    /// Whether the candidate has the unit at all.
+    pub(super) fn is_in_candidate(&self, t: &Transaction, unit: &str) -> bool {
+        let candidate = t.candidate.as_deref().unwrap_or(&t.baseline.system);
+        let units = self.paths.inside(candidate).join("etc/systemd/system");
+        units.join(unit).symlink_metadata().is_ok()
+    }
+
     /// Whether the unit is another in the candidate than in the baseline.
-    fn changed(&self, t: &Transaction, unit: &str) -> bool {
+    pub(super) fn changed(&self, t: &Transaction, unit: &str) -> bool {
         let Some(candidate) = &t.candidate else {
             return true;
         };
@@ -86,10 +91,13 @@ impl Nixos {
             .kill_on_drop(true);
         match tokio::time::timeout(CHECK, command.status()).await {
             Ok(Ok(status)) if status.success() => Health::Good,
-            Ok(Ok(status)) if status.code() == Some(NO_VERDICT) => Health::Unknown,
             Ok(Ok(status)) => {
                 let shown = secret::text(&words.join(" "));
-                Health::Bad(format!("{shown}: {status}"))
+                let said = format!("{shown}: {status}");
+                match status.code() {
+                    Some(NO_VERDICT) => Health::Unknown(said),
+                    _ => Health::Bad(said),
+                }
             }
             Ok(Err(error)) => Health::Bad(format!("cannot run {program}: {error}")),
             Err(_) => Health::Bad(format!("{program} takes longer than a minute")),

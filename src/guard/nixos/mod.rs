@@ -2,6 +2,7 @@
 
 mod health;
 mod paths;
+mod reach;
 mod space;
 mod switching;
 mod systemd;
@@ -79,6 +80,7 @@ impl Nixos {
                 .map(|(number, _)| number),
             system,
             failed_units: SystemdClient::connect().await?.failed().await?,
+            network: self.network().await,
         })
     }
 

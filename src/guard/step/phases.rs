@@ -181,7 +181,7 @@ fn at_the_end(t: &Transaction, facts: &GuardFacts) -> Move {
         Health::Bad(_) => undo(Cause::Unhealthy),
         _ if t.rules.confirm => undo(Cause::NotConfirmed),
         Health::Good => Move::To(TransactionPhase::Committing, None),
-        Health::Unknown => undo(Cause::NoVerdict),
+        Health::Unknown(_) => undo(Cause::NoVerdict),
     }
 }
 

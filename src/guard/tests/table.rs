@@ -26,7 +26,7 @@ pub(super) fn transaction(phase: TransactionPhase) -> Transaction {
         baseline: Baseline {
             system: BASE.into(),
             generation: Some(1),
-            failed_units: Vec::new(),
+            ..Baseline::default()
         },
         candidate: Some(CAND.into()),
         ..Transaction::default()

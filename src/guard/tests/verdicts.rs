@@ -130,7 +130,7 @@ fn the_grace_ends_by_the_verdict_or_by_the_word_that_is_missing() {
         TransactionPhase::Committing,
         None,
     );
-    let unknown = ended(Health::Unknown);
+    let unknown = ended(Health::default());
     leads(
         verifying(),
         &unknown,
