@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::texts;
 use super::values::parse_finite;
-use crate::config::guard::{Activation, GuardSettings};
+use crate::config::guard::{Activation, GuardSettings, OnDoubt};
 
 /// `guard`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ impl Guard {
                 within: settings.within,
                 confirm: settings.confirm,
                 settle_after: settings.settle_after,
+                on_doubt: settings.on_doubt,
                 checks: settings.checks.clone(),
                 notify: settings.notify.clone(),
                 no_reboot: !settings.reboot,
@@ -100,6 +101,9 @@ pub struct TrialArgs {
     /// How long the candidate must be worse before it is undone
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_finite)]
     pub settle_after: Duration,
+    /// What is done if there is no verdict at the end
+    #[arg(long, value_name = "WHAT", default_value = "undo")]
+    pub on_doubt: OnDoubt,
     /// A command that must succeed; repeated: all of them. Exit 75 means no verdict yet
     #[arg(long = "check", value_name = "COMMAND")]
     pub checks: Vec<String>,

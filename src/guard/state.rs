@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::reach::NetworkBaseline;
+use crate::config::guard::OnDoubt;
 
 /// The format that is written. Raised only when an older program would misread the file: fields that it does not know
 /// are ignored, so that a rolled back upgrade of this program still finds its way.
@@ -107,6 +108,8 @@ pub enum TransactionPhase {
     Committing,
     /// The way back to the baseline.
     Undoing,
+    /// There was no verdict: the baseline runs again, and is looked at for as long as the candidate was.
+    Comparing,
     /// Ended: the candidate is kept.
     Confirmed,
     /// Ended: the baseline runs again.
@@ -139,6 +142,8 @@ pub enum Cause {
     NotConfirmed,
     /// There was no verdict in time.
     NoVerdict,
+    /// There was no verdict on the baseline either.
+    Outage,
     /// The machine rebooted or lost power during the try.
     Lost,
     /// The baseline came back during the try, not by this program.
@@ -189,6 +194,9 @@ pub struct Rules {
     pub confirm: bool,
     /// Whether the machine may be rebooted to undo it.
     pub reboot: bool,
+    /// What is done without a verdict.
+    #[serde(default)]
+    pub on_doubt: OnDoubt,
     /// Commands that must succeed, each with its arguments.
     #[serde(default)]
     pub checks: Vec<Vec<String>>,
@@ -256,6 +264,11 @@ impl EndedTransaction {
 }
 
 impl TransactionPhase {
+    /// Whether what runs is compared with what was.
+    pub const fn is_looked_at(self) -> bool {
+        matches!(self, Self::Verifying | Self::Comparing)
+    }
+
     /// Whether nothing is left to do but to clean up.
     pub const fn is_end(self) -> bool {
         matches!(
@@ -356,6 +369,13 @@ impl GuardState {
     /// A person has seen to what is broken.
     pub fn forget(&mut self) {
         self.close();
+    }
+
+    /// Whether an outage was found instead of this system's fault.
+    pub fn was_outage(&self, system: &Path) -> bool {
+        let is = |ended: &EndedTransaction| ended.candidate.as_deref() == Some(system);
+        let outage = |ended: &EndedTransaction| ended.cause == Some(Cause::Outage);
+        self.history.iter().any(|ended| is(ended) && outage(ended))
     }
 
     /// Moves what is under way into the history.

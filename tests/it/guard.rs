@@ -1,5 +1,6 @@
 //! The guard, with the real binary on a NixOS system of scripts and a systemd that really runs them.
 
+mod doubt;
 mod machine;
 mod reach;
 mod reboot;

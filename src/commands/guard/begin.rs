@@ -6,6 +6,7 @@ use super::refusals::{Systems, refuse_armed};
 use super::{Context, usec};
 use crate::cli::guard::{Arm, How, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
+use crate::config::guard::OnDoubt;
 use crate::exit::Exit;
 use crate::guard::state::{Baseline, Rules, Transaction, TransactionPhase, TrialMode};
 use crate::sys::clock;
@@ -127,7 +128,11 @@ impl Context {
             }
         }
         self.refuse_machine(&baseline, candidate.as_deref()).await?;
-        let begun = self.transaction(watched, mode, baseline, candidate);
+        let mut begun = self.transaction(watched, mode, baseline, candidate);
+        let other = begun.candidate.as_deref();
+        if mode == TrialMode::Reboot && other.is_some_and(|system| state.was_outage(system)) {
+            begun.rules.on_doubt = kept_after_an_outage(watched.on_doubt);
+        }
         (state.transaction, state.refused) = (Some(begun.clone()), None);
         self.save(&state)?;
         Ok(begun)
@@ -153,6 +158,7 @@ impl Context {
                 grace_usec: grace,
                 settle_usec: usec(watched.settle_after),
                 confirm: watched.confirm,
+                on_doubt: watched.on_doubt,
                 reboot: !watched.no_reboot,
                 checks: watched.checks.iter().map(|line| words(line)).collect(),
                 notify: words(watched.notify.as_deref().unwrap_or_default()),
@@ -162,6 +168,19 @@ impl Context {
             candidate,
             ..Transaction::default()
         }
+    }
+}
+
+/// One experiment with two reboots is enough for a system: it was not its fault.
+fn kept_after_an_outage(wanted: OnDoubt) -> OnDoubt {
+    match wanted {
+        OnDoubt::Experiment => {
+            tracing::info!(
+                "guard: without a verdict it is kept: there was an outage the last time"
+            );
+            OnDoubt::Keep
+        }
+        other => other,
     }
 }
 

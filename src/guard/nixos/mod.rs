@@ -19,7 +19,7 @@ use self::systemd::SystemdClient;
 use super::drive::Machine;
 use super::facts::{Effect, GuardFacts, ProgramState, Side};
 use super::plan::{self, Clock, DEADLINES, FALLBACKS, NOTICES, Notice, Programs};
-use super::state::{Baseline, GuardState, Transaction, TransactionPhase, TrialMode};
+use super::state::{Baseline, GuardState, Transaction, TrialMode};
 use crate::sys::clock;
 
 /// The program at this path. Where the upgrade has replaced it, as a package does, its successor reads the same state.
@@ -287,7 +287,7 @@ impl Machine for Nixos {
             if t.mode == TrialMode::Foreign {
                 facts.activation = self.activation_of_others(t, facts.undo).await;
             }
-            if t.phase == TransactionPhase::Verifying {
+            if t.phase.is_looked_at() {
                 facts.health = self.health(t).await;
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! A transaction is always looked at as if this process had just started: whoever is killed goes on by asking again.
 
+mod comparing;
 mod phases;
 mod undoing;
 
@@ -179,7 +180,7 @@ fn entered(
         ..from.clone()
     };
     match phase {
-        TransactionPhase::Verifying => watch(&mut to, facts),
+        TransactionPhase::Verifying | TransactionPhase::Comparing => watch(&mut to, facts),
         TransactionPhase::Trying | TransactionPhase::Staged => to.tried_at_usec = facts.now_usec,
         _ => {}
     }

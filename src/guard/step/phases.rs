@@ -1,7 +1,9 @@
 //! What each phase decides.
 
+use super::comparing::comparing;
 use super::undoing::undoing;
 use super::{AfterTurn, Move, TRIES, telling};
+use crate::config::guard::OnDoubt;
 use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState, Side};
 use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
 
@@ -15,6 +17,7 @@ pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
         TransactionPhase::Verifying => verifying(t, facts),
         TransactionPhase::Committing => committing(t, facts),
         TransactionPhase::Undoing => undoing(t, facts),
+        TransactionPhase::Comparing => comparing(t, facts),
         _ => Move::Stay(AfterTurn::Rest),
     }
 }
@@ -181,6 +184,9 @@ fn at_the_end(t: &Transaction, facts: &GuardFacts) -> Move {
         Health::Bad(_) => undo(Cause::Unhealthy),
         _ if t.rules.confirm => undo(Cause::NotConfirmed),
         Health::Good => Move::To(TransactionPhase::Committing, None),
+        Health::Unknown(_) if t.rules.on_doubt == OnDoubt::Keep => {
+            Move::To(TransactionPhase::Committing, None)
+        }
         Health::Unknown(_) => undo(Cause::NoVerdict),
     }
 }

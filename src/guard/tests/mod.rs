@@ -1,4 +1,5 @@
 mod disk;
+mod doubt;
 mod edges;
 mod loss;
 mod play;

@@ -8,7 +8,9 @@ use super::table::{CAND, transaction};
 use super::world::World;
 use crate::guard::drive::{Decide, Driver};
 use crate::guard::facts::{Order, ProgramState, Side};
-use crate::guard::state::{EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode};
+use crate::guard::state::{
+    Cause, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode,
+};
 use crate::guard::step::AfterTurn;
 use crate::guard::store::Store;
 
@@ -45,6 +47,7 @@ impl Scenario {
         };
         // Whoever may say a word must.
         armed.rules.confirm = self.word != Word::Nothing;
+        armed.rules.on_doubt = self.nature.on_doubt();
         armed.rules.notify = vec!["/bin/tell".to_owned()];
         GuardState {
             transaction: Some(armed),
@@ -232,6 +235,11 @@ fn judge(scenario: Scenario, world: &World, committing: bool) -> Option<&'static
     // Three processes that were killed at it are three commits that failed.
     if committing && !confirmed && scenario.word != Word::Anything {
         return Some("the point of no return was none");
+    }
+    // A loss of power while it boots is another matter.
+    let mut denied = state.denied.iter().map(|denial| denial.cause);
+    if scenario.nature == Nature::Outage && denied.any(|cause| cause == Cause::Unhealthy) {
+        return Some("an outage is held against the candidate");
     }
     ends_well(scenario, world, end, confirmed)
 }

@@ -121,7 +121,7 @@ fn whatever_happens_in_whatever_order_it_ends_in_one_system_that_says_so() {
     let limit = limit.unwrap_or(1500);
     let mut states = 0;
     for mode in [TrialMode::Live, TrialMode::Reboot] {
-        for nature in [Nature::Good, Nature::Bad, Nature::Refuses] {
+        for nature in [Nature::Good, Nature::Bad, Nature::Doubtful, Nature::Refuses] {
             let scenario = Scenario {
                 nature,
                 mode,
