@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::texts;
 use super::values::parse_finite;
-use crate::config::guard::{Activation, CommandSettings, GuardSettings};
+use crate::config::guard::{Activation, CommandSettings, GuardSettings, OnDoubt};
 
 /// `guard`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,9 @@ pub struct Guard {
 impl Guard {
     /// `guard try`, as a profile has it.
     pub fn of_settings(settings: &GuardSettings) -> Self {
+        let by_path = settings.commands == CommandSettings::default();
         let command = GuardCommand::Try(Try {
-            candidate: Some(settings.system.clone()),
+            candidate: by_path.then(|| settings.system.clone()),
             profile: None,
             commands: settings.commands.clone(),
             mode: match settings.activation {
@@ -33,6 +34,7 @@ impl Guard {
                 within: settings.within,
                 confirm: settings.confirm,
                 settle_after: settings.settle_after,
+                on_doubt: settings.on_doubt,
                 checks: settings.checks.clone(),
                 notify: settings.notify.clone(),
                 no_reboot: !settings.reboot,
@@ -102,10 +104,13 @@ pub struct TrialArgs {
     /// How long the candidate must be worse before it is undone
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_finite)]
     pub settle_after: Duration,
+    /// What is done if there is no verdict at the end
+    #[arg(long, value_name = "WHAT", default_value = "undo")]
+    pub on_doubt: OnDoubt,
     /// A command that must succeed; repeated: all of them. Exit 75 means no verdict yet
     #[arg(long = "check", value_name = "COMMAND")]
     pub checks: Vec<String>,
-    /// A command that is started if it is undone, or if the undo fails
+    /// A command that is started if it is undone or refused, if the undo fails, or if its reboot does not come
     #[arg(long, value_name = "COMMAND")]
     pub notify: Option<String>,
     /// Never reboot to undo it

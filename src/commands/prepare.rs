@@ -61,6 +61,11 @@ impl Refusal {
             text: secret::text(&why.to_string()),
         }
     }
+
+    /// What is said.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 impl Prepared {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::key::{Key, set, span, spelling};
@@ -26,9 +28,11 @@ pub struct GuardSettings {
     pub confirm: bool,
     /// Whether the machine may be rebooted to undo it.
     pub reboot: bool,
+    /// What is done without a verdict.
+    pub on_doubt: OnDoubt,
     /// Commands that must succeed.
     pub checks: Vec<String>,
-    /// The command that tells somebody of an undo.
+    /// The command that tells somebody what went wrong.
     pub notify: Option<String>,
     /// How a system other than NixOS is known, changed and brought back.
     pub commands: CommandSettings,
@@ -62,6 +66,19 @@ pub enum Activation {
     Auto,
 }
 
+/// What is done at the end of the grace if there is no verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDoubt {
+    /// It is undone.
+    #[default]
+    Undo,
+    /// It is kept.
+    Keep,
+    /// It is undone, and the system before is looked at for as long: if that is good, the candidate was to blame.
+    Experiment,
+}
+
 impl Default for GuardSettings {
     fn default() -> Self {
         Self {
@@ -72,6 +89,7 @@ impl Default for GuardSettings {
             settle_after: Duration::from_secs(30),
             confirm: false,
             reboot: true,
+            on_doubt: OnDoubt::Undo,
             checks: Vec::new(),
             notify: None,
             commands: CommandSettings::default(),
@@ -119,6 +137,11 @@ pub const KEYS: &[Key<GuardSettings>] = &[
         name: "reboot",
         read: |node| set(read::boolean(node), |g, v| g.reboot = v),
         show: |guard| Value::from(guard.reboot),
+    },
+    Key {
+        name: "on_doubt",
+        read: |node| set(read::word(node, DOUBTS), |g, v| g.on_doubt = v),
+        show: |guard| spelling(DOUBTS, guard.on_doubt),
     },
     Key {
         name: "checks",
@@ -173,6 +196,12 @@ const MODES: &[(&str, Activation)] = &[
     ("live", Activation::Live),
     ("reboot", Activation::Reboot),
     ("auto", Activation::Auto),
+];
+
+const DOUBTS: &[(&str, OnDoubt)] = &[
+    ("undo", OnDoubt::Undo),
+    ("keep", OnDoubt::Keep),
+    ("experiment", OnDoubt::Experiment),
 ];
 
 const LONGEST_SETTLE: Duration = Duration::from_secs(3600);

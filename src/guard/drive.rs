@@ -30,8 +30,8 @@ pub struct Driver {
     decide: Decide,
     /// How the last effects came out, and of what.
     pub(super) last: Option<(String, TransactionPhase, Last)>,
-    /// What was worse when it was looked at last.
-    worse: Option<String>,
+    /// What was said of the comparison last.
+    said: Health,
 }
 
 impl Default for Driver {
@@ -46,7 +46,7 @@ impl Driver {
         Self {
             decide,
             last: None,
-            worse: None,
+            said: Health::Good,
         }
     }
 
@@ -79,22 +79,17 @@ impl Driver {
         Ok((next, then))
     }
 
-    /// Says what is worse, and when nothing is any more, each once.
+    /// Says what is worse, or not known, and when nothing is any more, each once. Where nothing is compared nothing is said.
     fn tell(&mut self, health: &Health) {
-        let worse = match health {
-            Health::Bad(why) => Some(why.clone()),
-            Health::Good => None,
-            Health::Unknown => return,
-        };
-        if worse == self.worse {
+        if *health == self.said || *health == Health::default() {
             return;
         }
-        if let Some(why) = &worse {
-            tracing::warn!("guard: worse than the baseline: {why}");
-        } else {
-            tracing::info!("guard: no longer worse than the baseline");
+        match health {
+            Health::Bad(why) => tracing::warn!("guard: worse than the baseline: {why}"),
+            Health::Unknown(why) => tracing::info!("guard: no verdict yet: {why}"),
+            Health::Good => tracing::info!("guard: no longer worse than the baseline"),
         }
-        self.worse = worse;
+        self.said.clone_from(health);
     }
 
     /// How the last effects came out, if they were of this phase.

@@ -44,15 +44,31 @@ pub enum ProgramState {
 }
 
 /// The candidate compared with the baseline.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Health {
     /// Nothing is worse than it was.
     Good,
     /// Worse, for this reason.
     Bad(String),
-    /// A check has not come to a verdict.
-    #[default]
-    Unknown,
+    /// A check has not come to a verdict, for this reason.
+    Unknown(String),
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::Unknown(String::new())
+    }
+}
+
+impl Health {
+    /// Both together: what is worse of one is worse.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (bad @ Self::Bad(_), _) | (_, bad @ Self::Bad(_)) => bad,
+            (unknown @ Self::Unknown(_), _) | (_, unknown) => unknown,
+        }
+    }
 }
 
 /// What is wanted.
@@ -122,7 +138,7 @@ pub enum Effect {
     ClearOneShot,
     /// Reboots.
     Reboot,
-    /// Starts the command that tells somebody. What becomes of it changes nothing.
+    /// Starts the command that tells somebody, unless systemd has done so in this boot. What becomes of it changes nothing.
     Notify,
 }
 

@@ -1,11 +1,13 @@
 //! The candidate compared with the baseline: only what the candidate changed, and was well before, is held against it.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
 
 use super::facts::Health;
+use super::network;
 use super::state::Transaction;
 use super::systemd::SystemdClient;
 use crate::text::secret;
@@ -15,18 +17,25 @@ const CHECK: Duration = Duration::from_secs(60);
 /// The exit code of a check that has no verdict yet, `EX_TEMPFAIL`.
 const NO_VERDICT: i32 = 75;
 
-/// Compares what runs with the baseline. A unit that fails counts only if it is `changed`.
-pub(super) async fn health(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {
-    let mut verdict = match units(t, changed).await {
-        Health::Good => Health::Good,
-        other => return other,
-    };
+/// Compares what runs with the baseline. A unit counts only if the candidate has `changed` it, and one that fell silent only if
+/// the candidate has `kept` it.
+pub(super) async fn health(
+    root: &Path,
+    t: &Transaction,
+    changed: impl Fn(&str) -> bool,
+    kept: impl Fn(&str) -> bool,
+) -> Health {
+    let units = units(t, &changed).await;
+    let both = |unit: &str| kept(unit) && changed(unit);
+    let reach = network::route(t)
+        .await
+        .and(network::listening(root, t, both).await);
+    let mut verdict = units.and(reach);
     for words in &t.rules.checks {
-        match check(words).await {
-            Health::Good => {}
-            Health::Unknown => verdict = Health::Unknown,
-            bad @ Health::Bad(_) => return bad,
+        if matches!(verdict, Health::Bad(_)) {
+            break;
         }
+        verdict = verdict.and(check(words).await);
     }
     verdict
 }
@@ -36,8 +45,9 @@ async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {
         Ok(systemd) => systemd.failed().await,
         Err(why) => Err(why),
     };
-    let Ok(failed) = failed else {
-        return Health::Unknown;
+    let failed = match failed {
+        Ok(failed) => failed,
+        Err(why) => return Health::Unknown(why),
     };
     let ours = |unit: &String| unit.starts_with("upgrade-gate-guard-");
     let known = |unit: &String| t.baseline.failed_units.contains(unit) || ours(unit);
@@ -67,10 +77,13 @@ async fn check(words: &[String]) -> Health {
         .kill_on_drop(true);
     match tokio::time::timeout(CHECK, command.status()).await {
         Ok(Ok(status)) if status.success() => Health::Good,
-        Ok(Ok(status)) if status.code() == Some(NO_VERDICT) => Health::Unknown,
         Ok(Ok(status)) => {
             let shown = secret::text(&words.join(" "));
-            Health::Bad(format!("{shown}: {status}"))
+            let said = format!("{shown}: {status}");
+            match status.code() {
+                Some(NO_VERDICT) => Health::Unknown(said),
+                _ => Health::Bad(said),
+            }
         }
         Ok(Err(error)) => Health::Bad(format!("cannot run {program}: {error}")),
         Err(_) => Health::Bad(format!("{program} takes longer than a minute")),

@@ -10,10 +10,11 @@ use tokio::process::Command;
 
 use super::drive::Machine;
 use super::facts::{Effect, GuardFacts, ProgramState, Side};
-use super::health;
-use super::plan::Programs;
+use super::health::health;
+use super::network;
+use super::plan::{Notice, Programs};
 use super::program;
-use super::state::{Baseline, GuardState, SystemCommands, Transaction, TransactionPhase};
+use super::state::{Baseline, GuardState, SystemCommands, Transaction};
 use super::units::{self, now_usec};
 
 /// How often what runs is asked for, and how long one answer may take.
@@ -48,6 +49,7 @@ impl OtherSystem {
         Ok(Baseline {
             system: one_line(&commands.identify, ANSWER).await?.into(),
             failed_units: units::failed().await?,
+            network: network::baseline(&self.root).await,
             offer,
             ..Baseline::default()
         })
@@ -158,9 +160,9 @@ impl Machine for OtherSystem {
         (facts.activation, facts.undo) = (told.activation, told.undo);
         facts.deadline_set = told.deadline_set;
         self.systems(&mut facts, commands).await;
-        if t.phase == TransactionPhase::Verifying {
+        if t.phase.is_looked_at() {
             // What else an upgrade in place has changed is not known: each unit may have failed for it.
-            facts.health = health::health(t, |_| true).await;
+            facts.health = health(&self.root, t, |_| true, |_| true).await;
         }
         facts.now_usec = now_usec();
         facts
@@ -180,10 +182,7 @@ impl Machine for OtherSystem {
             Effect::Activate(side) => units::activate(t, side, &programs).await,
             Effect::StopActivation => units::stop_activation(t).await,
             Effect::Reboot => reboot().await,
-            Effect::Notify => {
-                units::notify(t).await;
-                Ok(())
-            }
+            Effect::Notify => units::notify(&Notice::of(t)).await,
             // Only NixOS has these.
             Effect::Root(Side::Candidate)
             | Effect::SetProfile(_)

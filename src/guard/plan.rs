@@ -55,6 +55,8 @@ pub struct Programs {
 
 /// The pattern of all units that are a deadline.
 pub const DEADLINES: &str = "upgrade-gate-guard-deadline-*";
+/// The pattern of all units that tell somebody.
+pub const NOTICES: &str = "upgrade-gate-guard-notify-*";
 /// The pattern of all units that are a fallback.
 pub const FALLBACKS: &str = "upgrade-gate-guard-fallback-*";
 
@@ -145,23 +147,57 @@ pub fn activation(t: &Transaction, side: Side, programs: &Programs) -> UnitSpec 
     unit
 }
 
-/// The command that tells somebody how it ended, which nobody waits for.
-pub fn notice(t: &Transaction) -> UnitSpec {
+/// What somebody is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice<'a> {
+    /// The command, with its arguments.
+    pub command: &'a [String],
+    /// Whose event it is: of one, systemd starts each event once in a boot.
+    pub id: &'a str,
+    /// What has happened.
+    pub event: String,
+    /// Why.
+    pub cause: String,
+    /// What was to be tried.
+    pub candidate: Option<&'a Path>,
+    /// What runs instead, where that is known.
+    pub baseline: Option<&'a Path>,
+}
+
+impl<'a> Notice<'a> {
+    /// How far a transaction has come.
+    pub fn of(t: &'a Transaction) -> Self {
+        Self {
+            command: &t.rules.notify,
+            id: &t.id,
+            event: label(t.phase),
+            cause: t.cause.map(label).unwrap_or_default(),
+            candidate: t.candidate.as_deref(),
+            baseline: Some(&t.baseline.system),
+        }
+    }
+}
+
+/// The command that tells somebody, which nobody waits for. Its unit stays, so that it is not started a second time.
+pub fn notice(notice: &Notice<'_>) -> UnitSpec {
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let environment = [
-        ("EVENT", label(t.phase)),
-        ("CAUSE", t.cause.map(label).unwrap_or_default()),
-        (
-            "CANDIDATE",
-            t.candidate.as_deref().map(path).unwrap_or_default(),
-        ),
-        ("BASELINE", path(&t.baseline.system)),
+        ("EVENT", notice.event.clone()),
+        ("CAUSE", notice.cause.clone()),
+        ("CANDIDATE", notice.candidate.map(path).unwrap_or_default()),
+        ("BASELINE", notice.baseline.map(path).unwrap_or_default()),
     ];
     let environment = environment.map(|(name, value)| format!("UPGRADE_GATE_{name}={value}"));
-    let name = format!("upgrade-gate-guard-notify-{}", short(&t.id));
-    let mut unit = service(name, vec![t.rules.notify.clone()], 10 * MINUTE);
+    let name = format!(
+        "upgrade-gate-guard-notify-{}-{}",
+        notice.event,
+        short(notice.id)
+    );
+    let mut unit = service(name, vec![notice.command.to_vec()], 10 * MINUTE);
     let environment = PropertyValue::List(environment.into());
     unit.settings.push(("Environment", environment));
+    unit.settings
+        .push(("RemainAfterExit", PropertyValue::Bool(true)));
     unit
 }
 

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::reach::NetworkBaseline;
+use crate::config::guard::OnDoubt;
+
 /// The format that is written. Raised only when an older program would misread the file: fields that it does not know
 /// are ignored, so that a rolled back upgrade of this program still finds its way.
 pub const FORMAT: u32 = 1;
@@ -30,6 +33,18 @@ pub struct GuardState {
     /// Ended transactions, the newest last.
     #[serde(default)]
     pub history: Vec<EndedTransaction>,
+    /// The refusal that somebody was told of last, unless a try has begun since.
+    #[serde(default)]
+    pub refused: Option<ToldRefusal>,
+}
+
+/// A refusal that somebody was told of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ToldRefusal {
+    /// The reason's word.
+    pub reason: String,
+    /// The system that was not tried.
+    pub system: Option<PathBuf>,
 }
 
 /// One try of a candidate, from its arming to its end.
@@ -50,9 +65,12 @@ pub struct Transaction {
     pub boot_id: String,
     /// How often the machine booted into the candidate before it was confirmed.
     pub boots: u32,
+    /// Whether somebody was told of this phase.
+    #[serde(default)]
+    pub told: bool,
     /// When it was armed, for people: nothing is decided by the wall clock.
     pub armed_at_usec_realtime: u64,
-    /// When the activation began, in `CLOCK_MONOTONIC` of `boot_id`.
+    /// When the activation began, or was left to the next boot, in `CLOCK_MONOTONIC` of `boot_id`.
     pub tried_at_usec: u64,
     /// When the candidate is undone unless it is confirmed, in `CLOCK_MONOTONIC` of `boot_id`.
     pub deadline_usec: u64,
@@ -111,6 +129,8 @@ pub enum TransactionPhase {
     Committing,
     /// The way back to the baseline.
     Undoing,
+    /// There was no verdict: the baseline runs again, and is looked at for as long as the candidate was.
+    Comparing,
     /// Ended: the candidate is kept.
     Confirmed,
     /// Ended: the baseline runs again.
@@ -143,6 +163,8 @@ pub enum Cause {
     NotConfirmed,
     /// There was no verdict in time.
     NoVerdict,
+    /// There was no verdict on the baseline either.
+    Outage,
     /// The machine rebooted or lost power during the try.
     Lost,
     /// The baseline came back during the try, not by this program.
@@ -195,10 +217,13 @@ pub struct Rules {
     pub confirm: bool,
     /// Whether the machine may be rebooted to undo it.
     pub reboot: bool,
+    /// What is done without a verdict.
+    #[serde(default)]
+    pub on_doubt: OnDoubt,
     /// Commands that must succeed, each with its arguments.
     #[serde(default)]
     pub checks: Vec<Vec<String>>,
-    /// The command that tells somebody of an undo, with its arguments; empty for none.
+    /// The command that tells somebody, with its arguments; empty for none.
     #[serde(default)]
     pub notify: Vec<String>,
 }
@@ -219,6 +244,9 @@ pub struct Baseline {
     /// What [`SystemCommands::offer`] printed: what is tried, by its name beforehand.
     #[serde(default)]
     pub offer: Option<PathBuf>,
+    /// How it reached others, and was reached.
+    #[serde(default)]
+    pub network: NetworkBaseline,
 }
 
 /// A system that is not tried again.
@@ -265,6 +293,11 @@ impl EndedTransaction {
 }
 
 impl TransactionPhase {
+    /// Whether what runs is compared with what was.
+    pub const fn is_looked_at(self) -> bool {
+        matches!(self, Self::Verifying | Self::Comparing)
+    }
+
     /// Whether nothing is left to do but to clean up.
     pub const fn is_end(self) -> bool {
         matches!(
@@ -370,6 +403,13 @@ impl GuardState {
     /// A person has seen to what is broken.
     pub fn forget(&mut self) {
         self.close();
+    }
+
+    /// Whether an outage was found instead of this system's fault.
+    pub fn was_outage(&self, system: &Path) -> bool {
+        let is = |ended: &EndedTransaction| ended.candidate.as_deref() == Some(system);
+        let outage = |ended: &EndedTransaction| ended.cause == Some(Cause::Outage);
+        self.history.iter().any(|ended| is(ended) && outage(ended))
     }
 
     /// Moves what is under way into the history.

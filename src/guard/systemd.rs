@@ -156,6 +156,14 @@ impl SystemdClient {
         Ok(())
     }
 
+    /// Forgets the units that stay though their programs have ended well.
+    pub(super) async fn forget_ended(&self, pattern: &str) -> Result<(), String> {
+        for unit in self.list(&["active"], &[pattern]).await? {
+            self.stop(&unit.0).await?;
+        }
+        Ok(())
+    }
+
     /// Forgets a unit that has ended, however it ended.
     pub(super) async fn forget(&self, unit: &str) -> Result<(), String> {
         self.stop_all(&[unit], "").await?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::facts::{Effect, ProgramState, Side};
-use super::plan::{self, Clock, DEADLINES, FALLBACKS, Programs};
+use super::plan::{self, Clock, DEADLINES, FALLBACKS, NOTICES, Notice, Programs};
 use super::state::Transaction;
 use super::systemd::SystemdClient;
 use crate::sys::clock;
@@ -73,15 +73,18 @@ pub(super) async fn stop_activation(t: &Transaction) -> Result<(), String> {
     SystemdClient::patiently().await?.end(&unit).await
 }
 
-/// What becomes of it changes nothing.
-pub(super) async fn notify(t: &Transaction) {
-    let started = match SystemdClient::patiently().await {
-        Ok(systemd) => systemd.start(&plan::notice(t), None).await,
-        Err(why) => Err(why),
-    };
-    if let Err(why) = started {
+/// Starts the command that tells somebody, once in a boot. What systemd refuses to start is only said.
+pub async fn notify(notice: &Notice<'_>) -> Result<(), String> {
+    let systemd = SystemdClient::patiently().await?;
+    let unit = plan::notice(notice);
+    if systemd.run(&unit.name).await? != ProgramState::Absent {
+        return Ok(());
+    }
+    systemd.forget_ended(NOTICES).await?;
+    if let Err(why) = systemd.start(&unit, None).await {
         tracing::error!("guard: {}: {why}", Effect::Notify.label());
     }
+    Ok(())
 }
 
 /// What systemd knows of a transaction.

@@ -1,9 +1,12 @@
 //! The guard, with the real binary on a NixOS system of scripts and a systemd that really runs them.
 
+mod doubt;
 mod machine;
 mod other;
+mod reach;
 mod reboot;
 mod systemd;
+mod told;
 
 use std::fs;
 
@@ -105,30 +108,6 @@ async fn a_check_that_fails_is_named_undoes_the_candidate_and_denies_it() {
     );
     assert_eq!(machine.runs(&format!("allow {CAND}")).await.0, 0);
     assert_eq!(machine.runs("denied").await, (0, String::new()));
-}
-
-#[tokio::test]
-async fn somebody_is_told_of_an_undo_and_of_nothing_else() {
-    let machine = Machine::new().await;
-    let variables = ["EVENT", "CAUSE", "CANDIDATE", "BASELINE"];
-    let shown = variables
-        .map(|name| format!("$UPGRADE_GATE_{name}"))
-        .join(" ");
-    machine.script(
-        "tell",
-        &format!("#!/bin/sh\necho {shown} > @root@/new\nmv @root@/new @root@/told\n"),
-    );
-    let notify = format!("--notify {}", machine.world.path("tell").display());
-    let failing = quick(&format!("try {CAND} --check false {notify}"));
-    assert_eq!(machine.runs(&failing).await.0, 80);
-    let line = format!("undone unhealthy {CAND} {BASE}\n");
-    assert_eq!(machine.until_written("told").await, line);
-    machine.is_wholly(BASE);
-    let waived = quick(&format!("try {CAND} --allow denied {notify}"));
-    assert_eq!(machine.runs(&waived).await.0, 0);
-    let started = machine.systemd.started();
-    let told = started.iter().filter(|unit| unit.contains("guard-notify"));
-    assert_eq!(told.count(), 1, "{started:?}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::namespace::{come_and_go, enter, ip};
 use tokio::sync::{mpsc, watch};
 use upgrade_gate::gate::event::{Event, Hint, Hop, LinkState, Routes};
-use upgrade_gate::sources::kernel::{KernelSettings, watch_with};
+use upgrade_gate::sources::kernel::{DefaultRoutes, KernelSettings, default_routes, watch_with};
 
 const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
 const TARGET6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 7, 0, 0, 0, 0, 7));
@@ -207,6 +207,21 @@ fn settings(receive_buffer: u32) -> KernelSettings {
 }
 
 in_a_namespace! {
+    async fn the_default_routes_are_asked_for_once() {
+        online().await;
+        let eth0 = Some("eth0".to_owned());
+        let seen = default_routes().await.unwrap();
+        assert_eq!((&seen.ipv4, &seen.ipv6), (&eth0, &eth0));
+        assert!(seen.passing.contains("eth0") && !seen.passing.contains("lo"), "{seen:?}");
+        ip("route del default");
+        assert_eq!(default_routes().await.unwrap(), DefaultRoutes { ipv4: None, ..seen });
+        ip("link set far0 down");
+        while default_routes().await.unwrap().passing.contains("eth0") {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(default_routes().await.unwrap().ipv6, None);
+    }
+
     async fn both_families_have_their_hop() {
         online().await;
         let seen = routes(&[TARGET, TARGET6]).await;

@@ -7,6 +7,7 @@ use super::settings::{commands, words};
 use super::{Context, usec};
 use crate::cli::guard::{Arm, How, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
+use crate::config::guard::OnDoubt;
 use crate::exit::Exit;
 use crate::guard::state::{Baseline, Rules, Transaction, TransactionPhase, TrialMode};
 use crate::sys::clock;
@@ -69,13 +70,13 @@ impl Context {
             .await
     }
 
-    async fn baseline(&self) -> Result<Baseline, Refusal> {
+    pub(super) async fn baseline(&self) -> Result<Baseline, Refusal> {
         let baseline = self.machine.baseline().await;
         baseline.map_err(|why| Refusal::new(Exit::Unavailable, &why))
     }
 
     /// The system that a path names.
-    fn system(&self, path: &Path) -> Result<PathBuf, Refusal> {
+    pub(super) fn system(&self, path: &Path) -> Result<PathBuf, Refusal> {
         let system = self.followed(path);
         let program = self
             .machine
@@ -133,8 +134,12 @@ impl Context {
             }
         }
         self.refuse_machine(&baseline, candidate.as_deref()).await?;
-        let begun = self.transaction(watched, mode, baseline, candidate);
-        state.transaction = Some(begun.clone());
+        let mut begun = self.transaction(watched, mode, baseline, candidate);
+        let other = begun.candidate.as_deref();
+        if mode == TrialMode::Reboot && other.is_some_and(|system| state.was_outage(system)) {
+            begun.rules.on_doubt = kept_after_an_outage(watched.on_doubt);
+        }
+        (state.transaction, state.refused) = (Some(begun.clone()), None);
         self.save(&state)?;
         Ok(begun)
     }
@@ -159,6 +164,7 @@ impl Context {
                 grace_usec: grace,
                 settle_usec: usec(watched.settle_after),
                 confirm: watched.confirm,
+                on_doubt: watched.on_doubt,
                 reboot: !watched.no_reboot,
                 checks: watched.checks.iter().map(|line| words(line)).collect(),
                 notify: words(watched.notify.as_deref().unwrap_or_default()),
@@ -171,8 +177,21 @@ impl Context {
     }
 }
 
+/// One experiment with two reboots is enough for a system: it was not its fault.
+fn kept_after_an_outage(wanted: OnDoubt) -> OnDoubt {
+    match wanted {
+        OnDoubt::Experiment => {
+            tracing::info!(
+                "guard: without a verdict it is kept: there was an outage the last time"
+            );
+            OnDoubt::Keep
+        }
+        other => other,
+    }
+}
+
 /// Random, as the kernel makes it.
-fn id() -> String {
+pub(super) fn id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     id.trim().replace('-', "")
 }

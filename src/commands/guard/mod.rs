@@ -7,6 +7,7 @@ mod refusals;
 mod session;
 mod settings;
 mod status;
+mod told;
 mod tries;
 
 use std::fs::File;
@@ -65,14 +66,18 @@ pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, 
         GuardCommand::Try(args) => {
             let args = settings::settled(args, setting)?;
             context.tidy().await?;
-            let Some(begun) = context.begin_try(&args).await? else {
-                return Ok(Exit::Ok);
-            };
-            context.follow(&begun).await
+            let begun = context.begin_try(&args).await;
+            let system = args.candidate.as_deref();
+            match context.told(&args.watched, system, begun).await? {
+                Some(begun) => context.follow(&begun).await,
+                None => Ok(Exit::Ok),
+            }
         }
         GuardCommand::Arm(args) => {
             context.tidy().await?;
-            let begun = context.begin_arm(&args).await?;
+            let begun = context.begin_arm(&args).await;
+            let system = args.candidate.as_deref();
+            let begun = context.told(&args.watched, system, begun).await?;
             context.arm(&begun).await
         }
         GuardCommand::Drill { within } => context.drill(within).await,

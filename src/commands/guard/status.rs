@@ -86,7 +86,7 @@ impl Context {
         if t.rules.confirm
             && !matches!(
                 t.phase,
-                TransactionPhase::Broken | TransactionPhase::Undoing
+                TransactionPhase::Broken | TransactionPhase::Undoing | TransactionPhase::Comparing
             )
         {
             lines.push(format!("keep it: upgrade-gate guard confirm {}", t.id));
@@ -97,7 +97,10 @@ impl Context {
     fn has_deadline(&self, t: &Transaction) -> bool {
         let phase = matches!(
             t.phase,
-            TransactionPhase::Armed | TransactionPhase::Trying | TransactionPhase::Verifying
+            TransactionPhase::Armed
+                | TransactionPhase::Trying
+                | TransactionPhase::Verifying
+                | TransactionPhase::Comparing
         );
         phase && t.boot_id == self.machine.boot_id()
     }

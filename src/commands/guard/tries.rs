@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Context, LATE, POLL, Patience, exit_of, print, status};
 use crate::cli::guard::TrialArgs;
 use crate::commands::prepare::Refusal;
+use crate::config::guard::OnDoubt;
 use crate::exit::Exit;
 use crate::guard::facts::Order;
 use crate::guard::state::{Cause, GuardState, Transaction, TransactionPhase};
@@ -89,6 +90,7 @@ fn drilled(within: Duration) -> TrialArgs {
         within,
         confirm: true,
         settle_after: within,
+        on_doubt: OnDoubt::Undo,
         checks: Vec::new(),
         notify: None,
         no_reboot: false,

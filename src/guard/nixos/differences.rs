@@ -7,6 +7,13 @@ use super::Nixos;
 use crate::guard::state::Transaction;
 
 impl Nixos {
+    /// Whether the candidate has the unit at all.
+    pub(super) fn is_in_candidate(&self, t: &Transaction, unit: &str) -> bool {
+        let candidate = t.candidate.as_deref().unwrap_or(&t.baseline.system);
+        let units = self.paths.inside(candidate).join("etc/systemd/system");
+        units.join(unit).symlink_metadata().is_ok()
+    }
+
     /// Whether the unit is another in the candidate than in the baseline.
     pub(super) fn changed(&self, t: &Transaction, unit: &str) -> bool {
         let Some(candidate) = &t.candidate else {

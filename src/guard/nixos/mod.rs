@@ -13,10 +13,11 @@ use tokio::process::Command;
 use self::paths::Paths;
 use super::drive::Machine;
 use super::facts::{Effect, GuardFacts, Side};
-use super::health;
-use super::plan::Programs;
+use super::health::health;
+use super::network;
+use super::plan::{Notice, Programs};
 use super::program::{self, run};
-use super::state::{Baseline, GuardState, Transaction, TransactionPhase, TrialMode};
+use super::state::{Baseline, GuardState, Transaction, TrialMode};
 use super::systemd::SystemdClient;
 
 use super::units::{self, now_usec};
@@ -62,6 +63,7 @@ impl Nixos {
                 .map(|(number, _)| number),
             system,
             failed_units: units::failed().await?,
+            network: network::baseline(&self.paths.root).await,
             ..Baseline::default()
         })
     }
@@ -185,8 +187,10 @@ impl Machine for Nixos {
             if t.mode == TrialMode::Foreign {
                 facts.activation = self.activation_of_others(t, facts.undo).await;
             }
-            if t.phase == TransactionPhase::Verifying {
-                facts.health = health::health(t, |unit| self.changed(t, unit)).await;
+            if t.phase.is_looked_at() {
+                let changed = |unit: &str| self.changed(t, unit);
+                let kept = |unit: &str| self.is_in_candidate(t, unit);
+                facts.health = health(&self.paths.root, t, changed, kept).await;
             }
         }
         GuardFacts {
@@ -219,10 +223,7 @@ impl Machine for Nixos {
             Effect::SetOneShot => self.set_one_shot(t).await,
             Effect::ClearOneShot => self.clear_one_shot(t).await,
             Effect::Reboot => self.reboot(t).await,
-            Effect::Notify => {
-                units::notify(t).await;
-                Ok(())
-            }
+            Effect::Notify => units::notify(&Notice::of(t)).await,
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What is decided otherwise for a system that is not NixOS: it is changed in place or installed for the next boot, what it
 //! becomes is known only afterwards, and the way back is a command that may need a reboot.
 
-use super::phases::{armed, arming, undo, verifying};
-use super::undoing::{UNDO_TRIES, end_activation};
+use super::comparing::comparing;
+use super::phases::{armed, arming, undo, verifying, waiting};
+use super::undoing::{UNDO_TRIES, end_activation, restored};
 use super::{AfterTurn, Move, TRIES};
 use crate::guard::facts::{Effect, GuardFacts, Last, Order, ProgramState, Side};
 use crate::guard::state::{Cause, Transaction, TransactionPhase};
 
 pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
+    let late = facts.now_usec >= t.deadline_usec;
     match t.phase {
         TransactionPhase::Arming => arming(facts, &[Effect::Root(Side::Baseline), Effect::Sync]),
         TransactionPhase::Armed => armed(t, facts),
@@ -18,6 +20,10 @@ pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
         TransactionPhase::Verifying => verifying(t, facts),
         TransactionPhase::Committing => committing(t, facts),
         TransactionPhase::Undoing => undoing(t, facts),
+        TransactionPhase::Comparing if facts.current.is_none() && !late => {
+            Move::Stay(AfterTurn::Wait(t.deadline_usec))
+        }
+        TransactionPhase::Comparing => comparing(t, facts),
         _ => Move::Stay(AfterTurn::Rest),
     }
 }
@@ -67,7 +73,7 @@ fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
         _ if new_boot && current.is_some() => undo(Cause::DidNotBoot),
         Some(Order::Rollback) => undo(Cause::Asked),
         _ if t.is_baseline(next) => undo(Cause::EntryGone),
-        _ => Move::Stay(AfterTurn::Rest),
+        _ => waiting(t, facts),
     }
 }
 
@@ -96,10 +102,7 @@ fn undoing(t: &Transaction, facts: &GuardFacts) -> Move {
     }
     match facts.undo {
         ProgramState::Running => Move::Stay(AfterTurn::Poll),
-        _ if is_restored(t, facts) => {
-            let end = t.cause.map_or(TransactionPhase::Undone, Cause::end);
-            Move::To(end, t.cause)
-        }
+        _ if is_restored(t, facts) => restored(t),
         _ if t.tries >= UNDO_TRIES => Move::To(TransactionPhase::Broken, None),
         ProgramState::Absent => Move::Do(vec![Effect::Activate(Side::Baseline)]),
         ProgramState::Exited(_) if t.rules.reboot => Move::Do(vec![Effect::Reboot]),

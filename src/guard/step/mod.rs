@@ -3,6 +3,7 @@
 //! A transaction is always looked at as if this process had just started: whoever is killed goes on by asking again.
 
 mod by_commands;
+mod comparing;
 mod phases;
 mod undoing;
 
@@ -72,8 +73,9 @@ fn turn(state: GuardState, effects: Vec<Effect>, next: AfterTurn) -> Turn {
 
 fn decide(transaction: &Transaction, facts: &GuardFacts) -> Move {
     match transaction.phase {
-        TransactionPhase::Broken if is_to_be_told(transaction) => Move::Do(vec![Effect::Notify]),
-        TransactionPhase::Broken => Move::Stay(AfterTurn::Rest),
+        TransactionPhase::Broken => {
+            telling(transaction, facts).unwrap_or(Move::Stay(AfterTurn::Rest))
+        }
         phase if phase.is_end() => closing(transaction, facts),
         _ if transaction.steps >= STEP_LIMIT => {
             Move::To(TransactionPhase::Broken, Some(Cause::TooManySteps))
@@ -103,19 +105,28 @@ fn closing(transaction: &Transaction, facts: &GuardFacts) -> Move {
     if facts.last == Last::Done || transaction.tries >= TRIES {
         Move::Close
     } else {
-        let told = is_to_be_told(transaction).then_some(Effect::Notify);
+        let undone = matches!(
+            transaction.phase,
+            TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot
+        );
+        let told = (undone && !transaction.rules.notify.is_empty()).then_some(Effect::Notify);
         let clean = [Effect::DropDeadline, Effect::Unroot];
         Move::Do(told.into_iter().chain(clean).collect())
     }
 }
 
-/// Somebody is told of an undo once, before anything else is done in its last phase.
-fn is_to_be_told(transaction: &Transaction) -> bool {
-    let undone = matches!(
-        transaction.phase,
-        TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot | TransactionPhase::Broken
-    );
-    undone && transaction.tries == 0 && !transaction.rules.notify.is_empty()
+/// Tells somebody of a phase that lasts, and notes that once it is done: whoever is killed in between tells it again, and in the
+/// same boot systemd knows the unit.
+fn telling(transaction: &Transaction, facts: &GuardFacts) -> Option<Move> {
+    if transaction.told || transaction.rules.notify.is_empty() {
+        return None;
+    }
+    if facts.last == Last::Done {
+        let mut noted = Box::new(transaction.clone());
+        noted.told = true;
+        return Some(Move::Note(noted, AfterTurn::Again));
+    }
+    (transaction.tries < TRIES).then(|| Move::Do(vec![Effect::Notify]))
 }
 
 fn apply(state: &GuardState, transaction: &Transaction, facts: &GuardFacts, decided: Move) -> Turn {
@@ -171,11 +182,12 @@ fn entered(
         phase,
         cause: cause.or(from.cause),
         tries: 0,
+        told: false,
         ..from.clone()
     };
     match phase {
-        TransactionPhase::Verifying => watch(&mut to, facts),
-        TransactionPhase::Trying => to.tried_at_usec = facts.now_usec,
+        TransactionPhase::Verifying | TransactionPhase::Comparing => watch(&mut to, facts),
+        TransactionPhase::Trying | TransactionPhase::Staged => to.tried_at_usec = facts.now_usec,
         TransactionPhase::Staging if to.candidate.is_none() => {
             to.candidate.clone_from(&facts.boot_default);
         }

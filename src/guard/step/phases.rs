@@ -1,7 +1,9 @@
 //! What each phase decides.
 
+use super::comparing::comparing;
 use super::undoing::undoing;
-use super::{AfterTurn, Move, TRIES};
+use super::{AfterTurn, Move, TRIES, telling};
+use crate::config::guard::OnDoubt;
 use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState, Side};
 use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
 
@@ -15,9 +17,13 @@ pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
         TransactionPhase::Verifying => verifying(t, facts),
         TransactionPhase::Committing => committing(t, facts),
         TransactionPhase::Undoing => undoing(t, facts),
+        TransactionPhase::Comparing => comparing(t, facts),
         _ => Move::Stay(AfterTurn::Rest),
     }
 }
+
+/// After so long, in awake time, somebody is told that the reboot into a staged candidate has not come: a week.
+const STALE: u64 = 7 * 24 * 3600 * 1_000_000;
 
 pub(super) fn undo(cause: Cause) -> Move {
     Move::To(TransactionPhase::Undoing, Some(cause))
@@ -134,10 +140,22 @@ fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
             Move::To(TransactionPhase::Verifying, None)
         }
         Some(Order::Rollback) => undo(Cause::Asked),
-        _ if t.is_candidate(facts.one_shot.as_ref()) => Move::Stay(AfterTurn::Rest),
+        _ if t.is_candidate(facts.one_shot.as_ref()) => waiting(t, facts),
         _ if new_boot => undo(Cause::DidNotBoot),
         _ => undo(Cause::EntryGone),
     }
+}
+
+/// The entry is set, and the reboot does not come: nothing is undone for that, but somebody is told.
+pub(super) fn waiting(t: &Transaction, facts: &GuardFacts) -> Move {
+    let since = if facts.boot_id == t.boot_id {
+        t.tried_at_usec
+    } else {
+        0
+    };
+    let stale = facts.now_usec.saturating_sub(since) >= STALE;
+    let told = if stale { telling(t, facts) } else { None };
+    told.unwrap_or(Move::Stay(AfterTurn::Rest))
 }
 
 pub(super) fn verifying(t: &Transaction, facts: &GuardFacts) -> Move {
@@ -169,7 +187,10 @@ fn at_the_end(t: &Transaction, facts: &GuardFacts) -> Move {
         Health::Bad(_) => undo(Cause::Unhealthy),
         _ if t.rules.confirm => undo(Cause::NotConfirmed),
         Health::Good => Move::To(TransactionPhase::Committing, None),
-        Health::Unknown => undo(Cause::NoVerdict),
+        Health::Unknown(_) if t.rules.on_doubt == OnDoubt::Keep => {
+            Move::To(TransactionPhase::Committing, None)
+        }
+        Health::Unknown(_) => undo(Cause::NoVerdict),
     }
 }
 

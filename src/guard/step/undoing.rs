@@ -1,6 +1,7 @@
 //! The way back: what boots first, what runs then.
 
 use super::{AfterTurn, Move};
+use crate::config::guard::OnDoubt;
 use crate::guard::facts::{Effect, GuardFacts, Last, ProgramState, Side};
 use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
 
@@ -16,16 +17,23 @@ pub(super) fn undoing(t: &Transaction, facts: &GuardFacts) -> Move {
     }
     let pinned = is_pinned(t, facts);
     if pinned && is_restored(t, facts) {
-        return Move::To(
-            t.cause.map_or(TransactionPhase::Undone, Cause::end),
-            t.cause,
-        );
+        return restored(t);
     }
     match pinned {
         _ if t.tries >= UNDO_TRIES => Move::To(TransactionPhase::Broken, None),
         false => Move::Do(pin()),
         true => restore(t, facts),
     }
+}
+
+/// The baseline runs: the end, unless it is asked what the candidate could not be.
+pub(super) fn restored(t: &Transaction) -> Move {
+    let experiment = t.rules.on_doubt == OnDoubt::Experiment;
+    let end = match t.cause {
+        Some(Cause::NoVerdict) if experiment => TransactionPhase::Comparing,
+        cause => cause.map_or(TransactionPhase::Undone, Cause::end),
+    };
+    Move::To(end, t.cause)
 }
 
 /// What is being activated would go on after the baseline is back: it is waited for, as long as the deadline allows.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::guard::OnDoubt;
 use crate::guard::facts::Side;
 
 /// What a write changes on the disk.
@@ -58,12 +59,31 @@ impl Disk {
 pub(super) enum Nature {
     Good,
     Bad,
+    /// What is checked has no verdict with it, and is good with the baseline.
+    Doubtful,
+    /// What is checked has no verdict with either.
+    Outage,
     /// Its activation is refused.
     Refuses,
     /// It does not boot.
     Panics,
     /// Its activation never ends by itself.
     Hangs,
+}
+
+impl Nature {
+    /// What is done about it without a verdict.
+    pub(super) const fn on_doubt(self) -> OnDoubt {
+        match self {
+            Self::Doubtful | Self::Outage => OnDoubt::Experiment,
+            _ => OnDoubt::Undo,
+        }
+    }
+
+    /// Whether it runs and is not kept without a word.
+    pub(super) const fn is_undone(self) -> bool {
+        matches!(self, Self::Bad | Self::Doubtful | Self::Outage)
+    }
 }
 
 /// What a test breaks on purpose.

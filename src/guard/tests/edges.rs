@@ -44,12 +44,20 @@ impl Machine for Handle {
 }
 
 impl World {
+    fn health(&self) -> Health {
+        let unknown = || Health::Unknown("no answer".to_owned());
+        match (self.nature, self.current) {
+            (Nature::Bad, Side::Candidate) => Health::Bad("worse".to_owned()),
+            (Nature::Doubtful, Side::Candidate) | (Nature::Outage, _) => unknown(),
+            _ => Health::Good,
+        }
+    }
+
     fn facts(&self, state: &GuardState) -> GuardFacts {
         let seen = self.seen();
         let deadline = state.transaction.as_ref().map(|t| t.deadline_usec);
         let blind = self.planted == Planted::NotWaiting && self.activation == ProgramState::Running;
         let blind = blind && phase(seen.state.as_deref()) == Some(TransactionPhase::Undoing);
-        let worse = self.current == Side::Candidate && self.nature == Nature::Bad;
         GuardFacts {
             boot_id: self.boot_id(),
             now_usec: self.now,
@@ -66,11 +74,7 @@ impl World {
                 self.activation
             },
             undo: self.undo,
-            health: if worse {
-                Health::Bad("worse".to_owned())
-            } else {
-                Health::Good
-            },
+            health: self.health(),
             ..GuardFacts::default()
         }
     }
@@ -113,7 +117,7 @@ impl World {
                 self.one_shot = false;
                 Ok(())
             }
-            Effect::Notify => Ok(()),
+            Effect::Notify => self.notify(state),
             Effect::Reboot => {
                 self.spend()?;
                 self.reboot();

@@ -12,9 +12,11 @@ use crate::guard::facts::{Effect, GuardFacts, Side};
 use crate::guard::state::{GuardState, TransactionPhase, TrialMode};
 use crate::guard::step::{AfterTurn, Turn, step};
 
-const NATURES: [Nature; 5] = [
+const NATURES: [Nature; 7] = [
     Nature::Good,
     Nature::Bad,
+    Nature::Doubtful,
+    Nature::Outage,
     Nature::Refuses,
     Nature::Panics,
     Nature::Hangs,
@@ -33,6 +35,9 @@ fn scenarios() -> Vec<Scenario> {
             }));
         }
     }
+    // Without a verdict it matters what nobody says.
+    let doubt = |nature| matches!(nature, Nature::Doubtful | Nature::Outage);
+    all.retain(|one| one.word == Word::Nothing || !doubt(one.nature));
     // What panics at boot and yet runs, and whoever keeps it all the same, is nobody's case.
     all.retain(|one| one.mode == TrialMode::Reboot || one.nature != Nature::Panics);
     all
@@ -135,11 +140,11 @@ fn without_a_loss_each_try_ends_as_it_should() {
             serde_json::from_slice(&handle.world().seen().state.unwrap()).unwrap();
         let runs = match scenario.mode {
             TrialMode::Reboot => scenario.nature != Nature::Panics,
-            _ => matches!(scenario.nature, Nature::Good | Nature::Bad),
+            _ => !matches!(scenario.nature, Nature::Refuses | Nature::Hangs),
         };
         let kept = match scenario.word {
             Word::Confirm => runs,
-            Word::Nothing => runs && scenario.nature != Nature::Bad,
+            Word::Nothing => runs && !scenario.nature.is_undone(),
             _ => false,
         };
         let end = state.history.last().map(|end| end.phase);
@@ -172,7 +177,7 @@ fn every_loss_at_every_point_ends_in_one_complete_system_that_says_so() {
 fn a_second_loss_while_the_first_is_undone_changes_nothing_of_that() {
     let mut tally = Tally::default();
     let told = |one: &Scenario| {
-        let nature = matches!(one.nature, Nature::Good | Nature::Bad);
+        let nature = !matches!(one.nature, Nature::Refuses | Nature::Hangs | Nature::Panics);
         nature && matches!(one.word, Word::Confirm | Word::Nothing)
     };
     for scenario in scenarios().into_iter().filter(told) {
@@ -241,6 +246,22 @@ fn hasty(state: &GuardState, facts: &GuardFacts) -> Turn {
         };
     }
     turn
+}
+
+/// Tells of an end only in the first of its tries.
+fn forgetful(state: &GuardState, facts: &GuardFacts) -> Turn {
+    let mut turn = step(state, facts);
+    if state.transaction.as_ref().is_some_and(|t| t.tries > 0) {
+        turn.effects.retain(|effect| *effect != Effect::Notify);
+    }
+    turn
+}
+
+#[test]
+fn a_notice_that_is_noted_before_it_is_sent_is_caught() {
+    let tally = found(Planted::Nothing, forgetful);
+    let untold = "nobody was told how it ended, or was and is not to be";
+    assert!(tally.faults.contains_key(untold), "{:?}", tally.faults);
 }
 
 #[test]

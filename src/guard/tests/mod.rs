@@ -1,5 +1,6 @@
 mod by_commands;
 mod disk;
+mod doubt;
 mod edges;
 mod loss;
 mod play;

@@ -8,7 +8,9 @@ use super::table::{CAND, transaction};
 use super::world::World;
 use crate::guard::drive::{Decide, Driver};
 use crate::guard::facts::{Order, ProgramState, Side};
-use crate::guard::state::{EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode};
+use crate::guard::state::{
+    Cause, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode,
+};
 use crate::guard::step::AfterTurn;
 use crate::guard::store::Store;
 
@@ -45,6 +47,8 @@ impl Scenario {
         };
         // Whoever may say a word must.
         armed.rules.confirm = self.word != Word::Nothing;
+        armed.rules.on_doubt = self.nature.on_doubt();
+        armed.rules.notify = vec!["/bin/tell".to_owned()];
         GuardState {
             transaction: Some(armed),
             ..GuardState::idle(MACHINE)
@@ -232,7 +236,19 @@ fn judge(scenario: Scenario, world: &World, committing: bool) -> Option<&'static
     if committing && !confirmed && scenario.word != Word::Anything {
         return Some("the point of no return was none");
     }
+    // A loss of power while it boots is another matter.
+    let mut denied = state.denied.iter().map(|denial| denial.cause);
+    if scenario.nature == Nature::Outage && denied.any(|cause| cause == Cause::Unhealthy) {
+        return Some("an outage is held against the candidate");
+    }
     ends_well(scenario, world, end, confirmed)
+}
+
+fn is_told(end: &EndedTransaction) -> bool {
+    matches!(
+        end.phase,
+        TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot
+    )
 }
 
 fn ends_well(
@@ -258,6 +274,9 @@ fn ends_well(
             Some("it runs what it says is undone")
         }
         _ if world.deadline.is_some() || world.fallback.is_some() => Some("a deadline is left"),
+        Some(end) if world.told.contains(&end.phase) != is_told(end) => {
+            Some("nobody was told how it ended, or was and is not to be")
+        }
         _ => None,
     }
 }

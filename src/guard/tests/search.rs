@@ -4,7 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::disk::Nature;
-use super::edges::Handle;
+use super::edges::{Handle, phase};
 use super::play::{Scenario, Word, after_crash, begun, one_turn};
 use super::world::World;
 use crate::guard::drive::Driver;
@@ -25,6 +25,8 @@ const ORDERS: [Option<Order>; 4] = [
     Some(Order::Confirm),
     Some(Order::Rollback),
 ];
+/// After which somebody is told that a reboot has not come.
+const WEEK: u64 = 7 * 24 * 3600 * 1_000_000;
 /// More boots than these lead nowhere new.
 const BOOTS: u32 = 2;
 /// How many states of each machine are looked at; in an environment variable for a longer search.
@@ -68,6 +70,9 @@ fn successors(node: &Node) -> Vec<Node> {
     next.push(changed(node, |world| {
         world.now = world.deadline.map_or(world.now, |at| at.max(world.now));
     }));
+    if phase(node.world.seen().state.as_deref()) == Some(TransactionPhase::Staged) {
+        next.push(changed(node, |world| world.now += WEEK));
+    }
     let quiet =
         node.world.activation != ProgramState::Running && node.world.undo != ProgramState::Running;
     if quiet && node.world.fallback.is_some() {
@@ -116,7 +121,7 @@ fn whatever_happens_in_whatever_order_it_ends_in_one_system_that_says_so() {
     let limit = limit.unwrap_or(1500);
     let mut states = 0;
     for mode in [TrialMode::Live, TrialMode::Reboot] {
-        for nature in [Nature::Good, Nature::Bad, Nature::Refuses] {
+        for nature in [Nature::Good, Nature::Bad, Nature::Doubtful, Nature::Refuses] {
             let scenario = Scenario {
                 nature,
                 mode,

@@ -130,7 +130,7 @@ fn the_grace_ends_by_the_verdict_or_by_the_word_that_is_missing() {
         TransactionPhase::Committing,
         None,
     );
-    let unknown = ended(Health::Unknown);
+    let unknown = ended(Health::default());
     leads(
         verifying(),
         &unknown,
@@ -211,12 +211,7 @@ fn an_end_is_cleaned_up_and_remembered() {
 }
 
 #[test]
-fn somebody_is_told_of_an_undo_once_and_of_a_kept_system_never() {
-    let tells = |phase| {
-        let mut t = transaction(phase);
-        t.rules.notify = vec!["/bin/tell".to_owned()];
-        t
-    };
+fn somebody_is_told_of_an_undo_and_of_a_kept_system_never() {
     let clean = [Effect::DropDeadline, Effect::Unroot];
     let told = [Effect::Notify, Effect::DropDeadline, Effect::Unroot];
     for (phase, effects) in [
@@ -228,16 +223,61 @@ fn somebody_is_told_of_an_undo_once_and_of_a_kept_system_never() {
     ] {
         does(tells(phase), &switched(), effects);
     }
-    let again = Transaction {
+    let killed = Transaction {
         tries: 1,
         ..tells(TransactionPhase::Undone)
     };
-    does(again, &switched(), &clean);
-    let broken = Transaction {
-        tries: 1,
-        ..tells(TransactionPhase::Broken)
+    does(killed, &switched(), &told);
+}
+
+/// With a command that tells somebody.
+fn tells(phase: TransactionPhase) -> Transaction {
+    let mut t = transaction(phase);
+    t.rules.notify = vec!["/bin/tell".to_owned()];
+    t
+}
+
+/// It tells somebody until that is done, three times at most, and then no more.
+fn tells_once(t: &Transaction, facts: &GuardFacts) {
+    does(t.clone(), facts, &[Effect::Notify]);
+    let tired = Transaction {
+        tries: 3,
+        ..t.clone()
     };
-    stays(broken, &switched(), AfterTurn::Rest);
+    stays(tired, facts, AfterTurn::Rest);
+    let done = GuardFacts {
+        last: Last::Done,
+        ..facts.clone()
+    };
+    let told = decided(t.clone(), &done).state.transaction.unwrap();
+    stays(told, facts, AfterTurn::Rest);
+}
+
+#[test]
+fn somebody_is_told_once_that_the_way_back_failed() {
+    tells_once(&tells(TransactionPhase::Broken), &switched());
+}
+
+#[test]
+fn somebody_is_told_once_of_a_staged_system_whose_reboot_has_not_come_for_a_week() {
+    let week = 7 * 24 * 60 * MINUTE;
+    let staged = Transaction {
+        tried_at_usec: MINUTE,
+        mode: TrialMode::Reboot,
+        ..tells(TransactionPhase::Staged)
+    };
+    let after = |span| GuardFacts {
+        one_shot: Some(CAND.into()),
+        now_usec: MINUTE + span,
+        ..facts()
+    };
+    stays(staged.clone(), &after(week - 1), AfterTurn::Rest);
+    tells_once(&staged, &after(week));
+    let other_boot = GuardFacts {
+        boot_id: "boot2".to_owned(),
+        ..after(week - 2 * MINUTE)
+    };
+    stays(staged, &other_boot, AfterTurn::Rest);
 }
 
 #[test]

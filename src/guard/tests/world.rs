@@ -29,6 +29,9 @@ pub(super) struct World {
     /// The deadline that systemd has, and whether it has the fallback.
     pub(super) deadline: Option<u64>,
     pub(super) fallback: Option<u64>,
+    /// What somebody was told, and what of it in this boot.
+    pub(super) told: Vec<TransactionPhase>,
+    pub(super) notices: Vec<TransactionPhase>,
     /// What was seen that must never be.
     pub(super) faults: Vec<&'static str>,
 }
@@ -67,6 +70,8 @@ impl World {
             undo: ProgramState::Absent,
             deadline: None,
             fallback: None,
+            told: Vec::new(),
+            notices: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -170,6 +175,7 @@ impl World {
         self.now = 1_000_000;
         (self.activation, self.undo) = (ProgramState::Absent, ProgramState::Absent);
         (self.deadline, self.fallback) = (None, None);
+        self.notices.clear();
         let chosen = if std::mem::take(&mut self.one_shot) {
             Side::Candidate
         } else {
@@ -260,6 +266,16 @@ impl World {
         self.deadline = deadline;
         self.spend()?;
         self.fallback = deadline.map(|at| at + 300_000_000);
+        Ok(())
+    }
+
+    /// systemd knows what it has started in this boot.
+    pub(super) fn notify(&mut self, state: &GuardState) -> Result<(), String> {
+        self.spend()?;
+        let phase = state.transaction.as_ref().map(|t| t.phase);
+        let new = phase.filter(|phase| !self.notices.contains(phase));
+        self.told.extend(new);
+        self.notices.extend(new);
         Ok(())
     }
 

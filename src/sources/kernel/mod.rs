@@ -20,6 +20,8 @@ use crate::sys::limits;
 use message::is_hint;
 use queries::Queries;
 
+pub use routes::{DefaultRoutes, default_routes};
+
 /// `RTNLGRP_LINK`, `_IPV4_IFADDR`, `_IPV4_ROUTE`, `_IPV4_RULE`, `_IPV6_IFADDR`, `_IPV6_ROUTE`,
 /// `_IPV6_RULE` and `_NEXTHOP` (linux/rtnetlink.h), each number n as bit n − 1.
 const GROUPS: u32 = bits(&[1, 5, 7, 8, 9, 11, 19, 32]);

@@ -61,6 +61,36 @@ pub(super) async fn read(
     })
 }
 
+/// The interfaces of the default routes, and those that let packets pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DefaultRoutes {
+    /// The interface through which IPv4 leads anywhere, if it does.
+    pub ipv4: Option<String>,
+    /// The same of IPv6.
+    pub ipv6: Option<String>,
+    /// The interfaces that are up and have carrier.
+    pub passing: BTreeSet<String>,
+}
+
+/// Asks the kernel once for its default routes.
+pub async fn default_routes() -> Result<DefaultRoutes> {
+    let mut queries = Queries::open()?;
+    let [ipv4, ipv6] = ANYWHERE;
+    let found = [
+        ask(&mut queries, ipv4, None).await?,
+        ask(&mut queries, ipv6, None).await?,
+    ];
+    let (links, _) = everywhere(&mut queries).await?;
+    let passing = links.values().filter(|link| link.passes && !link.loopback);
+    let passing = passing.map(|link| link.name.clone()).collect();
+    let [ipv4, ipv6] = found.map(|route| Some(hop_of(&route?, &links)?.interface));
+    Ok(DefaultRoutes {
+        ipv4,
+        ipv6,
+        passing,
+    })
+}
+
 /// The links that the routes lead through, and what they amount to.
 async fn on_the_way(
     queries: &mut Queries,

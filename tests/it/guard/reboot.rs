@@ -84,6 +84,30 @@ async fn a_candidate_that_is_bad_after_its_reboot_is_undone_by_another() {
 }
 
 #[tokio::test]
+async fn a_system_that_met_an_outage_is_kept_without_a_verdict_the_next_time() {
+    let mut machine = Machine::new().await;
+    machine.script("check", "#!/bin/sh\nexit 75\n");
+    let check = machine.world.path("check").display().to_string();
+    let tried = format!("try {CAND} --mode reboot --within 2s --check {check}");
+    let tried = format!("{tried} --on-doubt experiment");
+    machine.runs(&tried).await;
+    machine.boots(CAND);
+    machine.runs("act").await;
+    machine.systemd.until_started("reboot.target").await;
+    machine.reboot();
+    machine.runs("act").await;
+    assert_eq!(machine.status().await["phase"], "comparing");
+    machine.until_idle().await;
+    assert_eq!(machine.status().await["history"][0]["cause"], "outage");
+    machine.is_wholly(BASE);
+    machine.runs(&tried).await;
+    machine.boots(CAND);
+    machine.runs("act").await;
+    machine.until_idle().await;
+    machine.is_wholly(CAND);
+}
+
+#[tokio::test]
 async fn a_staged_reboot_can_be_taken_back() {
     let machine = Machine::new().await;
     machine

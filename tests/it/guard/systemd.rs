@@ -97,6 +97,15 @@ impl Systemd {
         self.state().units.insert(name.to_owned(), unit);
     }
 
+    /// A unit of the system runs.
+    pub(crate) fn runs(&self, name: &str) {
+        let unit = Unit {
+            state: "active",
+            ..Unit::default()
+        };
+        self.state().units.insert(name.to_owned(), unit);
+    }
+
     /// No timer elapses any more.
     pub(crate) fn freeze(&self) {
         self.state().frozen = true;

@@ -1,0 +1,74 @@
+//! Somebody is told of a try that was refused: when that changes, not each night.
+
+use std::path::Path;
+
+use super::Context;
+use super::begin::id;
+use super::settings::words;
+use crate::cli::guard::TrialArgs;
+use crate::commands::prepare::Refusal;
+use crate::exit::Exit;
+use crate::guard::plan::Notice;
+use crate::guard::state::ToldRefusal;
+use crate::guard::units::notify;
+
+/// The reasons that are the machine's, whatever system was to be tried.
+const OF_THE_MACHINE: &[&str] = &["armed", "busy", "paused", "other_system"];
+
+impl Context {
+    /// Passes on how a try began, and tells somebody if it was refused.
+    pub(super) async fn told<T>(
+        &self,
+        watched: &TrialArgs,
+        system: Option<&Path>,
+        begun: Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        if let Err(refusal) = &begun
+            && let Some(reason) = reason(refusal)
+            && let Err(error) = self.tell_of(reason, watched, system).await
+        {
+            tracing::error!("guard: cannot tell of the refusal: {}", error.text());
+        }
+        begun
+    }
+
+    /// Started first and noted then: who is killed in between tells it a second time.
+    async fn tell_of(
+        &self,
+        reason: &str,
+        watched: &TrialArgs,
+        system: Option<&Path>,
+    ) -> Result<(), Refusal> {
+        let command = words(watched.notify.as_deref().unwrap_or_default());
+        let system = system.map(|path| self.system(path)).transpose()?;
+        let now = ToldRefusal {
+            reason: reason.to_owned(),
+            system: system.clone().filter(|_| !OF_THE_MACHINE.contains(&reason)),
+        };
+        let _lock = self.lock()?;
+        let mut state = self.load()?;
+        if command.is_empty() || state.refused.as_ref() == Some(&now) {
+            return Ok(());
+        }
+        // Another system than NixOS has none before it is tried.
+        let baseline = self.baseline().await.ok().map(|runs| runs.system);
+        let notice = Notice {
+            command: &command,
+            id: &id(),
+            event: "refused".to_owned(),
+            cause: reason.to_owned(),
+            candidate: system.as_deref(),
+            baseline: baseline.as_deref(),
+        };
+        let told = notify(&notice).await;
+        told.map_err(|why| Refusal::new(Exit::Unavailable, &why))?;
+        state.refused = Some(now);
+        self.save(&state)
+    }
+}
+
+/// The word that a refusal of a try begins with.
+fn reason(refusal: &Refusal) -> Option<&str> {
+    let (word, _) = refusal.text().split_once(": ")?;
+    Some(word).filter(|word| refusal.exit == Exit::NotNow && !word.contains(' '))
+}

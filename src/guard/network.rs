@@ -1,0 +1,223 @@
+//! How the machine reaches others and is reached: asked of the kernel, and of the tables in `/proc` below a root.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+use super::facts::Health;
+use super::reach::{DefaultRoute, Listeners, NetworkBaseline, silent};
+use super::state::Transaction;
+use super::systemd::SystemdClient;
+use crate::sources::kernel::default_routes;
+use crate::sys::clock;
+
+/// A TCP socket that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ListeningSocket {
+    port: u16,
+    /// Whether others than this machine reach it.
+    is_reached: bool,
+}
+
+type Sockets = BTreeMap<u64, ListeningSocket>;
+
+/// A shorter sleep is the difference between two readings.
+const SLEEP: u64 = 1_000_000;
+
+/// What there is to compare with.
+pub(super) async fn baseline(root: &Path) -> NetworkBaseline {
+    let routes = default_routes().await.ok();
+    NetworkBaseline {
+        route: routes.and_then(|routes| DefaultRoute::of(&routes)),
+        listeners: listeners(root),
+        asleep_usec: asleep_usec(),
+    }
+}
+
+/// Whether the default route of the baseline is lost. A kernel that cannot be asked says nothing.
+pub(super) async fn route(t: &Transaction) -> Health {
+    let (Some(before), Ok(now)) = (&t.baseline.network.route, default_routes().await) else {
+        return Health::Good;
+    };
+    let then = match t.boots {
+        0 => t.baseline.network.asleep_usec,
+        _ => 0,
+    };
+    before.health(&now, asleep_usec() > then.saturating_add(SLEEP))
+}
+
+/// Whether a service of both systems has fallen silent: one that runs may still listen, one that does not run will not. A
+/// service that listens elsewhere was moved.
+pub(super) async fn listening(
+    root: &Path,
+    t: &Transaction,
+    counts: impl Fn(&str) -> bool,
+) -> Health {
+    let sockets = sockets(root);
+    let ports = ports_of(&sockets);
+    let mut silent = silent(&t.baseline.network.listeners, &ports);
+    silent.retain(|unit| counts(unit));
+    if silent.is_empty() {
+        return Health::Good;
+    }
+    let elsewhere = owners(root, &sockets);
+    silent.retain(|unit| !elsewhere.contains_key(*unit));
+    let running = match SystemdClient::patiently().await {
+        Ok(systemd) => systemd.active(&silent).await,
+        Err(why) => Err(why),
+    };
+    match running {
+        _ if silent.is_empty() => Health::Good,
+        Ok(running) => verdict(&silent, &running),
+        Err(why) => Health::Unknown(why),
+    }
+}
+
+fn listeners(root: &Path) -> Listeners {
+    let mut sockets = sockets(root);
+    sockets.retain(|_, socket| socket.is_reached);
+    owners(root, &sockets)
+}
+
+/// The sockets that listen, by their inodes.
+fn sockets(root: &Path) -> Sockets {
+    let tables = ["tcp", "tcp6"].map(|name| root.join("proc/net").join(name));
+    let tables = tables.map(|path| fs::read_to_string(path).unwrap_or_default());
+    let lines = tables.iter().flat_map(|table| table.lines());
+    lines.filter_map(listener).collect()
+}
+
+/// The services of the system that have one of these sockets open.
+fn owners(root: &Path, sockets: &Sockets) -> Listeners {
+    let mut found = Listeners::new();
+    for process in entries(&root.join("proc")) {
+        let cgroup = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+        let Some(unit) = service_of(&cgroup) else {
+            continue;
+        };
+        let files = entries(&process.join("fd")).into_iter();
+        let ports = files.filter_map(|file| Some(sockets.get(&inode(&file)?)?.port));
+        let ports: BTreeSet<_> = ports.collect();
+        if !ports.is_empty() {
+            found.entry(unit.to_owned()).or_default().extend(ports);
+        }
+    }
+    found
+}
+
+fn verdict(silent: &[&str], running: &BTreeSet<String>) -> Health {
+    let ended = silent.iter().find(|unit| !running.contains(**unit));
+    match ended {
+        Some(unit) => Health::Bad(format!("{unit}, which listened, does not run")),
+        None => Health::Unknown(format!("{} listened, and does not", silent.join(", "))),
+    }
+}
+
+/// How long the machine has been asleep in this boot.
+fn asleep_usec() -> u64 {
+    let now = clock::now();
+    let asleep = now.boottime.0.saturating_sub(now.monotonic.0);
+    u64::try_from(asleep.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// The inode of a socket that a process has open.
+fn inode(file: &Path) -> Option<u64> {
+    let target = fs::read_link(file).ok()?;
+    let inode = target.to_str()?.strip_prefix("socket:[")?;
+    inode.strip_suffix(']')?.parse().ok()
+}
+
+/// The service of the system that a process belongs to; containers and users have their own.
+fn service_of(cgroup: &str) -> Option<&str> {
+    let mut paths = cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let path = paths.find_map(|path| path.strip_prefix("/system.slice/"))?;
+    path.split('/').find(|part| part.ends_with(".service"))
+}
+
+fn ports_of(sockets: &Sockets) -> BTreeSet<u16> {
+    let reached = sockets.values().filter(|socket| socket.is_reached);
+    reached.map(|socket| socket.port).collect()
+}
+
+/// A line of `/proc/net/tcp` or `tcp6` whose socket listens: its inode, and the socket.
+fn listener(line: &str) -> Option<(u64, ListeningSocket)> {
+    /// `TCP_LISTEN` of `net/tcp_states.h`.
+    const LISTEN: &str = "0A";
+    let words: Vec<_> = line.split_ascii_whitespace().collect();
+    let (address, port) = words.get(1)?.split_once(':')?;
+    let socket = ListeningSocket {
+        port: u16::from_str_radix(port, 16).ok()?,
+        is_reached: !address_of(address)?.is_loopback(),
+    };
+    let inode = words.get(9)?.parse().ok()?;
+    (*words.get(3)? == LISTEN).then_some((inode, socket))
+}
+
+/// The kernel prints an address as words of 32 bits, each in the order of the machine.
+fn address_of(hex: &str) -> Option<IpAddr> {
+    let words = (0..hex.len()).step_by(8).map(|at| hex.get(at..at + 8));
+    let words = words.map(|word| u32::from_str_radix(word?, 16).ok());
+    let words: Option<Vec<u32>> = words.collect();
+    let bytes: Vec<u8> = words?.into_iter().flat_map(u32::to_ne_bytes).collect();
+    let v4 = || Some(IpAddr::from(<[u8; 4]>::try_from(&*bytes).ok()?));
+    let v6 = || Some(Ipv6Addr::from(<[u8; 16]>::try_from(&*bytes).ok()?).to_canonical());
+    v4().or_else(v6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line as the kernel of this machine prints it.
+    fn line(address: IpAddr, state: &str) -> String {
+        let bytes = match address {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
+        let words = bytes.chunks(4).map(|word| {
+            let word = u32::from_ne_bytes(word.try_into().unwrap());
+            format!("{word:08X}")
+        });
+        let address: String = words.collect();
+        format!("   0: {address}:0016 00000000:0000 {state} 0:0 00:0 0 0 0 777 1 0 100 0 0 10 0")
+    }
+
+    #[test]
+    fn what_listens_is_known_by_whether_others_reach_it() {
+        for address in ["0.0.0.0", "192.0.2.7", "::", "2001:db8::7"] {
+            let line = line(address.parse().unwrap(), "0A");
+            assert_eq!(listener(&line), Some(socket(true)), "{line}");
+        }
+        for address in ["127.0.0.1", "127.0.0.53", "::1", "::ffff:127.0.0.1"] {
+            let line = line(address.parse().unwrap(), "0A");
+            assert_eq!(listener(&line), Some(socket(false)), "{line}");
+        }
+    }
+
+    fn socket(is_reached: bool) -> (u64, ListeningSocket) {
+        let port = 22;
+        (777, ListeningSocket { port, is_reached })
+    }
+
+    #[test]
+    fn what_does_not_listen_is_passed_over() {
+        assert_eq!(listener(&line("0.0.0.0".parse().unwrap(), "01")), None);
+        assert_eq!(listener("  sl  local_address rem_address   st"), None);
+    }
+
+    #[test]
+    fn a_service_is_the_systems_own() {
+        let sshd = "0::/system.slice/sshd.service\n";
+        assert_eq!(service_of(sshd), Some("sshd.service"));
+        let getty = "1:name=systemd:/system.slice/system-a.slice/a@x.service\n";
+        assert_eq!(service_of(getty), Some("a@x.service"));
+        let session = "0::/user.slice/user-0.slice/user@0.service/app.slice/a.service\n";
+        assert_eq!(service_of(session), None);
+    }
+}
