@@ -337,22 +337,14 @@ def installed_version(machine):
     return machine.succeed("dpkg-query -W -f '${Version}' upgrade-gate").strip()
 
 
-# As NixOS's, in its order: lock, boot loader, stop, activation script, units, exit code. Systems are store paths, the boot loader's menu is
-# extlinux's, and a unit at boot starts what it names.
+# As NixOS's, in its order: lock, boot loader, stop, activation script, units, exit code. Systems are store paths.
 SWITCH = r"""#!/bin/sh
-self=$(dirname $(dirname $(readlink -f "$0"))); profiles=/nix/var/nix/profiles; units=/etc/systemd/system
+self=$(dirname $(dirname $(readlink -f "$0"))); units=/etc/systemd/system
 [ "$1" = check ] && exit 0
 mkdir -p /run/nixos; exec 9> /run/nixos/switch-to-configuration.lock
 flock -n 9 || { echo "Could not acquire lock" >&2; exit 1; }
 echo "$(basename $self) $1" >> /var/lib/lab-switches
-case $1 in boot|switch)
-    mkdir -p /boot/extlinux
-    { echo "DEFAULT $(basename $self)"
-      for link in $profiles/system-*-link; do
-          system=$(readlink $link); printf 'LABEL %s\n  APPEND init=%s/init\n' $(basename $system) $system
-      done; } > /boot/extlinux/new
-    sync /boot/extlinux/new; mv /boot/extlinux/new /boot/extlinux/extlinux.conf;;
-esac
+case $1 in boot|switch) /usr/local/sbin/lab-boot-loader $self || exit 1;; esac
 [ "$1" = boot ] && exit 0
 old=$(readlink -f /run/current-system)
 . $self/activate
@@ -368,6 +360,27 @@ for unit in $(ls $self/etc/systemd/system | grep ^lab-); do systemctl start $uni
 [ -z "$(systemctl list-units --failed --no-legend)" ] || failed=4
 exit ${failed:-0}
 """
+# stage 2: what a boot activates
+INIT = r"""#!/bin/sh
+self=$(dirname $(readlink -f "$0"))
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/systemd/system/multi-user.target.wants
+ln -sfn $self /run/current-system
+ln -sfn $self /run/booted-system
+ln -sf $self/etc/systemd/system/lab-* /run/systemd/system/
+ln -sf $self/etc/systemd/system/lab-* /run/systemd/system/multi-user.target.wants/
+. $self/activate
+exec /lib/systemd/systemd
+"""
+# the menu of a machine without a boot loader, whose unit at boot starts what it names
+EXTLINUX = r"""#!/bin/sh
+mkdir -p /boot/extlinux
+{ echo "DEFAULT $(basename $1)"
+  for link in /nix/var/nix/profiles/system-*-link; do
+      system=$(readlink $link); printf 'LABEL %s\n  APPEND init=%s/init\n' $(basename $system) $system
+  done; } > /boot/extlinux/new
+sync /boot/extlinux/new; mv /boot/extlinux/new /boot/extlinux/extlinux.conf
+"""
 BOOT = r"""#!/bin/sh
 menu=/boot/extlinux/extlinux.conf; label=$(awk '$1 == "DEFAULT" { print $2 }' $menu)
 ln -sfn /nix/store/$label /run/current-system
@@ -376,21 +389,29 @@ ln -sf /nix/store/$label/etc/systemd/system/lab-* /run/systemd/system/
 SERVICE = "[Service]\nExecStart={}\n"
 
 
-def system(machine, name, activate=":", **units):
-    """A NixOS system as far as it is activated: a store path."""
+def system(machine, name, activate=":", params="", **units):
+    """A NixOS system as far as it is activated and booted: a store path. `params` are of its kernel."""
     folder = f"/run/lab/systems/{name}"
     for unit_name, text in {"upgrade-gate-guard": "[Service]\n", **units}.items():
         write(machine, f"{folder}/etc/systemd/system/{unit_name.replace('_', '-')}.service", text)
     write(machine, f"{folder}/activate", activate + "\n")
+    write(machine, f"{folder}/kernel-params", params)
+    write(machine, f"{folder}/init", INIT)
     write(machine, f"{folder}/bin/switch-to-configuration", SWITCH)
     return machine.succeed(
-        f"cd {folder}; mkdir -p sw/bin; touch init; chmod +x bin/switch-to-configuration; for program in nix-env systemctl; do "
+        f"cd {folder}; mkdir -p sw/bin; chmod +x init bin/switch-to-configuration; for program in nix-env systemctl bootctl; do "
         f"ln -sf $(command -v $program) sw/bin/; done; nix-store --add {folder}").strip()
+
+
+def boot_loader(machine, installer):
+    write(machine, "/usr/local/sbin/lab-boot-loader", installer)
+    machine.succeed("chmod +x /usr/local/sbin/lab-boot-loader")
 
 
 def run_system(machine, base):
     """`base` runs, is the system profile, and boots; the guard's units are enabled."""
-    machine.succeed(f"mkdir -p /boot/extlinux /run/nixos /nix/var/nix/profiles; nix-env -p /nix/var/nix/profiles/system --set {base}; "
+    boot_loader(machine, EXTLINUX)
+    machine.succeed(f"mkdir -p /run/nixos /nix/var/nix/profiles; nix-env -p /nix/var/nix/profiles/system --set {base}; "
                     f"ln -sfn {base} /run/current-system; {base}/bin/switch-to-configuration switch")
     write(machine, "/usr/local/sbin/lab-boot", BOOT)
     write(machine, f"{boot_units(machine)}/lab-boot.service",

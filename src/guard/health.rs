@@ -10,6 +10,7 @@ use super::facts::Health;
 use super::network;
 use super::state::Transaction;
 use super::systemd::SystemdClient;
+use super::units::STARTING;
 use crate::text::secret;
 
 /// How long one check may take.
@@ -30,7 +31,7 @@ pub(super) async fn health(
     let reach = network::route(t)
         .await
         .and(network::listening(root, t, both).await);
-    let mut verdict = units.and(reach);
+    let mut verdict = units.and(reach).and(boot(t).await);
     for words in &t.rules.checks {
         if matches!(verdict, Health::Bad(_)) {
             break;
@@ -38,6 +39,23 @@ pub(super) async fn health(
         verdict = verdict.and(check(words).await);
     }
     verdict
+}
+
+/// Whether a boot into the candidate has come as far as that of the baseline.
+async fn boot(t: &Transaction) -> Health {
+    let state = match SystemdClient::patiently().await {
+        _ if t.boots == 0 => return Health::Good,
+        Ok(systemd) => systemd.system_state().await,
+        Err(why) => Err(why),
+    };
+    match state.as_deref() {
+        Ok("maintenance") => Health::Bad("the system is in emergency or rescue mode".to_owned()),
+        Ok(state) if STARTING.contains(&state) && t.baseline.booted => {
+            Health::Unknown("the boot is not done yet".to_owned())
+        }
+        Ok(_) => Health::Good,
+        Err(why) => Health::Unknown(why.to_owned()),
+    }
 }
 
 async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {

@@ -238,6 +238,9 @@ pub struct Baseline {
     /// The units that had failed already.
     #[serde(default)]
     pub failed_units: Vec<String>,
+    /// Whether its boot was done.
+    #[serde(default)]
+    pub booted: bool,
     /// What [`SystemCommands::snapshot`] printed.
     #[serde(default)]
     pub snapshot: Option<String>,

@@ -124,6 +124,15 @@ pub(super) async fn failed() -> Result<Vec<String>, String> {
     SystemdClient::connect().await?.failed().await
 }
 
+/// Whether everything that the boot starts has been started.
+pub(super) async fn has_booted() -> Result<bool, String> {
+    let state = SystemdClient::connect().await?.system_state().await?;
+    Ok(!STARTING.contains(&state.as_str()))
+}
+
+/// What `systemctl is-system-running` says of a boot that goes on.
+pub(super) const STARTING: [&str; 2] = ["initializing", "starting"];
+
 fn timers() -> [String; 2] {
     [DEADLINES, FALLBACKS].map(|pattern| format!("{pattern}.timer"))
 }

@@ -121,6 +121,9 @@ class Images:
         modules = next((root / "usr/lib/modules").iterdir())
         run(["depmod", "-b", str(root / "usr" if not (root / "lib").is_symlink() else root), modules.name])
         shutil.copy(next((root / "boot").glob("vmlinuz-*")), work / "vmlinuz")
+        efi = arch.efi
+        shutil.copy(root / f"usr/lib/systemd/boot/efi/systemd-boot{efi}.efi", work / "systemd-boot.efi")
+        shutil.copy(next((root / "usr/lib/grub").glob(f"*-efi/monolithic/grub{efi}.efi")), work / "grub.efi")
         self._initramfs(root, modules, work)
         size = int(subprocess.check_output(["du", "-sm", "--apparent-size", str(root)]).split()[0]) * 5 // 4 + 64
         run(["nice", "-n", "10", "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0",

@@ -60,7 +60,7 @@ with subtest("the machine moves to a btrfs; the guard's state has a subvolume of
     write(laptop, "/etc/default/apt-guard", "DEVICE=/dev/loop0\nSUBVOLUME=@rootfs\n")
     units = boot_units(laptop)
     for name, where in {"@upgrade-gate": "/var/lib/upgrade-gate", "@apt": "/var/lib/lab-apt"}.items():
-        mount = where.strip("/").replace("-", "\\\\x2d").replace("/", "-")
+        mount = where.strip("/").replace("-", "\\x2d").replace("/", "-")
         laptop.succeed(f"printf '[Mount]\\nWhat=/dev/loop0\\nWhere={where}\\nType=btrfs\\nOptions=subvol={name}\\n' > '{units}/{mount}.mount'; "
                        f"mkdir -p {where} {units}/local-fs.target.wants; ln -sf '../{mount}.mount' {units}/local-fs.target.wants/")
     unit_text = ("[Service]\nType=exec\nTimeoutStartSec=infinity\nExecStart=/usr/bin/upgrade-gate run --profile apt-upgrade -- /usr/bin/apt-get update\n")

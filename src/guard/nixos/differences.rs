@@ -19,13 +19,15 @@ impl Nixos {
         let Some(candidate) = &t.candidate else {
             return true;
         };
-        let of = |system: &Path, name: &str| {
-            let folder = self.paths.inside(system).join("etc/systemd/system");
-            identity(&folder.join(name))
-        };
-        let drop_ins = format!("{unit}.d");
+        let of =
+            |system: &Path, name: &str| identity(&self.paths.inside(system).join("etc").join(name));
         let differs = |name: &str| of(&t.baseline.system, name) != of(candidate, name);
-        differs(unit) || differs(&drop_ins)
+        let file = format!("systemd/system/{unit}");
+        // systemd.generator(7): these have no file in a system.
+        let is_of_fstab = [".mount", ".automount", ".swap"]
+            .iter()
+            .any(|kind| unit.ends_with(kind));
+        differs(&file) || differs(&format!("{file}.d")) || (is_of_fstab && differs("fstab"))
     }
 }
 

@@ -63,6 +63,7 @@ impl Nixos {
                 .map(|(number, _)| number),
             system,
             failed_units: units::failed().await?,
+            booted: units::has_booted().await?,
             network: network::baseline(&self.paths.root).await,
             ..Baseline::default()
         })

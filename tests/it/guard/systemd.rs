@@ -53,6 +53,8 @@ struct State {
     /// How often the machine has booted: what waits in an earlier boot is gone.
     boot: u32,
     frozen: bool,
+    /// In place of `running`.
+    system_state: Option<&'static str>,
 }
 
 /// systemd, as far as the guard asks it.
@@ -104,6 +106,11 @@ impl Systemd {
             ..Unit::default()
         };
         self.state().units.insert(name.to_owned(), unit);
+    }
+
+    /// What `systemctl is-system-running` says.
+    pub(crate) fn is(&self, state: &'static str) {
+        self.state().system_state = Some(state);
     }
 
     /// No timer elapses any more.
@@ -305,6 +312,7 @@ impl Systemd {
             .map(|(_, unit)| unit);
         match property {
             "Version" => Variant::from("257"),
+            "SystemState" => Variant::from(state.system_state.unwrap_or("running")),
             "ExecMainCode" => Variant::from(1i32),
             "ExecMainStatus" => Variant::from(unit.map_or(0, |unit| unit.code)),
             "UserspaceTimestampMonotonic" => Variant::from(STARTUP),
