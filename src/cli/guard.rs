@@ -98,7 +98,7 @@ pub struct TrialArgs {
     /// Undo it unless `guard confirm` keeps it in time
     #[arg(long)]
     pub confirm: bool,
-    /// How long the candidate must be worse before it is undone
+    /// How long the candidate must be worse before it is undone; 5s at most for a unit that has failed and is not restarted
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_finite)]
     pub settle_after: Duration,
     /// What is done if there is no verdict at the end

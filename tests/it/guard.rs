@@ -1,6 +1,7 @@
 //! The guard, with the real binary on a NixOS system of scripts and a systemd that really runs them.
 
 mod doubt;
+mod figures;
 mod machine;
 mod reach;
 mod reboot;

@@ -33,7 +33,7 @@ use crate::sys::dirs::Dirs;
 /// How often a process that stays looks at the candidate.
 const RECHECK: Duration = Duration::from_secs(5);
 /// How often a program that runs is looked at.
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(200);
 /// How long after its deadline a drill must have been undone.
 const LATE: Duration = Duration::from_secs(10 * 60);
 

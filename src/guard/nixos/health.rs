@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::Nixos;
+use super::systemd::FailedUnit;
 use crate::guard::facts::Health;
 use crate::guard::state::Transaction;
 use crate::text::secret;
@@ -24,7 +25,7 @@ impl Nixos {
         let reach = self.route(t).await.and(self.listening(t).await);
         let mut verdict = units.and(reach);
         for check in &t.rules.checks {
-            if matches!(verdict, Health::Bad(_)) {
+            if verdict.is_bad() {
                 break;
             }
             verdict = verdict.and(self.check(check).await);
@@ -41,21 +42,25 @@ impl Nixos {
             Ok(failed) => failed,
             Err(why) => return Health::Unknown(why),
         };
-        let ours = |unit: &String| unit.starts_with("upgrade-gate-guard-");
-        let known = |unit: &String| t.baseline.failed_units.contains(unit) || ours(unit);
-        let newly: Vec<_> = failed.into_iter().filter(|unit| !known(unit)).collect();
+        let ours = |unit: &str| unit.starts_with("upgrade-gate-guard-");
+        let known = |unit: &str| t.baseline.failed_units.iter().any(|known| known == unit);
+        let newly = failed
+            .into_iter()
+            .filter(|unit| !known(&unit.name) && !ours(&unit.name));
         let (changed, unchanged): (Vec<_>, Vec<_>) =
-            newly.into_iter().partition(|unit| self.changed(t, unit));
+            newly.partition(|unit| self.changed(t, &unit.name));
         if !unchanged.is_empty() {
             tracing::info!(
                 "guard: failed, but not changed by the upgrade: {}",
-                unchanged.join(", ")
+                names(&unchanged)
             );
         }
-        if changed.is_empty() {
-            return Health::Good;
+        let why = format!("newly failed: {}", names(&changed));
+        match changed.as_slice() {
+            [] => Health::Good,
+            changed if changed.iter().all(|unit| unit.restarts) => Health::Bad(why),
+            _ => Health::Failed(why),
         }
-        Health::Bad(format!("newly failed: {}", changed.join(", ")))
     }
 
     /// Whether the candidate has the unit at all.
@@ -103,6 +108,11 @@ impl Nixos {
             Err(_) => Health::Bad(format!("{program} takes longer than a minute")),
         }
     }
+}
+
+fn names(units: &[FailedUnit]) -> String {
+    let names: Vec<_> = units.iter().map(|unit| unit.name.as_str()).collect();
+    names.join(", ")
 }
 
 /// What a unit file is: the store path that it links to, or what is in it; the files of a folder.

@@ -74,12 +74,13 @@ impl Nixos {
             "/run/current-system is not there: this is not a NixOS system, or it is not activated",
         )?;
         let profile = self.paths.profile_system();
+        let failed = SystemdClient::connect().await?.failed().await?;
         Ok(Baseline {
             generation: profile
                 .filter(|(_, is)| *is == system)
                 .map(|(number, _)| number),
             system,
-            failed_units: SystemdClient::connect().await?.failed().await?,
+            failed_units: failed.into_iter().map(|unit| unit.name).collect(),
             network: self.network().await,
         })
     }
