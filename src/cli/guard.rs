@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::texts;
 use super::values::parse_finite;
-use crate::config::guard::{Activation, GuardSettings, OnDoubt};
+use crate::config::guard::{Activation, GuardSettings, OnDoubt, must_have};
 
 /// `guard`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,10 @@ impl Guard {
                 settle_after: settings.settle_after,
                 on_doubt: settings.on_doubt,
                 checks: settings.checks.clone(),
+                check_timeout: settings.check_timeout,
+                ignore_units: settings.ignore_units.clone(),
+                must_have: settings.must_have.clone(),
+                one_way: settings.one_way.clone(),
                 notify: settings.notify.clone(),
                 no_reboot: !settings.reboot,
                 allow: Vec::new(),
@@ -107,6 +111,18 @@ pub struct TrialArgs {
     /// A command that must succeed; repeated: all of them. Exit 75 means no verdict yet
     #[arg(long = "check", value_name = "COMMAND")]
     pub checks: Vec<String>,
+    /// How long each of these commands may take
+    #[arg(long, value_name = "SPAN", default_value = "1min", value_parser = parse_finite)]
+    pub check_timeout: Duration,
+    /// A unit that does not count, or a pattern; repeatable
+    #[arg(long = "ignore-unit", value_name = "UNIT")]
+    pub ignore_units: Vec<String>,
+    /// A unit that must be started at boot if it is now; repeatable
+    #[arg(long, value_name = "UNIT", default_values_t = must_have())]
+    pub must_have: Vec<String>,
+    /// A package whose data cannot go back to another major version; repeatable
+    #[arg(long, value_name = "PACKAGE")]
+    pub one_way: Vec<String>,
     /// A command that is started if it is undone or refused, if the undo fails, or if its reboot does not come
     #[arg(long, value_name = "COMMAND")]
     pub notify: Option<String>,
@@ -178,4 +194,6 @@ pub enum Waived {
     Paused,
     /// Its NixOS is older than the one that runs.
     Older,
+    /// Data cannot go back.
+    OneWay,
 }

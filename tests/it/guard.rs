@@ -5,6 +5,7 @@ mod figures;
 mod machine;
 mod reach;
 mod reboot;
+mod settings;
 mod systemd;
 mod told;
 

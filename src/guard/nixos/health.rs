@@ -12,9 +12,8 @@ use super::systemd::FailedUnit;
 use crate::guard::facts::Health;
 use crate::guard::state::Transaction;
 use crate::text::secret;
+use crate::text::span::format_span;
 
-/// How long one check may take.
-const CHECK: Duration = Duration::from_secs(60);
 /// The exit code of a check that has no verdict yet, `EX_TEMPFAIL`.
 const NO_VERDICT: i32 = 75;
 
@@ -28,14 +27,15 @@ impl Nixos {
             if verdict.is_bad() {
                 break;
             }
-            verdict = verdict.and(self.check(check).await);
+            let within = Duration::from_micros(t.rules.check_usec);
+            verdict = verdict.and(self.check(check, within).await);
         }
         verdict
     }
 
     async fn units(&self, t: &Transaction) -> Health {
         let failed = match self.systemd().await {
-            Ok(systemd) => systemd.failed().await,
+            Ok(systemd) => systemd.failed(&t.rules.ignore_units).await,
             Err(why) => Err(why),
         };
         let failed = match failed {
@@ -84,7 +84,7 @@ impl Nixos {
         differs(unit) || differs(&drop_ins)
     }
 
-    async fn check(&self, words: &[String]) -> Health {
+    async fn check(&self, words: &[String], within: Duration) -> Health {
         let Some((program, arguments)) = words.split_first() else {
             return Health::Good;
         };
@@ -94,7 +94,7 @@ impl Nixos {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);
-        match tokio::time::timeout(CHECK, command.status()).await {
+        match tokio::time::timeout(within, command.status()).await {
             Ok(Ok(status)) if status.success() => Health::Good,
             Ok(Ok(status)) => {
                 let shown = secret::text(&words.join(" "));
@@ -105,7 +105,10 @@ impl Nixos {
                 }
             }
             Ok(Err(error)) => Health::Bad(format!("cannot run {program}: {error}")),
-            Err(_) => Health::Bad(format!("{program} takes longer than a minute")),
+            Err(_) => Health::Bad(format!(
+                "{program} takes longer than {}",
+                format_span(within)
+            )),
         }
     }
 }

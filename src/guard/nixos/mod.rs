@@ -1,6 +1,7 @@
 //! The real machine: a NixOS system, its boot loader and its systemd.
 
 mod health;
+mod one_way;
 mod paths;
 mod reach;
 mod space;
@@ -74,7 +75,7 @@ impl Nixos {
             "/run/current-system is not there: this is not a NixOS system, or it is not activated",
         )?;
         let profile = self.paths.profile_system();
-        let failed = SystemdClient::connect().await?.failed().await?;
+        let failed = SystemdClient::connect().await?.failed(&[]).await?;
         Ok(Baseline {
             generation: profile
                 .filter(|(_, is)| *is == system)

@@ -60,15 +60,19 @@ impl Nixos {
         }
         let elsewhere = self.owners(&sockets);
         silent.retain(|unit| !elsewhere.contains_key(*unit));
-        let running = match self.systemd().await {
-            Ok(systemd) => systemd.active(&silent).await,
-            Err(why) => Err(why),
-        };
-        match running {
-            _ if silent.is_empty() => Health::Good,
-            Ok(running) => verdict(&silent, &running),
-            Err(why) => Health::Unknown(why),
+        let judged = self.judged(&silent, &t.rules.ignore_units).await;
+        judged.unwrap_or_else(Health::Unknown)
+    }
+
+    async fn judged(&self, silent: &[&str], ignored: &[String]) -> Result<Health, String> {
+        let systemd = self.systemd().await?;
+        let ignored = systemd.named(ignored).await?;
+        let mut silent = silent.to_vec();
+        silent.retain(|unit| !ignored.contains(*unit));
+        if silent.is_empty() {
+            return Ok(Health::Good);
         }
+        Ok(verdict(&silent, &systemd.active(&silent).await?))
     }
 
     fn listeners(&self) -> Listeners {

@@ -82,15 +82,27 @@ impl SystemdClient {
     }
 
     /// The units that have failed, or that ended and wait to be restarted: one that is restarted again and again never
-    /// fails.
-    pub(super) async fn failed(&self) -> Result<Vec<FailedUnit>, String> {
+    /// fails. But for those of these names and patterns.
+    pub(super) async fn failed(&self, ignored: &[String]) -> Result<Vec<FailedUnit>, String> {
         let listed = self.list(&["failed", "activating"], &["*"]).await?;
         let bad = listed.into_iter().filter_map(|unit| {
             let restarts = unit.4.starts_with("auto-restart");
             let name = unit.0;
             (restarts || unit.3 == "failed").then_some(FailedUnit { name, restarts })
         });
-        Ok(bad.collect())
+        let ignored = self.named(ignored).await?;
+        Ok(bad.filter(|unit| !ignored.contains(&unit.name)).collect())
+    }
+
+    /// These names, and those of the units in memory that these patterns mean.
+    pub(super) async fn named(&self, patterns: &[String]) -> Result<BTreeSet<String>, String> {
+        let mut names: BTreeSet<_> = patterns.iter().cloned().collect();
+        if !patterns.is_empty() {
+            let patterns: Vec<_> = patterns.iter().map(String::as_str).collect();
+            let listed = self.list(&[], &patterns).await?;
+            names.extend(listed.into_iter().map(|unit| unit.0));
+        }
+        Ok(names)
     }
 
     /// Makes and starts a unit, with another that it starts.
