@@ -31,13 +31,28 @@ let
     within = setting types.str "How long it is watched before it is kept, in awake time.";
     settle_after =
       setting types.str
-        "How long it must be worse than the previous system before it is undone.";
+        "How long it must be worse than the previous system before it is undone; 5s at most for a unit that has failed and is not restarted.";
     confirm = setting types.bool "Whether it is undone unless `guard confirm` keeps it in time.";
     reboot = setting types.bool "Whether the machine may be rebooted to undo it.";
+    on_doubt = setting (types.enum [
+      "undo"
+      "keep"
+      "experiment"
+    ]) "What is done without a verdict.";
     checks =
       setting (types.listOf types.str)
         "What must succeed while it is watched; exit code 75 means no verdict yet.";
-    notify = setting types.str "What is started if it is undone, or if the undo fails.";
+    check_timeout = setting types.str "How long each of them may take.";
+    ignore_units = setting (types.listOf types.str) "Units that do not count, though they fail or fall silent.";
+    must_have =
+      setting (types.listOf types.str)
+        "Units that the new system must start at boot, if the previous one does.";
+    one_way =
+      setting (types.listOf types.str)
+        "Packages whose data cannot go back: another major version is refused, unless `confirm` is set.";
+    notify =
+      setting types.str
+        "What is started if it is undone or refused, if the undo fails, or if its reboot does not come.";
   };
 
   # docs/configuration.md has the same keys and sentences; tests/nix compares them

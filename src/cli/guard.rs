@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::texts;
 use super::values::parse_finite;
-use crate::config::guard::{Activation, CommandSettings, GuardSettings, OnDoubt};
+use crate::config::guard::{Activation, CommandSettings, GuardSettings, OnDoubt, must_have};
 
 /// `guard`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Guard {
         let command = GuardCommand::Try(Try {
             candidate: by_path.then(|| settings.system.clone()),
             profile: None,
-            commands: settings.commands.clone(),
+            commands: Box::new(settings.commands.clone()),
             mode: match settings.activation {
                 Activation::Live => How::Live,
                 Activation::Reboot => How::Reboot,
@@ -36,6 +36,10 @@ impl Guard {
                 settle_after: settings.settle_after,
                 on_doubt: settings.on_doubt,
                 checks: settings.checks.clone(),
+                check_timeout: settings.check_timeout,
+                ignore_units: settings.ignore_units.clone(),
+                must_have: settings.must_have.clone(),
+                one_way: settings.one_way.clone(),
                 notify: settings.notify.clone(),
                 no_reboot: !settings.reboot,
                 allow: Vec::new(),
@@ -101,7 +105,7 @@ pub struct TrialArgs {
     /// Undo it unless `guard confirm` keeps it in time
     #[arg(long)]
     pub confirm: bool,
-    /// How long the candidate must be worse before it is undone
+    /// How long the candidate must be worse before it is undone; 5s at most for a unit that has failed and is not restarted
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_finite)]
     pub settle_after: Duration,
     /// What is done if there is no verdict at the end
@@ -110,6 +114,18 @@ pub struct TrialArgs {
     /// A command that must succeed; repeated: all of them. Exit 75 means no verdict yet
     #[arg(long = "check", value_name = "COMMAND")]
     pub checks: Vec<String>,
+    /// How long each of these commands may take
+    #[arg(long, value_name = "SPAN", default_value = "1min", value_parser = parse_finite)]
+    pub check_timeout: Duration,
+    /// A unit that does not count, or a pattern; repeatable
+    #[arg(long = "ignore-unit", value_name = "UNIT")]
+    pub ignore_units: Vec<String>,
+    /// A unit that must be started at boot if it is now; repeatable
+    #[arg(long, value_name = "UNIT", default_values_t = must_have())]
+    pub must_have: Vec<String>,
+    /// A package whose data cannot go back to another major version; repeatable
+    #[arg(long, value_name = "PACKAGE")]
+    pub one_way: Vec<String>,
     /// A command that is started if it is undone or refused, if the undo fails, or if its reboot does not come
     #[arg(long, value_name = "COMMAND")]
     pub notify: Option<String>,
@@ -132,7 +148,7 @@ pub struct Try {
     pub profile: Option<String>,
     /// How a system other than NixOS is tried.
     #[arg(skip)]
-    pub commands: CommandSettings,
+    pub commands: Box<CommandSettings>,
     /// How it is activated
     #[arg(long, default_value = "live")]
     pub mode: How,
@@ -188,4 +204,6 @@ pub enum Waived {
     Paused,
     /// Its NixOS is older than the one that runs.
     Older,
+    /// Data cannot go back.
+    OneWay,
 }

@@ -32,6 +32,14 @@ pub struct GuardSettings {
     pub on_doubt: OnDoubt,
     /// Commands that must succeed.
     pub checks: Vec<String>,
+    /// How long each of them may take.
+    pub check_timeout: Duration,
+    /// Units that do not count, by names and patterns.
+    pub ignore_units: Vec<String>,
+    /// Units that the candidate must start at boot if the baseline does.
+    pub must_have: Vec<String>,
+    /// Packages whose data cannot go back to another major version.
+    pub one_way: Vec<String>,
     /// The command that tells somebody what went wrong.
     pub notify: Option<String>,
     /// How a system other than NixOS is known, changed and brought back.
@@ -91,10 +99,24 @@ impl Default for GuardSettings {
             reboot: true,
             on_doubt: OnDoubt::Undo,
             checks: Vec::new(),
+            check_timeout: Duration::from_secs(60),
+            ignore_units: Vec::new(),
+            must_have: must_have(),
+            one_way: Vec::new(),
             notify: None,
             commands: CommandSettings::default(),
         }
     }
+}
+
+/// What a machine is reached by.
+pub fn must_have() -> Vec<String> {
+    let units = [
+        "sshd.service",
+        "NetworkManager.service",
+        "systemd-networkd.service",
+    ];
+    units.map(str::to_owned).into()
 }
 
 /// Every key, in the order in which they are shown.
@@ -152,6 +174,30 @@ pub const KEYS: &[Key<GuardSettings>] = &[
         },
     },
     Key {
+        name: "check_timeout",
+        read: |node| {
+            set(read::span_up_to(node, LONGEST_CHECK), |g, v| {
+                g.check_timeout = v;
+            })
+        },
+        show: |guard| span(guard.check_timeout),
+    },
+    Key {
+        name: "ignore_units",
+        read: |node| set(units(node), |g, v| g.ignore_units = v),
+        show: |guard| guard.ignore_units.clone().into(),
+    },
+    Key {
+        name: "must_have",
+        read: |node| set(units(node), |g, v| g.must_have = v),
+        show: |guard| guard.must_have.clone().into(),
+    },
+    Key {
+        name: "one_way",
+        read: |node| set(packages(node), |g, v| g.one_way = v),
+        show: |guard| guard.one_way.clone().into(),
+    },
+    Key {
         name: "notify",
         read: |node| set(optional(node, command), |g, v| g.notify = v),
         show: |guard| shown(guard.notify.as_ref()),
@@ -205,6 +251,7 @@ const DOUBTS: &[(&str, OnDoubt)] = &[
 ];
 
 const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
+const LONGEST_CHECK: Duration = Duration::from_secs(600);
 
 fn path(node: &Node<'_>) -> ReadResult<PathBuf> {
     let text = read::string(node)?;
@@ -226,6 +273,16 @@ fn grace(node: &Node<'_>) -> ReadResult<Duration> {
 fn commands(node: &Node<'_>) -> ReadResult<Vec<String>> {
     let list = read::array(node, "a list of commands")?;
     read::each(list, command)
+}
+
+fn units(node: &Node<'_>) -> ReadResult<Vec<String>> {
+    let list = read::array(node, "a list of unit names")?;
+    read::each(list, read::unit_pattern)
+}
+
+fn packages(node: &Node<'_>) -> ReadResult<Vec<String>> {
+    let list = read::array(node, "a list of packages")?;
+    read::each(list, |node| Ok(read::string(node)?.to_owned()))
 }
 
 fn command(node: &Node<'_>) -> ReadResult<String> {

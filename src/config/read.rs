@@ -178,3 +178,19 @@ pub(super) fn members<'n, 'i, const N: usize>(
     }
     Ok(keys.map(|key| table.get(key)))
 }
+
+/// What systemd lets stand in a unit's name (systemd.unit(5)), and in a pattern of names (glob(7)).
+pub(super) fn unit_pattern(node: &Node<'_>) -> ReadResult<String> {
+    let text = string(node)?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@*?[]!^".contains(c);
+    if text.is_empty() || text.len() > 255 || !text.chars().all(allowed) {
+        return refuse(node, format!("invalid unit name {text:?}"));
+    }
+    if !text.contains(['.', '*']) {
+        return refuse(
+            node,
+            format!("must be a full unit name such as \"{text}.service\", not {text:?}"),
+        );
+    }
+    Ok(text.to_owned())
+}

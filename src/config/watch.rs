@@ -76,21 +76,5 @@ fn name(node: &Node<'_>) -> ReadResult<String> {
 
 fn rearm(node: &Node<'_>) -> ReadResult<Vec<String>> {
     let list = read::array(node, "a list of unit names")?;
-    read::each(list, pattern)
-}
-
-/// What systemd lets stand in a unit's name (systemd.unit(5)), and in a pattern of names (glob(7)).
-fn pattern(node: &Node<'_>) -> ReadResult<String> {
-    let text = read::string(node)?;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@*?[]!^".contains(c);
-    if text.is_empty() || text.len() > 255 || !text.chars().all(allowed) {
-        return read::refuse(node, format!("invalid unit name {text:?}"));
-    }
-    if !text.contains(['.', '*']) {
-        return read::refuse(
-            node,
-            format!("must be a full unit name such as \"{text}.service\", not {text:?}"),
-        );
-    }
-    Ok(text.to_owned())
+    read::each(list, read::unit_pattern)
 }

@@ -85,7 +85,9 @@ impl Driver {
             return;
         }
         match health {
-            Health::Bad(why) => tracing::warn!("guard: worse than the baseline: {why}"),
+            Health::Failed(why) | Health::Bad(why) => {
+                tracing::warn!("guard: worse than the baseline: {why}");
+            }
             Health::Unknown(why) => tracing::info!("guard: no verdict yet: {why}"),
             Health::Good => tracing::info!("guard: no longer worse than the baseline"),
         }

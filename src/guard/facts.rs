@@ -48,6 +48,8 @@ pub enum ProgramState {
 pub enum Health {
     /// Nothing is worse than it was.
     Good,
+    /// Worse, for this reason, and will not get better by itself.
+    Failed(String),
     /// Worse, for this reason.
     Bad(String),
     /// A check has not come to a verdict, for this reason.
@@ -61,10 +63,16 @@ impl Default for Health {
 }
 
 impl Health {
+    /// Whether anything is worse.
+    pub const fn is_bad(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Bad(_))
+    }
+
     /// Both together: what is worse of one is worse.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
+            (failed @ Self::Failed(_), _) | (_, failed @ Self::Failed(_)) => failed,
             (bad @ Self::Bad(_), _) | (_, bad @ Self::Bad(_)) => bad,
             (unknown @ Self::Unknown(_), _) | (_, unknown) => unknown,
         }

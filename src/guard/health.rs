@@ -9,12 +9,11 @@ use tokio::process::Command;
 use super::facts::Health;
 use super::network;
 use super::state::Transaction;
-use super::systemd::SystemdClient;
+use super::systemd::{FailedUnit, SystemdClient};
 use super::units::STARTING;
 use crate::text::secret;
+use crate::text::span::format_span;
 
-/// How long one check may take.
-const CHECK: Duration = Duration::from_secs(60);
 /// The exit code of a check that has no verdict yet, `EX_TEMPFAIL`.
 const NO_VERDICT: i32 = 75;
 
@@ -33,10 +32,11 @@ pub(super) async fn health(
         .and(network::listening(root, t, both).await);
     let mut verdict = units.and(reach).and(boot(t).await);
     for words in &t.rules.checks {
-        if matches!(verdict, Health::Bad(_)) {
+        if verdict.is_bad() {
             break;
         }
-        verdict = verdict.and(check(words).await);
+        let within = Duration::from_micros(t.rules.check_usec);
+        verdict = verdict.and(check(words, within).await);
     }
     verdict
 }
@@ -60,30 +60,39 @@ async fn boot(t: &Transaction) -> Health {
 
 async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {
     let failed = match SystemdClient::patiently().await {
-        Ok(systemd) => systemd.failed().await,
+        Ok(systemd) => systemd.failed(&t.rules.ignore_units).await,
         Err(why) => Err(why),
     };
     let failed = match failed {
         Ok(failed) => failed,
         Err(why) => return Health::Unknown(why),
     };
-    let ours = |unit: &String| unit.starts_with("upgrade-gate-guard-");
-    let known = |unit: &String| t.baseline.failed_units.contains(unit) || ours(unit);
-    let newly: Vec<_> = failed.into_iter().filter(|unit| !known(unit)).collect();
-    let (changed, unchanged): (Vec<_>, Vec<_>) = newly.into_iter().partition(|unit| changed(unit));
+    let ours = |unit: &str| unit.starts_with("upgrade-gate-guard-");
+    let known = |unit: &str| t.baseline.failed_units.iter().any(|known| known == unit);
+    let newly = failed
+        .into_iter()
+        .filter(|unit| !known(&unit.name) && !ours(&unit.name));
+    let (changed, unchanged): (Vec<_>, Vec<_>) = newly.partition(|unit| changed(&unit.name));
     if !unchanged.is_empty() {
         tracing::info!(
             "guard: failed, but not changed by the upgrade: {}",
-            unchanged.join(", ")
+            names(&unchanged)
         );
     }
-    if changed.is_empty() {
-        return Health::Good;
+    let why = format!("newly failed: {}", names(&changed));
+    match changed.as_slice() {
+        [] => Health::Good,
+        changed if changed.iter().all(|unit| unit.restarts) => Health::Bad(why),
+        _ => Health::Failed(why),
     }
-    Health::Bad(format!("newly failed: {}", changed.join(", ")))
 }
 
-async fn check(words: &[String]) -> Health {
+fn names(units: &[FailedUnit]) -> String {
+    let names: Vec<_> = units.iter().map(|unit| unit.name.as_str()).collect();
+    names.join(", ")
+}
+
+async fn check(words: &[String], within: Duration) -> Health {
     let Some((program, arguments)) = words.split_first() else {
         return Health::Good;
     };
@@ -93,7 +102,7 @@ async fn check(words: &[String]) -> Health {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .kill_on_drop(true);
-    match tokio::time::timeout(CHECK, command.status()).await {
+    match tokio::time::timeout(within, command.status()).await {
         Ok(Ok(status)) if status.success() => Health::Good,
         Ok(Ok(status)) => {
             let shown = secret::text(&words.join(" "));
@@ -104,6 +113,9 @@ async fn check(words: &[String]) -> Health {
             }
         }
         Ok(Err(error)) => Health::Bad(format!("cannot run {program}: {error}")),
-        Err(_) => Health::Bad(format!("{program} takes longer than a minute")),
+        Err(_) => Health::Bad(format!(
+            "{program} takes longer than {}",
+            format_span(within)
+        )),
     }
 }

@@ -63,15 +63,19 @@ pub(super) async fn listening(
     }
     let elsewhere = owners(root, &sockets);
     silent.retain(|unit| !elsewhere.contains_key(*unit));
-    let running = match SystemdClient::patiently().await {
-        Ok(systemd) => systemd.active(&silent).await,
-        Err(why) => Err(why),
-    };
-    match running {
-        _ if silent.is_empty() => Health::Good,
-        Ok(running) => verdict(&silent, &running),
-        Err(why) => Health::Unknown(why),
+    let judged = judged(&silent, &t.rules.ignore_units).await;
+    judged.unwrap_or_else(Health::Unknown)
+}
+
+async fn judged(silent: &[&str], ignored: &[String]) -> Result<Health, String> {
+    let systemd = SystemdClient::patiently().await?;
+    let ignored = systemd.named(ignored).await?;
+    let mut silent = silent.to_vec();
+    silent.retain(|unit| !ignored.contains(*unit));
+    if silent.is_empty() {
+        return Ok(Health::Good);
     }
+    Ok(verdict(&silent, &systemd.active(&silent).await?))
 }
 
 fn listeners(root: &Path) -> Listeners {

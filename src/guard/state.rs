@@ -223,9 +223,20 @@ pub struct Rules {
     /// Commands that must succeed, each with its arguments.
     #[serde(default)]
     pub checks: Vec<Vec<String>>,
+    /// How long each of them may take.
+    #[serde(default = "minute")]
+    pub check_usec: u64,
+    /// Units that do not count, by names and patterns.
+    #[serde(default)]
+    pub ignore_units: Vec<String>,
     /// The command that tells somebody, with its arguments; empty for none.
     #[serde(default)]
     pub notify: Vec<String>,
+}
+
+/// What a check had before it could be set.
+fn minute() -> u64 {
+    60_000_000
 }
 
 /// What was recorded before the activation.

@@ -24,6 +24,14 @@ const SLACK: u64 = 2_000_000;
 const ATTEMPTS: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(200);
 
+/// A unit that is not well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FailedUnit {
+    pub(super) name: String,
+    /// Whether systemd starts it again by itself.
+    pub(super) restarts: bool,
+}
+
 /// A connection to systemd.
 #[derive(Debug)]
 pub(super) struct SystemdClient {
@@ -73,14 +81,28 @@ impl SystemdClient {
         Ok(listed.await?.into_iter().map(|unit| unit.0).collect())
     }
 
-    /// The names of the units that have failed, or that ended and wait to be restarted: one that is restarted again and
-    /// again never fails.
-    pub(super) async fn failed(&self) -> Result<Vec<String>, String> {
+    /// The units that have failed, or that ended and wait to be restarted: one that is restarted again and again never
+    /// fails. But for those of these names and patterns.
+    pub(super) async fn failed(&self, ignored: &[String]) -> Result<Vec<FailedUnit>, String> {
         let listed = self.list(&["failed", "activating"], &["*"]).await?;
-        let bad = listed
-            .into_iter()
-            .filter(|unit| unit.3 == "failed" || unit.4.starts_with("auto-restart"));
-        Ok(bad.map(|unit| unit.0).collect())
+        let bad = listed.into_iter().filter_map(|unit| {
+            let restarts = unit.4.starts_with("auto-restart");
+            let name = unit.0;
+            (restarts || unit.3 == "failed").then_some(FailedUnit { name, restarts })
+        });
+        let ignored = self.named(ignored).await?;
+        Ok(bad.filter(|unit| !ignored.contains(&unit.name)).collect())
+    }
+
+    /// These names, and those of the units in memory that these patterns mean.
+    pub(super) async fn named(&self, patterns: &[String]) -> Result<BTreeSet<String>, String> {
+        let mut names: BTreeSet<_> = patterns.iter().cloned().collect();
+        if !patterns.is_empty() {
+            let patterns: Vec<_> = patterns.iter().map(String::as_str).collect();
+            let listed = self.list(&[], &patterns).await?;
+            names.extend(listed.into_iter().map(|unit| unit.0));
+        }
+        Ok(names)
     }
 
     /// Makes and starts a unit, with another that it starts.

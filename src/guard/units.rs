@@ -121,7 +121,8 @@ async fn deadline_set(systemd: &SystemdClient, t: &Transaction) -> bool {
 
 /// The units that have failed before anything is tried.
 pub(super) async fn failed() -> Result<Vec<String>, String> {
-    SystemdClient::connect().await?.failed().await
+    let failed = SystemdClient::connect().await?.failed(&[]).await?;
+    Ok(failed.into_iter().map(|unit| unit.name).collect())
 }
 
 /// Whether everything that the boot starts has been started.

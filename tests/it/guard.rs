@@ -1,10 +1,12 @@
 //! The guard, with the real binary on a NixOS system of scripts and a systemd that really runs them.
 
 mod doubt;
+mod figures;
 mod machine;
 mod other;
 mod reach;
 mod reboot;
+mod settings;
 mod systemd;
 mod told;
 

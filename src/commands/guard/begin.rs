@@ -128,7 +128,7 @@ impl Context {
                 candidate,
                 baseline: &baseline.system,
             };
-            self.refuse_system(&state, &watched.allow, &systems)?;
+            self.refuse_system(&state, watched, &systems)?;
             if mode == TrialMode::Live {
                 self.refuse_switch(&watched.allow, candidate).await?;
             }
@@ -167,6 +167,8 @@ impl Context {
                 on_doubt: watched.on_doubt,
                 reboot: !watched.no_reboot,
                 checks: watched.checks.iter().map(|line| words(line)).collect(),
+                check_usec: usec(watched.check_timeout),
+                ignore_units: watched.ignore_units.clone(),
                 notify: words(watched.notify.as_deref().unwrap_or_default()),
             },
             mode,

@@ -101,7 +101,7 @@ impl Context {
         };
         let (text, exit) = match facts.health {
             Health::Good => ("good: nothing is worse than before".to_owned(), Exit::Ok),
-            Health::Bad(why) => (format!("bad: {why}"), Exit::Findings),
+            Health::Failed(why) | Health::Bad(why) => (format!("bad: {why}"), Exit::Findings),
             Health::Unknown(why) => (format!("no verdict yet: {why}"), Exit::NotNow),
         };
         print(&(text + "\n"))?;

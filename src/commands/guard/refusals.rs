@@ -3,18 +3,13 @@
 use std::path::Path;
 
 use super::{Context, status};
-use crate::cli::guard::Waived;
+use crate::cli::guard::{TrialArgs, Waived};
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
 use crate::guard::state::{Baseline, GuardState};
 
-/// What a candidate must have to be got back from, and to be reached.
+/// What a candidate must have to be got back from.
 pub(super) const GUARD_UNIT: &str = "upgrade-gate-guard.service";
-const NEEDED: &[&str] = &[
-    "sshd.service",
-    "NetworkManager.service",
-    "systemd-networkd.service",
-];
 
 /// What is to be tried, and what runs.
 pub(super) struct Systems<'a> {
@@ -56,7 +51,7 @@ impl Context {
     pub(super) fn refuse_system(
         &self,
         state: &GuardState,
-        allow: &[Waived],
+        watched: &TrialArgs,
         systems: &Systems<'_>,
     ) -> Result<(), Refusal> {
         let reasons = [
@@ -64,9 +59,10 @@ impl Context {
             (Waived::Paused, paused(state)),
             (Waived::Older, self.older(systems)),
             (Waived::NoSpace, self.no_space(systems)),
-            (Waived::Bare, self.bare(systems)),
+            (Waived::Bare, self.bare(&watched.must_have, systems)),
+            (Waived::OneWay, self.one_way(watched, systems)),
         ];
-        first(allow, reasons)
+        first(&watched.allow, reasons)
     }
 
     fn older(&self, systems: &Systems<'_>) -> Option<String> {
@@ -88,27 +84,46 @@ impl Context {
         ))
     }
 
-    fn bare(&self, systems: &Systems<'_>) -> Option<String> {
+    /// Whoever wants somebody's word has somebody who decides.
+    fn one_way(&self, watched: &TrialArgs, systems: &Systems<'_>) -> Option<String> {
+        let packages: &[String] = if watched.confirm {
+            &[]
+        } else {
+            &watched.one_way
+        };
         let shown = systems.candidate.display();
-        let unit = self.lacks(systems)?;
+        let [package, old, new] =
+            self.machine
+                .migrates(packages, systems.baseline, systems.candidate)?;
+        Some(format!(
+            "one_way: {shown} has {package} {new}, and {old} runs, whose data may not go back; use --confirm, or --allow one-way"
+        ))
+    }
+
+    fn bare(&self, must_have: &[String], systems: &Systems<'_>) -> Option<String> {
+        let shown = systems.candidate.display();
+        let unit = self.lacks(must_have, systems)?;
         Some(format!(
             "bare: {shown} has no {unit}; --allow bare tries it all the same"
         ))
     }
 
     /// What the candidate lacks, and must have.
-    fn lacks(&self, systems: &Systems<'_>) -> Option<&'static str> {
+    fn lacks<'a>(&self, must_have: &'a [String], systems: &Systems<'_>) -> Option<&'a str> {
         let has = |system: &Path, file: &str| {
             let units = self.machine.inside(system).join("etc/systemd/system");
             units.join(file).symlink_metadata().is_ok()
         };
-        let is_lost = |unit: &&&str| {
-            let wants = format!("multi-user.target.wants/{unit}");
-            has(systems.baseline, &wants) && !has(systems.candidate, &wants)
+        let starts = |system: &Path, unit: &str| {
+            let targets = ["multi-user", "network", "sockets", "timers"].into_iter();
+            let mut wants = targets.map(|target| format!("{target}.target.wants/{unit}"));
+            wants.any(|wants| has(system, &wants))
         };
+        let is_lost =
+            |unit: &&String| starts(systems.baseline, unit) && !starts(systems.candidate, unit);
         let bare = !has(systems.candidate, GUARD_UNIT);
-        bare.then_some(GUARD_UNIT)
-            .or_else(|| NEEDED.iter().find(is_lost).copied())
+        let lost = || must_have.iter().find(is_lost).map(String::as_str);
+        bare.then_some(GUARD_UNIT).or_else(lost)
     }
 
     /// Asks the system itself.

@@ -1,6 +1,7 @@
 //! The real machine: a NixOS system, its boot loader and its systemd.
 
 mod differences;
+mod one_way;
 mod paths;
 mod space;
 mod switching;

@@ -184,7 +184,7 @@ fn extend(t: &Transaction, deadline: u64) -> Move {
 /// The end of the grace: somebody's word, or the verdict.
 fn at_the_end(t: &Transaction, facts: &GuardFacts) -> Move {
     match facts.health {
-        Health::Bad(_) => undo(Cause::Unhealthy),
+        Health::Failed(_) | Health::Bad(_) => undo(Cause::Unhealthy),
         _ if t.rules.confirm => undo(Cause::NotConfirmed),
         Health::Good => Move::To(TransactionPhase::Committing, None),
         Health::Unknown(_) if t.rules.on_doubt == OnDoubt::Keep => {
@@ -194,11 +194,18 @@ fn at_the_end(t: &Transaction, facts: &GuardFacts) -> Move {
     }
 }
 
+/// How long what will not get better by itself is watched: somebody else may start it again. Five seconds.
+const FAILED: u64 = 5_000_000;
+
 /// Within the grace only what stays worse is undone.
 fn compare(t: &Transaction, facts: &GuardFacts) -> Move {
-    let bad = matches!(facts.health, Health::Bad(_));
+    let settle = match facts.health {
+        Health::Failed(_) => t.rules.settle_usec.min(FAILED),
+        _ => t.rules.settle_usec,
+    };
+    let bad = facts.health.is_bad();
     let since = bad.then(|| t.bad_since_usec.unwrap_or(facts.now_usec));
-    let until = since.map(|since| since.saturating_add(t.rules.settle_usec));
+    let until = since.map(|since| since.saturating_add(settle));
     if until.is_some_and(|until| facts.now_usec >= until) {
         return undo(Cause::Unhealthy);
     }

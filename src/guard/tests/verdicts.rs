@@ -117,6 +117,30 @@ fn what_stays_worse_for_long_enough_is_undone_and_what_recovers_is_not() {
 }
 
 #[test]
+fn what_will_not_get_better_by_itself_is_undone_after_five_seconds() {
+    let failed = |at| GuardFacts {
+        health: Health::Failed("sshd.service".to_owned()),
+        now_usec: at,
+        ..switched()
+    };
+    let turn = decided(transaction(TransactionPhase::Verifying), &failed(MINUTE));
+    let until = MINUTE + 5_000_000;
+    assert_eq!(turn.next, AfterTurn::Wait(until));
+    let noted = turn.state.transaction.unwrap();
+    let cause = Some(Cause::Unhealthy);
+    leads(
+        noted.clone(),
+        &failed(until),
+        TransactionPhase::Undoing,
+        cause,
+    );
+    let mut hasty = noted;
+    hasty.rules.settle_usec = 1;
+    let at_once = failed(MINUTE + 1);
+    leads(hasty, &at_once, TransactionPhase::Undoing, cause);
+}
+
+#[test]
 fn the_grace_ends_by_the_verdict_or_by_the_word_that_is_missing() {
     let ended = |health| GuardFacts {
         now_usec: 10 * MINUTE,

@@ -26,7 +26,7 @@ let
     text:
     let
       parts = builtins.match "(.)(.*)" text;
-      upper = builtins.replaceStrings [ "w" "t" "h" "u" "e" ] [ "W" "T" "H" "U" "E" ] (builtins.elemAt parts 0);
+      upper = builtins.replaceStrings [ "w" "t" "h" "u" "e" "p" ] [ "W" "T" "H" "U" "E" "P" ] (builtins.elemAt parts 0);
     in
     upper + builtins.elemAt parts 1 + ".";
   described =
