@@ -54,7 +54,7 @@ struct State {
     boot: u32,
     frozen: bool,
     /// In place of `running`.
-    boot_state: Option<&'static str>,
+    instead_of_running: Option<&'static str>,
 }
 
 /// systemd, as far as the guard asks it.
@@ -110,7 +110,7 @@ impl Systemd {
 
     /// What `systemctl is-system-running` says.
     pub(crate) fn is(&self, state: &'static str) {
-        self.state().boot_state = Some(state);
+        self.state().instead_of_running = Some(state);
     }
 
     /// No timer elapses any more.
@@ -312,7 +312,7 @@ impl Systemd {
             .map(|(_, unit)| unit);
         match property {
             "Version" => Variant::from("257"),
-            "SystemState" => Variant::from(state.boot_state.unwrap_or("running")),
+            "SystemState" => Variant::from(state.instead_of_running.unwrap_or("running")),
             "ExecMainCode" => Variant::from(1i32),
             "ExecMainStatus" => Variant::from(unit.map_or(0, |unit| unit.code)),
             "UserspaceTimestampMonotonic" => Variant::from(STARTUP),
