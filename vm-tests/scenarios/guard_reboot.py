@@ -73,7 +73,7 @@ with subtest("the machine is booted by its firmware and systemd-boot from now on
     laptop.succeed("test -d /sys/firmware/efi/efivars; tr ' ' '\\n' < /proc/cmdline | grep -v '^initrd=' | tr '\\n' ' ' > /var/lib/lab-params")
     boot_loader(laptop, SYSTEMD_BOOT)
     base = system(laptop, "base")
-    laptop.succeed(f"nix-env -p /nix/var/nix/profiles/system --set {base}; {base}/bin/switch-to-configuration boot")
+    laptop.succeed(f"nix-env -p /nix/var/nix/profiles/system --set {base}; {base}/bin/switch-to-configuration boot; sync")
     power_cut()
     wholly(base)
 
