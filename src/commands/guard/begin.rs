@@ -28,7 +28,7 @@ impl Context {
             How::Auto => self.fitting_mode(&candidate).await,
         };
         if mode == TrialMode::Reboot && !self.machine.has_one_shot() {
-            let why = "no systemd-boot found: this boot loader has no one-shot entry";
+            let why = "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
             return Err(Refusal::new(Exit::Unavailable, why));
         }
         let baseline = self.baseline().await?;

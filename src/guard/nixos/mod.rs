@@ -1,6 +1,7 @@
 //! The real machine: a NixOS system, its boot loader and its systemd.
 
 mod differences;
+mod grub;
 mod one_way;
 mod paths;
 mod space;
@@ -82,7 +83,13 @@ impl Nixos {
 
     /// Whether the boot loader can try an entry once.
     pub fn has_one_shot(&self) -> bool {
-        self.paths.systemd_boot().is_some()
+        let below = self.paths.root != Path::new("/");
+        let grub = || {
+            self.paths
+                .grub()
+                .is_some_and(|grub| below || grub.can_delete())
+        };
+        self.paths.systemd_boot().is_some() || grub()
     }
 
     /// A path of the machine as this process finds it.
@@ -147,15 +154,19 @@ impl Nixos {
 
     async fn set_one_shot(&self, t: &Transaction) -> Result<(), String> {
         let system = system_of(t, Side::Candidate)?;
+        if let Some(grub) = self.paths.grub() {
+            return grub.set_one_shot(Some(system));
+        }
         let entry = self.paths.entry_of(system);
         let entry = entry.ok_or("the candidate has no boot entry")?;
         self.bootctl(t, &entry).await
     }
 
     async fn clear_one_shot(&self, t: &Transaction) -> Result<(), String> {
-        match self.paths.one_shot() {
-            None => Ok(()),
-            Some(_) => self.bootctl(t, "").await,
+        match (self.paths.one_shot(), self.paths.grub()) {
+            (None, _) => Ok(()),
+            (Some(_), Some(grub)) => grub.set_one_shot(None),
+            (Some(_), None) => self.bootctl(t, "").await,
         }
     }
 

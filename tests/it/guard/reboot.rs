@@ -167,3 +167,36 @@ async fn a_mount_of_another_fstab_that_fails_undoes_it() {
     machine.runs("act").await;
     machine.systemd.until_started("reboot.target").await;
 }
+
+#[tokio::test]
+async fn grub_tries_it_by_the_variable_that_its_menu_deletes() {
+    let mut machine = Machine::new().await;
+    machine.has_grub();
+    let (code, said) = machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    assert_eq!(code, 0, "{said}");
+    let environment = fs::read_to_string(machine.world.path("boot/grub/grubenv")).unwrap();
+    assert!(
+        environment.contains("\nnext_entry=All>system-2-link\n"),
+        "{environment}"
+    );
+    assert_eq!(machine.status().await["boots_next"], CAND);
+    assert_eq!(machine.boots_next(), BASE);
+    machine.boots(CAND);
+    machine.runs("act").await;
+    machine.until_idle().await;
+    machine.is_wholly(CAND);
+}
+
+#[tokio::test]
+async fn grubs_variable_is_taken_back_with_the_staged_reboot() {
+    let machine = Machine::new().await;
+    machine.has_grub();
+    machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    assert_eq!(machine.runs("disarm").await.0, 0);
+    assert_eq!(machine.status().await["boots_next"], BASE);
+    machine.is_wholly(BASE);
+}
