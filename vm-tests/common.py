@@ -424,3 +424,75 @@ def booting(machine):
     """The systems that run, that the profile names, and that boot next."""
     return machine.succeed("readlink -f /run/current-system /nix/var/nix/profiles/system; "
                            "awk '$1 == \"DEFAULT\" { print \"/nix/store/\" $2 }' /boot/extlinux/extlinux.conf").split()
+
+
+def guard(machine, words, code=0, timeout=240):
+    """What a command of the guard says, with this exit code."""
+    found_code, said = machine.execute(f"timeout {timeout} upgrade-gate guard {words} 2>&1")
+    assert found_code == code, (words, found_code, said)
+    return said
+
+
+def guard_phase(machine, wanted, timeout=180):
+    machine.wait_until_succeeds(f"upgrade-gate guard status --json | grep '\"phase\":\"{wanted}\"'", timeout=timeout)
+
+
+def guard_ended(machine):
+    """How the last try ended: its phase and its cause."""
+    end = machine.succeed("upgrade-gate guard status --json").rsplit('"phase":"', 1)[1]
+    return end.split('"')[0], end.split('"cause":')[1].split(",")[0].strip('"')
+
+
+# of a machine whose boot loader lists the generations of the profile: what its first start prepares, and its second
+def boot_partition(machine):
+    """The boot partition is /boot from the next start on, and the guard's units are enabled."""
+    write(machine, "/etc/systemd/system/boot.mount", "[Mount]\nWhat=/dev/vdd\nWhere=/boot\nType=vfat\nOptions=umask=0077\n")
+    machine.succeed("mkdir -p /etc/systemd/system/local-fs.target.wants; ln -s ../boot.mount /etc/systemd/system/local-fs.target.wants/; "
+                    "systemctl enable upgrade-gate-guard.service upgrade-gate-guard-boot.timer; sync")
+    power_cut(machine)
+    machine.succeed("test -d /sys/firmware/efi/efivars; tr ' ' '\\n' < /proc/cmdline | grep -v '^initrd=\\|^BOOT_IMAGE=' | tr '\\n' ' ' > /var/lib/lab-params")
+
+
+def power_cut(machine):
+    machine.crash()
+    machine.start()
+
+
+def first_system(machine, installer):
+    """The system that the boot loader starts from the next start on."""
+    boot_loader(machine, installer)
+    base = system(machine, "base")
+    machine.succeed(f"nix-env -p /nix/var/nix/profiles/system --set {base}; {base}/bin/switch-to-configuration boot; sync")
+    power_cut(machine)
+    return base
+
+
+def booted(machine, path):
+    """This system runs since the boot."""
+    assert machine.succeed("readlink /run/booted-system").strip() == path, machine.succeed("cat /proc/cmdline; upgrade-gate guard status")
+
+
+def wholly_booted(machine, path):
+    """This system was booted, is the profile and boots; nothing of the guard is left."""
+    booted(machine, path)
+    assert machine.succeed("readlink -f /nix/var/nix/profiles/system").strip() == path
+    said = guard(machine, "status")
+    assert said.startswith("guard: idle") and f"now: boots {path}" in said, said
+    never_failed(machine, "upgrade-gate-guard.service")
+
+
+def staged(machine, path, words=""):
+    """The next boot tries this system, and nothing else has changed."""
+    guard(machine, f"try {path} --mode reboot --within 30s --settle-after 5s {words}")
+    said = guard(machine, "status")
+    assert said.startswith("guard: staged") and f"now: boots {path} (the candidate)" in said, said
+
+
+def reboots_back(machine, path):
+    """The candidate boots, does not stay, and is followed by the system before: how it ended."""
+    power_cut(machine)
+    machine.wait_for_shutdown()
+    machine.start()
+    guard_phase(machine, "idle")
+    wholly_booted(machine, path)
+    return guard_ended(machine)

@@ -46,14 +46,8 @@ def goes_back():
     """The guard reboots the machine, and is done after that."""
     laptop.wait_for_shutdown()
     laptop.start()
-    laptop.wait_until_succeeds("upgrade-gate guard status --json | grep '\"phase\":\"idle\"'", timeout=300)
-    return last()
-
-
-def last():
-    said = laptop.succeed("upgrade-gate guard status --json")
-    ended = said.rsplit('"phase":"', 1)[1]
-    return ended.split('"')[0], ended.split('"cause":')[1].split(",")[0].strip('"')
+    guard_phase(laptop, "idle", timeout=300)
+    return guard_ended(laptop)
 
 
 with subtest("the machine moves to a btrfs; the guard's state has a subvolume of its own"):
@@ -76,8 +70,7 @@ with subtest("the machine moves to a btrfs; the guard's state has a subvolume of
                    "modprobe -a loop btrfs; mount -o loop /run/state/btrfs.new /run/top; cd /run/top; "
                    "for name in @rootfs @upgrade-gate @apt; do btrfs -q subvolume create $name; done; chmod 700 @upgrade-gate; mkdir @rootfs/work; "
                    "cp -a /run/state/upper @rootfs/upper; cd /; umount /run/top; sync; mv /run/state/btrfs.new /run/state/btrfs; sync")
-    laptop.crash()
-    laptop.start()
+    power_cut(laptop)
     laptop.succeed("findmnt /var/lib/upgrade-gate")
 
 with subtest("a good upgrade is kept at the end of the grace"):
@@ -86,14 +79,14 @@ with subtest("a good upgrade is kept at the end of the grace"):
     offers("2")
     night(0)
     assert installed() == "2active", installed()
-    assert last()[0] == "confirmed", last()
+    assert guard_ended(laptop)[0] == "confirmed", guard_ended(laptop)
     night(0)
-    assert last()[1] == "unchanged", last()
+    assert guard_ended(laptop)[1] == "unchanged", guard_ended(laptop)
 
 with subtest("one whose service ends after 8 s is taken back with the whole root subvolume, and its offer is denied"):
     offers("3", "sleep 8; exit 1", "rm /usr/bin/upgrade-gate; touch /etc/worse")
     night(None)
-    assert goes_back() == ("undone", "unhealthy"), last()
+    assert goes_back() == ("undone", "unhealthy"), guard_ended(laptop)
     laptop.fail("test -e /etc/worse")
     laptop.succeed("systemctl start lab-app")
     assert installed() == "2active", installed()
@@ -104,9 +97,8 @@ with subtest("a power cut in the middle of apt: half an upgrade is taken back"):
     offers("4", "exec sleep infinity", "sleep 1000")
     night(None)
     laptop.wait_until_succeeds("dpkg-query -W -f '${Status}' lab-app | grep half-configured", timeout=120)
-    laptop.crash()
-    laptop.start()
-    assert goes_back() == ("undone", "lost"), last()
+    power_cut(laptop)
+    assert goes_back() == ("undone", "lost"), guard_ended(laptop)
     laptop.succeed("systemctl start lab-app; apt-get check -qq")
     assert installed() == "2active", installed()
     never_failed(laptop, "upgrade-gate-guard.service")
