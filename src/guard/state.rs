@@ -1,6 +1,6 @@
 //! What the guard keeps on disk: one JSON file, which outlives the process, the boot and the upgrade of this program.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -226,6 +226,9 @@ pub struct Baseline {
     /// The units that had failed already.
     #[serde(default)]
     pub failed_units: Vec<String>,
+    /// How often each service had been started again by `Restart=`, if it had.
+    #[serde(default)]
+    pub restarts: BTreeMap<String, u32>,
     /// How it reached others, and was reached.
     #[serde(default)]
     pub network: NetworkBaseline,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::Nixos;
 use super::systemd::FailedUnit;
+use super::{Nixos, now_usec};
 use crate::guard::facts::Health;
 use crate::guard::state::Transaction;
 use crate::text::secret;
@@ -34,11 +34,7 @@ impl Nixos {
     }
 
     async fn units(&self, t: &Transaction) -> Health {
-        let failed = match self.systemd().await {
-            Ok(systemd) => systemd.failed(&t.rules.ignore_units).await,
-            Err(why) => Err(why),
-        };
-        let failed = match failed {
+        let failed = match self.not_well(t).await {
             Ok(failed) => failed,
             Err(why) => return Health::Unknown(why),
         };
@@ -61,6 +57,25 @@ impl Nixos {
             changed if changed.iter().all(|unit| unit.restarts) => Health::Bad(why),
             _ => Health::Failed(why),
         }
+    }
+
+    /// The units that have failed, and those that are started again and again.
+    async fn not_well(&self, t: &Transaction) -> Result<Vec<FailedUnit>, String> {
+        let systemd = self.systemd().await?;
+        let mut found = systemd.failed().await?;
+        for (name, number) in systemd.restarts().await? {
+            let before = t.baseline.restarts.get(&name).copied();
+            if has_looped(before, number)
+                && now_usec().saturating_sub(systemd.active_since(&name).await?)
+                    < t.rules.settle_usec / 2
+            {
+                let restarts = true;
+                found.push(FailedUnit { name, restarts });
+            }
+        }
+        let ignored = systemd.named(&t.rules.ignore_units).await?;
+        found.retain(|unit| !ignored.contains(&unit.name));
+        Ok(found)
     }
 
     /// Whether the candidate has the unit at all.
@@ -118,6 +133,13 @@ fn names(units: &[FailedUnit]) -> String {
     names.join(", ")
 }
 
+/// Whether a service was started again by `Restart=` three times since the baseline was recorded. The number begins again when
+/// somebody else starts it, as a switch does.
+fn has_looped(before: Option<u32>, now: u32) -> bool {
+    let before = before.filter(|before| *before <= now).unwrap_or(0);
+    now - before >= 3
+}
+
 /// What a unit file is: the store path that it links to, or what is in it; the files of a folder.
 fn identity(path: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     let Ok(entries) = fs::read_dir(path) else {
@@ -132,4 +154,16 @@ fn identity(path: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
         .collect();
     files.sort();
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_loops_if_it_was_started_again_three_times_since() {
+        assert!(has_looped(None, 3) && has_looped(Some(5), 8));
+        assert!(!has_looped(None, 2) && !has_looped(Some(5), 7));
+        assert!(has_looped(Some(5), 4), "it began again from 0");
+    }
 }

@@ -75,13 +75,15 @@ impl Nixos {
             "/run/current-system is not there: this is not a NixOS system, or it is not activated",
         )?;
         let profile = self.paths.profile_system();
-        let failed = SystemdClient::connect().await?.failed(&[]).await?;
+        let systemd = SystemdClient::connect().await?;
+        let failed = systemd.failed().await?;
         Ok(Baseline {
             generation: profile
                 .filter(|(_, is)| *is == system)
                 .map(|(number, _)| number),
             system,
             failed_units: failed.into_iter().map(|unit| unit.name).collect(),
+            restarts: systemd.restarts().await?,
             network: self.network().await,
         })
     }
