@@ -142,6 +142,10 @@ pub trait Systemd1Service {
     /// Its exit code, or the signal.
     #[zbus(property(emits_changed_signal = "false"))]
     fn exec_main_status(&self) -> zbus::Result<i32>;
+
+    /// How often `Restart=` has started it again, since somebody else did.
+    #[zbus(property(emits_changed_signal = "false"), name = "NRestarts")]
+    fn n_restarts(&self) -> zbus::Result<u32>;
 }
 
 /// `org.freedesktop.systemd1.Timer`.

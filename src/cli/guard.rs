@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::texts;
-use super::values::parse_finite;
+use super::values::{parse_finite, parse_unit};
 use crate::config::guard::{Activation, CommandSettings, GuardSettings, OnDoubt, must_have};
 
 /// `guard`.
@@ -118,10 +118,10 @@ pub struct TrialArgs {
     #[arg(long, value_name = "SPAN", default_value = "1min", value_parser = parse_finite)]
     pub check_timeout: Duration,
     /// A unit that does not count, or a pattern; repeatable
-    #[arg(long = "ignore-unit", value_name = "UNIT")]
+    #[arg(long = "ignore-unit", value_name = "UNIT", value_parser = parse_unit)]
     pub ignore_units: Vec<String>,
     /// A unit that must be started at boot if it is now; repeatable
-    #[arg(long, value_name = "UNIT", default_values_t = must_have())]
+    #[arg(long, value_name = "UNIT", default_values_t = must_have(), value_parser = parse_unit)]
     pub must_have: Vec<String>,
     /// A package whose data cannot go back to another major version; repeatable
     #[arg(long, value_name = "PACKAGE")]

@@ -36,3 +36,12 @@ fn soft_labels() -> String {
     let labels: Vec<_> = soft.map(|reason| reason.label()).collect();
     labels.join(", ")
 }
+
+/// The full name of a unit, or a pattern of names.
+pub(super) fn parse_unit(text: &str) -> Result<String, String> {
+    if text.contains(['.', '*']) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a full unit name such as {text}.service is needed"))
+    }
+}

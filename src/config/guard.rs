@@ -189,7 +189,7 @@ pub const KEYS: &[Key<GuardSettings>] = &[
     },
     Key {
         name: "must_have",
-        read: |node| set(units(node), |g, v| g.must_have = v),
+        read: |node| set(names(node), |g, v| g.must_have = v),
         show: |guard| guard.must_have.clone().into(),
     },
     Key {
@@ -278,6 +278,16 @@ fn commands(node: &Node<'_>) -> ReadResult<Vec<String>> {
 fn units(node: &Node<'_>) -> ReadResult<Vec<String>> {
     let list = read::array(node, "a list of unit names")?;
     read::each(list, read::unit_pattern)
+}
+
+fn names(node: &Node<'_>) -> ReadResult<Vec<String>> {
+    let list = read::array(node, "a list of unit names")?;
+    read::each(list, |node| match read::unit_pattern(node)? {
+        pattern if pattern.contains(['*', '?', '[']) => {
+            read::refuse(node, "must be a unit name, not a pattern")
+        }
+        name => Ok(name),
+    })
 }
 
 fn packages(node: &Node<'_>) -> ReadResult<Vec<String>> {

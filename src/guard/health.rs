@@ -10,7 +10,7 @@ use super::facts::Health;
 use super::network;
 use super::state::Transaction;
 use super::systemd::{FailedUnit, SystemdClient};
-use super::units::STARTING;
+use super::units::{STARTING, now_usec};
 use crate::text::secret;
 use crate::text::span::format_span;
 
@@ -59,11 +59,7 @@ async fn boot(t: &Transaction) -> Health {
 }
 
 async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {
-    let failed = match SystemdClient::patiently().await {
-        Ok(systemd) => systemd.failed(&t.rules.ignore_units).await,
-        Err(why) => Err(why),
-    };
-    let failed = match failed {
+    let failed = match not_well(t).await {
         Ok(failed) => failed,
         Err(why) => return Health::Unknown(why),
     };
@@ -85,6 +81,25 @@ async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {
         changed if changed.iter().all(|unit| unit.restarts) => Health::Bad(why),
         _ => Health::Failed(why),
     }
+}
+
+/// The units that have failed, and those that are started again and again.
+async fn not_well(t: &Transaction) -> Result<Vec<FailedUnit>, String> {
+    let systemd = SystemdClient::patiently().await?;
+    let mut found = systemd.failed().await?;
+    for (name, number) in systemd.restarts().await? {
+        let before = t.baseline.restarts.get(&name).copied();
+        if has_looped(before, number)
+            && now_usec().saturating_sub(systemd.active_since(&name).await?)
+                < t.rules.settle_usec / 2
+        {
+            let restarts = true;
+            found.push(FailedUnit { name, restarts });
+        }
+    }
+    let ignored = systemd.named(&t.rules.ignore_units).await?;
+    found.retain(|unit| !ignored.contains(&unit.name));
+    Ok(found)
 }
 
 fn names(units: &[FailedUnit]) -> String {
@@ -117,5 +132,24 @@ async fn check(words: &[String], within: Duration) -> Health {
             "{program} takes longer than {}",
             format_span(within)
         )),
+    }
+}
+
+/// Whether a service was started again by `Restart=` three times since the baseline was recorded. The number begins again when
+/// somebody else starts it, as a switch does.
+fn has_looped(before: Option<u32>, now: u32) -> bool {
+    let before = before.filter(|before| *before <= now).unwrap_or(0);
+    now - before >= 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_loops_if_it_was_started_again_three_times_since() {
+        assert!(has_looped(None, 3) && has_looped(Some(5), 8));
+        assert!(!has_looped(None, 2) && !has_looped(Some(5), 7));
+        assert!(has_looped(Some(5), 4), "it began again from 0");
     }
 }

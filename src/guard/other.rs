@@ -48,11 +48,9 @@ impl OtherSystem {
         };
         Ok(Baseline {
             system: one_line(&commands.identify, ANSWER).await?.into(),
-            failed_units: units::failed().await?,
-            booted: units::has_booted().await?,
             network: network::baseline(&self.root).await,
             offer,
-            ..Baseline::default()
+            ..units::baseline().await?
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the guard keeps on disk: one JSON file, which outlives the process, the boot and the upgrade of this program.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -258,6 +258,9 @@ pub struct Baseline {
     /// What [`SystemCommands::offer`] printed: what is tried, by its name beforehand.
     #[serde(default)]
     pub offer: Option<PathBuf>,
+    /// How often each service had been started again by `Restart=`, if it had.
+    #[serde(default)]
+    pub restarts: BTreeMap<String, u32>,
     /// How it reached others, and was reached.
     #[serde(default)]
     pub network: NetworkBaseline,

@@ -1,6 +1,6 @@
 //! systemd, as far as the guard asks it: transient units, and what became of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use zbus::proxy::CacheProperties;
@@ -82,16 +82,35 @@ impl SystemdClient {
     }
 
     /// The units that have failed, or that ended and wait to be restarted: one that is restarted again and again never
-    /// fails. But for those of these names and patterns.
-    pub(super) async fn failed(&self, ignored: &[String]) -> Result<Vec<FailedUnit>, String> {
+    /// fails.
+    pub(super) async fn failed(&self) -> Result<Vec<FailedUnit>, String> {
         let listed = self.list(&["failed", "activating"], &["*"]).await?;
         let bad = listed.into_iter().filter_map(|unit| {
             let restarts = unit.4.starts_with("auto-restart");
             let name = unit.0;
             (restarts || unit.3 == "failed").then_some(FailedUnit { name, restarts })
         });
-        let ignored = self.named(ignored).await?;
-        Ok(bad.filter(|unit| !ignored.contains(&unit.name)).collect())
+        Ok(bad.collect())
+    }
+
+    /// How often each running service was started again by `Restart=`, if it was.
+    pub(super) async fn restarts(&self) -> Result<BTreeMap<String, u32>, String> {
+        let mut found = BTreeMap::new();
+        for unit in self.active(&["*.service"]).await? {
+            // One that has gone meanwhile has no number.
+            let number = self.service(&unit).await?.n_restarts().await.unwrap_or(0);
+            if number > 0 {
+                found.insert(unit, number);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn service(&self, unit: &str) -> Result<Systemd1ServiceProxy<'static>, String> {
+        let proxy = Systemd1ServiceProxy::builder(&self.connection)
+            .cache_properties(CacheProperties::No)
+            .path(unit_path(unit));
+        proxy.build().await.map_err(|error| said(&error))
     }
 
     /// These names, and those of the units in memory that these patterns mean.
@@ -249,10 +268,7 @@ impl SystemdClient {
     }
 
     async fn exit_of(&self, unit: &str) -> Result<ProgramState, String> {
-        let proxy = Systemd1ServiceProxy::builder(&self.connection)
-            .cache_properties(CacheProperties::No)
-            .path(unit_path(unit));
-        let service = proxy.build().await.map_err(|error| said(&error))?;
+        let service = self.service(unit).await?;
         let code = service
             .exec_main_code()
             .await

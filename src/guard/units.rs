@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::facts::{Effect, ProgramState, Side};
 use super::plan::{self, Clock, DEADLINES, FALLBACKS, NOTICES, Notice, Programs};
-use super::state::Transaction;
+use super::state::{Baseline, Transaction};
 use super::systemd::SystemdClient;
 use crate::sys::clock;
 
@@ -119,16 +119,17 @@ async fn deadline_set(systemd: &SystemdClient, t: &Transaction) -> bool {
     active.is_ok_and(|active| active == wanted.into())
 }
 
-/// The units that have failed before anything is tried.
-pub(super) async fn failed() -> Result<Vec<String>, String> {
-    let failed = SystemdClient::connect().await?.failed(&[]).await?;
-    Ok(failed.into_iter().map(|unit| unit.name).collect())
-}
-
-/// Whether everything that the boot starts has been started.
-pub(super) async fn has_booted() -> Result<bool, String> {
-    let state = SystemdClient::connect().await?.system_state().await?;
-    Ok(!STARTING.contains(&state.as_str()))
+/// What systemd says before anything is tried.
+pub(super) async fn baseline() -> Result<Baseline, String> {
+    let systemd = SystemdClient::connect().await?;
+    let failed = systemd.failed().await?;
+    let state = systemd.system_state().await?;
+    Ok(Baseline {
+        failed_units: failed.into_iter().map(|unit| unit.name).collect(),
+        restarts: systemd.restarts().await?,
+        booted: !STARTING.contains(&state.as_str()),
+        ..Baseline::default()
+    })
 }
 
 /// What `systemctl is-system-running` says of a boot that goes on.

@@ -133,6 +133,17 @@ async fn a_unit_that_the_candidate_changed_and_that_is_restarted_for_ever_undoes
 }
 
 #[tokio::test]
+async fn a_service_that_runs_for_a_while_and_is_restarted_again_and_again_undoes_it() {
+    let machine = Machine::new().await;
+    machine.systemd.restarts("own.service", 2);
+    let mut tries = machine.starts("try /nix/store/cand --within 1min --settle-after 2s");
+    machine.until("verifying").await;
+    machine.systemd.restarts("own.service", 5);
+    assert_eq!(tries.wait().await.unwrap().code(), Some(80));
+    assert_eq!(machine.status().await["history"][0]["cause"], "unhealthy");
+}
+
+#[tokio::test]
 async fn a_unit_that_the_candidate_left_alone_and_that_fails_is_not_held_against_it() {
     let machine = Machine::new().await;
     let mut tries = machine.starts(&quick("try /nix/store/cand"));

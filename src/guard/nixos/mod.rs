@@ -64,10 +64,8 @@ impl Nixos {
                 .filter(|(_, is)| *is == system)
                 .map(|(number, _)| number),
             system,
-            failed_units: units::failed().await?,
-            booted: units::has_booted().await?,
             network: network::baseline(&self.paths.root).await,
-            ..Baseline::default()
+            ..units::baseline().await?
         })
     }
 

@@ -38,6 +38,7 @@ struct Unit {
     sub_state: Option<&'static str>,
     code: i32,
     job: u32,
+    restarts: u32,
     stays: bool,
     commands: Vec<Vec<String>>,
     environment: Vec<String>,
@@ -94,6 +95,16 @@ impl Systemd {
         let unit = Unit {
             state: "activating",
             sub_state: Some("auto-restart"),
+            ..Unit::default()
+        };
+        self.state().units.insert(name.to_owned(), unit);
+    }
+
+    /// A service of the system was started again so often, and has just been.
+    pub(crate) fn restarts(&self, name: &str, times: u32) {
+        let unit = Unit {
+            state: "active",
+            restarts: times,
             ..Unit::default()
         };
         self.state().units.insert(name.to_owned(), unit);
@@ -315,6 +326,11 @@ impl Systemd {
             "SystemState" => Variant::from(state.instead_of_running.unwrap_or("running")),
             "ExecMainCode" => Variant::from(1i32),
             "ExecMainStatus" => Variant::from(unit.map_or(0, |unit| unit.code)),
+            "NRestarts" => Variant::from(unit.map_or(0, |unit| unit.restarts)),
+            "ActiveEnterTimestampMonotonic" if unit.is_some_and(|unit| unit.restarts > 0) => {
+                let now = clock::now().monotonic.0.as_micros();
+                Variant::from(u64::try_from(now).unwrap())
+            }
             "UserspaceTimestampMonotonic" => Variant::from(STARTUP),
             "NextElapseUSecMonotonic" => {
                 let next = unit.and_then(|unit| unit.lines.iter().min().copied());
