@@ -88,5 +88,5 @@ fn is_plain_disk(device: u64) -> bool {
     let disk = found.parent().unwrap_or(&found);
     let kinds = ["dm", "md", "bcache"];
     let is_kind = |kind: &&str| found.join(kind).is_dir() || disk.join(kind).is_dir();
-    !kinds.iter().any(|kind| is_kind(&kind))
+    !kinds.iter().any(is_kind)
 }
