@@ -53,7 +53,7 @@ def goes_back():
 with subtest("the machine moves to a btrfs; the guard's state has a subvolume of its own"):
     write(laptop, "/etc/default/apt-guard", "DEVICE=/dev/loop0\nSUBVOLUME=@rootfs\n")
     units = boot_units(laptop)
-    for name, where in {"@upgrade-gate": "/var/lib/upgrade-gate", "@apt": "/var/lib/lab-apt"}.items():
+    for name, where in {"@guard": "/var/lib/upgrade-gate", "@apt": "/var/lib/lab-apt"}.items():
         mount = where.strip("/").replace("-", "\\x2d").replace("/", "-")
         laptop.succeed(f"printf '[Mount]\\nWhat=/dev/loop0\\nWhere={where}\\nType=btrfs\\nOptions=subvol={name}\\n' > '{units}/{mount}.mount'; "
                        f"mkdir -p {where} {units}/local-fs.target.wants; ln -sf '../{mount}.mount' {units}/local-fs.target.wants/")
@@ -68,7 +68,7 @@ with subtest("the machine moves to a btrfs; the guard's state has a subvolume of
                    f"install -m 755 /usr/share/upgrade-gate/example/apt-guard {GUARD}",
                    "mkdir /run/state /run/top; mount /dev/vdb /run/state; truncate -s 1200M /run/state/btrfs.new; mkfs.btrfs -q /run/state/btrfs.new",
                    "modprobe -a loop btrfs; mount -o loop /run/state/btrfs.new /run/top; cd /run/top; "
-                   "for name in @rootfs @upgrade-gate @apt; do btrfs -q subvolume create $name; done; chmod 700 @upgrade-gate; mkdir @rootfs/work; "
+                   "for name in @rootfs @guard @apt; do btrfs -q subvolume create $name; done; chmod 700 @guard; mkdir @rootfs/work; "
                    "cp -a /run/state/upper @rootfs/upper; cd /; umount /run/top; sync; mv /run/state/btrfs.new /run/state/btrfs; sync")
     power_cut(laptop)
     laptop.succeed("findmnt /var/lib/upgrade-gate")
