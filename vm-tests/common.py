@@ -337,22 +337,14 @@ def installed_version(machine):
     return machine.succeed("dpkg-query -W -f '${Version}' upgrade-gate").strip()
 
 
-# As NixOS's, in its order: lock, boot loader, stop, activation script, units, exit code. Systems are store paths, the boot loader's menu is
-# extlinux's, and a unit at boot starts what it names.
+# As NixOS's, in its order: lock, boot loader, stop, activation script, units, exit code. Systems are store paths.
 SWITCH = r"""#!/bin/sh
-self=$(dirname $(dirname $(readlink -f "$0"))); profiles=/nix/var/nix/profiles; units=/etc/systemd/system
+self=$(dirname $(dirname $(readlink -f "$0"))); units=/etc/systemd/system
 [ "$1" = check ] && exit 0
 mkdir -p /run/nixos; exec 9> /run/nixos/switch-to-configuration.lock
 flock -n 9 || { echo "Could not acquire lock" >&2; exit 1; }
 echo "$(basename $self) $1" >> /var/lib/lab-switches
-case $1 in boot|switch)
-    mkdir -p /boot/extlinux
-    { echo "DEFAULT $(basename $self)"
-      for link in $profiles/system-*-link; do
-          system=$(readlink $link); printf 'LABEL %s\n  APPEND init=%s/init\n' $(basename $system) $system
-      done; } > /boot/extlinux/new
-    sync /boot/extlinux/new; mv /boot/extlinux/new /boot/extlinux/extlinux.conf;;
-esac
+case $1 in boot|switch) /usr/local/sbin/lab-boot-loader $self || exit 1;; esac
 [ "$1" = boot ] && exit 0
 old=$(readlink -f /run/current-system)
 . $self/activate
@@ -368,6 +360,27 @@ for unit in $(ls $self/etc/systemd/system | grep ^lab-); do systemctl start $uni
 [ -z "$(systemctl list-units --failed --no-legend)" ] || failed=4
 exit ${failed:-0}
 """
+# stage 2: what a boot activates
+INIT = r"""#!/bin/sh
+self=$(dirname $(readlink -f "$0"))
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/systemd/system/multi-user.target.wants
+ln -sfn $self /run/current-system
+ln -sfn $self /run/booted-system
+ln -sf $self/etc/systemd/system/lab-* /run/systemd/system/
+ln -sf $self/etc/systemd/system/lab-* /run/systemd/system/multi-user.target.wants/
+. $self/activate
+exec /lib/systemd/systemd
+"""
+# the menu of a machine without a boot loader, whose unit at boot starts what it names
+EXTLINUX = r"""#!/bin/sh
+mkdir -p /boot/extlinux
+{ echo "DEFAULT $(basename $1)"
+  for link in /nix/var/nix/profiles/system-*-link; do
+      system=$(readlink $link); printf 'LABEL %s\n  APPEND init=%s/init\n' $(basename $system) $system
+  done; } > /boot/extlinux/new
+sync /boot/extlinux/new; mv /boot/extlinux/new /boot/extlinux/extlinux.conf
+"""
 BOOT = r"""#!/bin/sh
 menu=/boot/extlinux/extlinux.conf; label=$(awk '$1 == "DEFAULT" { print $2 }' $menu)
 ln -sfn /nix/store/$label /run/current-system
@@ -376,21 +389,29 @@ ln -sf /nix/store/$label/etc/systemd/system/lab-* /run/systemd/system/
 SERVICE = "[Service]\nExecStart={}\n"
 
 
-def system(machine, name, activate=":", **units):
-    """A NixOS system as far as it is activated: a store path."""
+def system(machine, name, activate=":", params="", **units):
+    """A NixOS system as far as it is activated and booted: a store path. `params` are of its kernel."""
     folder = f"/run/lab/systems/{name}"
     for unit_name, text in {"upgrade-gate-guard": "[Service]\n", **units}.items():
         write(machine, f"{folder}/etc/systemd/system/{unit_name.replace('_', '-')}.service", text)
     write(machine, f"{folder}/activate", activate + "\n")
+    write(machine, f"{folder}/kernel-params", params)
+    write(machine, f"{folder}/init", INIT)
     write(machine, f"{folder}/bin/switch-to-configuration", SWITCH)
     return machine.succeed(
-        f"cd {folder}; mkdir -p sw/bin; touch init; chmod +x bin/switch-to-configuration; for program in nix-env systemctl; do "
+        f"cd {folder}; mkdir -p sw/bin; chmod +x init bin/switch-to-configuration; for program in nix-env systemctl bootctl; do "
         f"ln -sf $(command -v $program) sw/bin/; done; nix-store --add {folder}").strip()
+
+
+def boot_loader(machine, installer):
+    write(machine, "/usr/local/sbin/lab-boot-loader", installer)
+    machine.succeed("chmod +x /usr/local/sbin/lab-boot-loader")
 
 
 def run_system(machine, base):
     """`base` runs, is the system profile, and boots; the guard's units are enabled."""
-    machine.succeed(f"mkdir -p /boot/extlinux /run/nixos /nix/var/nix/profiles; nix-env -p /nix/var/nix/profiles/system --set {base}; "
+    boot_loader(machine, EXTLINUX)
+    machine.succeed(f"mkdir -p /run/nixos /nix/var/nix/profiles; nix-env -p /nix/var/nix/profiles/system --set {base}; "
                     f"ln -sfn {base} /run/current-system; {base}/bin/switch-to-configuration switch")
     write(machine, "/usr/local/sbin/lab-boot", BOOT)
     write(machine, f"{boot_units(machine)}/lab-boot.service",
@@ -403,3 +424,75 @@ def booting(machine):
     """The systems that run, that the profile names, and that boot next."""
     return machine.succeed("readlink -f /run/current-system /nix/var/nix/profiles/system; "
                            "awk '$1 == \"DEFAULT\" { print \"/nix/store/\" $2 }' /boot/extlinux/extlinux.conf").split()
+
+
+def guard(machine, words, code=0, timeout=240):
+    """What a command of the guard says, with this exit code."""
+    found_code, said = machine.execute(f"timeout {timeout} upgrade-gate guard {words} 2>&1")
+    assert found_code == code, (words, found_code, said)
+    return said
+
+
+def guard_phase(machine, wanted, timeout=180):
+    machine.wait_until_succeeds(f"upgrade-gate guard status --json | grep '\"phase\":\"{wanted}\"'", timeout=timeout)
+
+
+def guard_ended(machine):
+    """How the last try ended: its phase and its cause."""
+    end = machine.succeed("upgrade-gate guard status --json").rsplit('"phase":"', 1)[1]
+    return end.split('"')[0], end.split('"cause":')[1].split(",")[0].strip('"')
+
+
+# of a machine whose boot loader lists the generations of the profile: what its first start prepares, and its second
+def boot_partition(machine):
+    """The boot partition is /boot from the next start on, and the guard's units are enabled."""
+    write(machine, "/etc/systemd/system/boot.mount", "[Mount]\nWhat=/dev/vdd\nWhere=/boot\nType=vfat\nOptions=umask=0077\n")
+    machine.succeed("mkdir -p /etc/systemd/system/local-fs.target.wants; ln -s ../boot.mount /etc/systemd/system/local-fs.target.wants/; "
+                    "systemctl enable upgrade-gate-guard.service upgrade-gate-guard-boot.timer; sync")
+    power_cut(machine)
+    machine.succeed("test -d /sys/firmware/efi/efivars; tr ' ' '\\n' < /proc/cmdline | grep -v '^initrd=\\|^BOOT_IMAGE=' | tr '\\n' ' ' > /var/lib/lab-params")
+
+
+def power_cut(machine):
+    machine.crash()
+    machine.start()
+
+
+def first_system(machine, installer):
+    """The system that the boot loader starts from the next start on."""
+    boot_loader(machine, installer)
+    base = system(machine, "base")
+    machine.succeed(f"nix-env -p /nix/var/nix/profiles/system --set {base}; {base}/bin/switch-to-configuration boot; sync")
+    power_cut(machine)
+    return base
+
+
+def booted(machine, path):
+    """This system runs since the boot."""
+    assert machine.succeed("readlink /run/booted-system").strip() == path, machine.succeed("cat /proc/cmdline; upgrade-gate guard status")
+
+
+def wholly_booted(machine, path):
+    """This system was booted, is the profile and boots; nothing of the guard is left."""
+    booted(machine, path)
+    assert machine.succeed("readlink -f /nix/var/nix/profiles/system").strip() == path
+    said = guard(machine, "status")
+    assert said.startswith("guard: idle") and f"now: boots {path}" in said, said
+    never_failed(machine, "upgrade-gate-guard.service")
+
+
+def staged(machine, path, words=""):
+    """The next boot tries this system, and nothing else has changed."""
+    guard(machine, f"try {path} --mode reboot --within 30s --settle-after 5s {words}")
+    said = guard(machine, "status")
+    assert said.startswith("guard: staged") and f"now: boots {path} (the candidate)" in said, said
+
+
+def reboots_back(machine, path):
+    """The candidate boots, does not stay, and is followed by the system before: how it ended."""
+    power_cut(machine)
+    machine.wait_for_shutdown()
+    machine.start()
+    guard_phase(machine, "idle")
+    wholly_booted(machine, path)
+    return guard_ended(machine)

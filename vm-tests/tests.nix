@@ -23,7 +23,7 @@ let
       text = readFile (./scenarios + "/${file}");
       lines = lib.splitString "\n" text;
       # whatever else a machine is `with`, every machine here has: the module brings all that is shipped
-      machine = match "# machine: ([a-z_]+)( on other)?( with .*)?";
+      machine = match "# machine: ([a-z_]+)( on other)?( by [a-z-]+)?( with .*)?";
       networks = [
         "networkmanager"
         "networkd"
@@ -39,7 +39,7 @@ let
         name = elemAt m 0;
         foreign = elemAt m 1 != null;
         network = lib.findFirst (word: lib.elem word networks) null (
-          lib.splitString " " (toString (elemAt m 2))
+          lib.splitString " " (toString (elemAt m 3))
         );
       }) (filter (m: m != null) (map machine lines));
     };

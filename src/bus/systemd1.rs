@@ -37,6 +37,10 @@ pub trait Systemd1Manager {
     #[zbus(property(emits_changed_signal = "false"))]
     fn userspace_timestamp_monotonic(&self) -> zbus::Result<u64>;
 
+    /// `running`, `degraded`, `starting`, `maintenance` (in emergency or rescue mode), …, as `systemctl is-system-running` has it.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn system_state(&self) -> zbus::Result<String>;
+
     /// The object of a unit, which is loaded if it was not; a unit without a file is one too, as `not-found`.
     #[zbus(no_autostart)]
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::texts;
 use super::values::{parse_finite, parse_unit};
-use crate::config::guard::{Activation, GuardSettings, OnDoubt, must_have};
+use crate::config::guard::{Activation, CommandSettings, GuardSettings, OnDoubt, must_have};
 
 /// `guard`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,11 @@ pub struct Guard {
 impl Guard {
     /// `guard try`, as a profile has it.
     pub fn of_settings(settings: &GuardSettings) -> Self {
+        let by_path = settings.commands == CommandSettings::default();
         let command = GuardCommand::Try(Try {
-            candidate: settings.system.clone(),
+            candidate: by_path.then(|| settings.system.clone()),
+            profile: None,
+            commands: Box::new(settings.commands.clone()),
             mode: match settings.activation {
                 Activation::Live => How::Live,
                 Activation::Reboot => How::Reboot,
@@ -138,7 +141,14 @@ pub struct TrialArgs {
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Try {
     /// The system: a store path, or a link to one such as ./result
-    pub candidate: PathBuf,
+    #[arg(required_unless_present = "profile")]
+    pub candidate: Option<PathBuf>,
+    /// What `run` does with this profile after its command: its system, or its commands, and its settings
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["candidate", "mode", "within", "confirm", "settle_after", "checks", "notify", "no_reboot"])]
+    pub profile: Option<String>,
+    /// How a system other than NixOS is tried.
+    #[arg(skip)]
+    pub commands: Box<CommandSettings>,
     /// How it is activated
     #[arg(long, default_value = "live")]
     pub mode: How,

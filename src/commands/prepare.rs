@@ -116,6 +116,17 @@ pub(super) fn prepare_watch(root: &Path) -> Result<(Prepared, WatchSettings), Re
     Ok((prepared, watch))
 }
 
+/// The profile of this name.
+pub(super) fn profile(name: &str, root: &Path) -> Result<Profile, Refusal> {
+    let loaded = load(root)?;
+    let chosen = loaded
+        .profile(Some(name), &Overrides::default())
+        .map_err(|error| Refusal::new(Exit::Usage, &error))?;
+    warn(&loaded.warnings);
+    warn(&chosen.warning);
+    Ok(chosen.profile)
+}
+
 fn load(root: &Path) -> Result<Loaded, Refusal> {
     config::load(&Places::below(root)).map_err(|errors| Refusal::new(Exit::Config, &errors))
 }

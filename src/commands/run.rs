@@ -20,6 +20,7 @@ pub(super) async fn run(run: RunArgs, setting: &CommonOptions) -> Result<Exit, R
     let tried = prepared.profile.guard.clone();
     if tried.enable {
         guard::refuse_unprivileged(setting)?;
+        guard::refuse_incomplete(&tried)?;
     }
     let signals = Signals::install(IgnoredSignals::read())
         .map_err(|error| Refusal::new(Exit::Fault, &format!("cannot handle signals: {error}")))?;

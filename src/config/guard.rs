@@ -42,6 +42,25 @@ pub struct GuardSettings {
     pub one_way: Vec<String>,
     /// The command that tells somebody what went wrong.
     pub notify: Option<String>,
+    /// How a system other than NixOS is known, changed and brought back.
+    pub commands: CommandSettings,
+}
+
+/// The commands of a system other than NixOS; none of them on NixOS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandSettings {
+    /// Prints the identity of the system that runs.
+    pub identify: Option<String>,
+    /// Prints the identity of the system that boots next.
+    pub boots_next: Option<String>,
+    /// Prints what would be installed.
+    pub offer: Option<String>,
+    /// Makes what the way back leads to, and prints its name.
+    pub snapshot: Option<String>,
+    /// Upgrades the system.
+    pub activate: Option<String>,
+    /// Goes back.
+    pub rollback: Option<String>,
 }
 
 /// How a system is activated.
@@ -85,6 +104,7 @@ impl Default for GuardSettings {
             must_have: must_have(),
             one_way: Vec::new(),
             notify: None,
+            commands: CommandSettings::default(),
         }
     }
 }
@@ -179,10 +199,44 @@ pub const KEYS: &[Key<GuardSettings>] = &[
     },
     Key {
         name: "notify",
-        read: |node| set(notify(node), |g, v| g.notify = v),
-        show: |guard| Value::from(secret::text(guard.notify.as_deref().unwrap_or_default())),
+        read: |node| set(optional(node, command), |g, v| g.notify = v),
+        show: |guard| shown(guard.notify.as_ref()),
+    },
+    Key {
+        name: "identify",
+        read: |node| set(optional(node, program), |g, v| g.commands.identify = v),
+        show: |guard| shown(guard.commands.identify.as_ref()),
+    },
+    Key {
+        name: "boots_next",
+        read: |node| set(optional(node, program), |g, v| g.commands.boots_next = v),
+        show: |guard| shown(guard.commands.boots_next.as_ref()),
+    },
+    Key {
+        name: "offer",
+        read: |node| set(optional(node, program), |g, v| g.commands.offer = v),
+        show: |guard| shown(guard.commands.offer.as_ref()),
+    },
+    Key {
+        name: "snapshot",
+        read: |node| set(optional(node, program), |g, v| g.commands.snapshot = v),
+        show: |guard| shown(guard.commands.snapshot.as_ref()),
+    },
+    Key {
+        name: "activate",
+        read: |node| set(optional(node, program), |g, v| g.commands.activate = v),
+        show: |guard| shown(guard.commands.activate.as_ref()),
+    },
+    Key {
+        name: "rollback",
+        read: |node| set(optional(node, program), |g, v| g.commands.rollback = v),
+        show: |guard| shown(guard.commands.rollback.as_ref()),
     },
 ];
+
+fn shown(command: Option<&String>) -> Value {
+    Value::from(secret::text(command.map_or("", String::as_str)))
+}
 
 const MODES: &[(&str, Activation)] = &[
     ("live", Activation::Live),
@@ -252,9 +306,24 @@ fn command(node: &Node<'_>) -> ReadResult<String> {
     Ok(text.to_owned())
 }
 
-fn notify(node: &Node<'_>) -> ReadResult<Option<String>> {
+/// What systemd runs too, which looks for no program.
+fn program(node: &Node<'_>) -> ReadResult<String> {
+    let text = command(node)?;
+    if !text.trim_start().starts_with('/') {
+        return read::refuse(
+            node,
+            "must begin with the whole path of a program, such as \"/usr/local/sbin/upgrade\"",
+        );
+    }
+    Ok(text)
+}
+
+fn optional(
+    node: &Node<'_>,
+    read: impl Fn(&Node<'_>) -> ReadResult<String>,
+) -> ReadResult<Option<String>> {
     match read::string(node)? {
         "" => Ok(None),
-        _ => command(node).map(Some),
+        _ => read(node).map(Some),
     }
 }

@@ -56,6 +56,75 @@ pub fn grub_default(grub_cfg: &str) -> Option<PathBuf> {
     system_of(entries.lines().find(linux)?)
 }
 
+/// The entries of a menu of GRUB, each by what `next_entry` names it, with its system: the titles of its submenus and its own.
+pub fn grub_entries(grub_cfg: &str) -> Vec<(String, PathBuf)> {
+    let mut open: Vec<Option<String>> = Vec::new();
+    let mut found = Vec::new();
+    for line in grub_cfg.lines().map(str::trim) {
+        if line.ends_with('{') {
+            open.push(grub_title(line));
+        } else if line == "}" {
+            open.pop();
+        } else if let Some(system) = system_of(line).filter(|_| line.starts_with("linux")) {
+            let titles: Vec<_> = open.iter().flatten().cloned().collect();
+            found.push((titles.join(">"), system));
+        }
+    }
+    found
+}
+
+/// The title of an entry or a submenu; a `>` in it is doubled.
+fn grub_title(line: &str) -> Option<String> {
+    let keyword = ["menuentry", "submenu"];
+    let rest = keyword.iter().find_map(|word| line.strip_prefix(word))?;
+    let rest = rest.trim_start();
+    let quote = rest.chars().next().filter(|c| ['"', '\''].contains(c))?;
+    let (title, _) = rest[1..].split_once(quote)?;
+    Some(title.replace('>', ">>"))
+}
+
+/// The variable of GRUB's environment that names the entry of the next boot, and that the menu deletes then: `next_entry`, or, in
+/// older menus of NixOS, `saved_entry`.
+pub fn grub_one_shot(grub_cfg: &str) -> Option<&'static str> {
+    let lines: Vec<_> = grub_cfg.lines().map(str::trim).collect();
+    let takes = |name: &&str| {
+        let steps = [
+            format!("set default=\"${{{name}}}\""),
+            format!("set {name}="),
+            format!("save_env {name}"),
+        ];
+        steps.iter().all(|step| lines.contains(&step.as_str()))
+    };
+    ["next_entry", "saved_entry"].into_iter().find(takes)
+}
+
+/// The first line of GRUB's environment, and its length in bytes, which is always the same.
+const GRUB_HEADER: &str = "# GRUB Environment Block";
+const GRUB_LENGTH: usize = 1024;
+
+/// A variable of GRUB's environment.
+pub fn grub_variable<'a>(environment: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = environment.lines().filter_map(|line| line.split_once('='));
+    let (_, value) = lines.find(|(found, _)| *found == name)?;
+    Some(value).filter(|value| !value.is_empty())
+}
+
+/// GRUB's environment with another value of a variable, or without it; none if there is no room, or the value has what would
+/// have to be escaped.
+pub fn grub_environment(environment: &str, name: &str, value: Option<&str>) -> Option<String> {
+    // What follows the last line is padding.
+    let (before, _) = environment.rsplit_once('\n').unwrap_or((GRUB_HEADER, ""));
+    let is_other = |line: &&str| line.split_once('=').is_none_or(|(found, _)| found != name);
+    let mut lines: Vec<_> = before.lines().filter(is_other).map(str::to_owned).collect();
+    if let Some(value) = value {
+        let plain = !value.contains(['\\', '\n']);
+        lines.push(plain.then(|| format!("{name}={value}"))?);
+    }
+    let text = lines.join("\n") + "\n";
+    let padding = GRUB_LENGTH.checked_sub(text.len())?;
+    Some(text + &"#".repeat(padding))
+}
+
 /// The system of extlinux's default.
 pub fn extlinux_default(conf: &str) -> Option<PathBuf> {
     let value = |line: &str, key: &str| {
@@ -120,6 +189,66 @@ mod tests {
         assert_eq!(grub_default(&format!("set default=\"2\"\n{entry}")), None);
     }
 
+    /// As NixOS writes it, with the bodies shortened.
+    fn menu() -> String {
+        let entry = |title: &str, system: &str| {
+            format!(
+                "menuentry \"{title}\" --class nixos --unrestricted {{\n  linux ($drive1)//kernels/x init=/nix/store/{system}/init quiet\n}}\n"
+            )
+        };
+        let header = "function savedefault {\n  true\n}\nif [ \"${next_entry}\" ]; then\n  set default=\"${next_entry}\"\n  \
+                      set next_entry=\n  save_env next_entry\n  set timeout=1\nelse\n  set default=\"0\"\nfi\n";
+        format!(
+            "{header}{}submenu \"NixOS - All configurations\" --class submenu {{\n{}{}}}\n",
+            entry("NixOS", "base"),
+            entry("NixOS - Configuration 2 (a > b)", "cand"),
+            entry("NixOS - Configuration 1 (x)", "base"),
+        )
+    }
+
+    #[test]
+    fn an_entry_of_grub_is_named_by_the_titles_on_the_way_to_it() {
+        let found = grub_entries(&menu());
+        let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "NixOS",
+                "NixOS - All configurations>NixOS - Configuration 2 (a >> b)",
+                "NixOS - All configurations>NixOS - Configuration 1 (x)",
+            ]
+        );
+        assert_eq!(found[1].1, PathBuf::from("/nix/store/cand"));
+        assert_eq!(grub_default(&menu()), Some("/nix/store/base".into()));
+    }
+
+    #[test]
+    fn a_menu_of_grub_that_does_not_delete_the_one_shot_entry_has_none() {
+        assert_eq!(grub_one_shot(&menu()), Some("next_entry"));
+        let old = menu().replace("next_entry", "saved_entry");
+        assert_eq!(grub_one_shot(&old), Some("saved_entry"));
+        let keeps = menu().replace("  save_env next_entry\n", "");
+        assert_eq!(grub_one_shot(&keeps), None);
+    }
+
+    #[test]
+    fn grubs_environment_keeps_its_length_and_its_other_variables() {
+        let set = grub_environment("", "next_entry", Some("a>b")).unwrap();
+        assert_eq!(set.len(), 1024);
+        assert!(set.starts_with("# GRUB Environment Block\nnext_entry=a>b\n###"));
+        assert_eq!(grub_variable(&set, "next_entry"), Some("a>b"));
+        let both = grub_environment(&set, "other", Some("1")).unwrap();
+        let cleared = grub_environment(&both, "next_entry", None).unwrap();
+        assert_eq!(grub_variable(&cleared, "next_entry"), None);
+        assert_eq!(
+            (grub_variable(&cleared, "other"), cleared.len()),
+            (Some("1"), 1024)
+        );
+        for value in ["a\\b", &"x".repeat(1024)] {
+            assert_eq!(grub_environment(&set, "next_entry", Some(value)), None);
+        }
+    }
+
     #[test]
     fn extlinux_has_the_default_by_its_label() {
         let conf = format!(
@@ -132,7 +261,8 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text: String, bytes: Vec<u8>) {
             let _ = (default_entry(&text), system_of_entry(&text), efi_text(&bytes));
-            let _ = (grub_default(&text), extlinux_default(&text));
+            let _ = (grub_default(&text), grub_entries(&text), grub_one_shot(&text), extlinux_default(&text));
+            let _ = (grub_variable(&text, "a"), grub_environment(&text, "a", Some(&text)));
         }
     }
 }

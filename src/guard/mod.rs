@@ -6,13 +6,19 @@
 
 pub mod drive;
 pub mod facts;
+mod health;
 pub mod loader;
+mod network;
 pub mod nixos;
+pub mod other;
 pub mod plan;
+mod program;
 pub mod reach;
 pub mod state;
 pub mod step;
 pub mod store;
+mod systemd;
+pub mod units;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::facts::Side;
-use super::state::{Transaction, TrialMode, label};
+use super::state::{Transaction, label};
 
 /// A transient unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,19 +36,21 @@ pub enum PropertyValue {
     IfLink(String),
 }
 
-/// Where the programs of this machine are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What systemd runs for a transaction on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Programs {
-    /// This program and its options: the one that armed, by its store path, whatever is installed later.
+    /// This program and its options: the one that armed, whatever is installed later.
     pub ours: Vec<String>,
-    /// The baseline, below whatever root it is in.
-    pub baseline: String,
-    /// The candidate.
-    pub candidate: String,
-    /// The system profile.
-    pub profile: String,
-    /// What protects the baseline; without it the fallback does nothing.
-    pub root_of_baseline: String,
+    /// Activates the candidate.
+    pub activate: Vec<String>,
+    /// Activates the baseline.
+    pub undo: Vec<String>,
+    /// The way back without a program of ours.
+    pub fallback: Vec<Vec<String>>,
+    /// The link that is there while something is under way; without it the fallback does nothing.
+    pub armed: String,
+    /// Variables of the programs above, as `NAME=value`.
+    pub environment: Vec<String>,
 }
 
 /// The pattern of all units that are a deadline.
@@ -116,36 +118,28 @@ pub fn deadline(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec
 
 /// What systemd does if this program cannot: the baseline back, by programs of the baseline.
 pub fn fallback(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec; 2] {
-    let mut service = service(fallback_name(t), back(t, programs), 30 * MINUTE);
-    let condition = PropertyValue::IfLink(programs.root_of_baseline.clone());
+    let mut service = service(fallback_name(t), programs.fallback.clone(), 30 * MINUTE);
+    let condition = PropertyValue::IfLink(programs.armed.clone());
     service.settings.push(("Conditions", condition));
+    service.settings.push(environment(programs));
     let lines = [fallback_usec(t)];
     [timer(fallback_name(t), &lines, clock), service]
 }
 
-fn back(t: &Transaction, programs: &Programs) -> Vec<Vec<String>> {
-    let base = &programs.baseline;
-    let nix_env = format!("{base}/sw/bin/nix-env");
-    let system = t.baseline.system.to_string_lossy();
-    let profile = words(&[&nix_env, "-p", &programs.profile, "--set", &system]);
-    let then = match t.mode {
-        TrialMode::Live => words(&[&switch(base), "test"]),
-        // Its boot loader may name the candidate.
-        TrialMode::Foreign => words(&[&switch(base), "switch"]),
-        TrialMode::Reboot => words(&[&format!("{base}/sw/bin/systemctl"), "reboot"]),
-    };
-    vec![profile, then]
+fn environment(programs: &Programs) -> (&'static str, PropertyValue) {
+    let variables = PropertyValue::List(programs.environment.clone());
+    ("Environment", variables)
 }
 
-/// The activation of a system, without touching the boot loader.
+/// The activation of a system, or the way back from it.
 pub fn activation(t: &Transaction, side: Side, programs: &Programs) -> UnitSpec {
-    let system = match side {
-        Side::Baseline => &programs.baseline,
-        Side::Candidate => &programs.candidate,
+    let command = match side {
+        Side::Baseline => programs.undo.clone(),
+        Side::Candidate => programs.activate.clone(),
     };
     let name = activation_name(t, side);
-    let command = words(&[&switch(system), "test"]);
     let mut unit = service(name, vec![command], t.rules.grace_usec.max(5 * MINUTE));
+    unit.settings.push(environment(programs));
     // How it ended is read afterwards.
     unit.settings.retain(|(name, _)| *name != "CollectMode");
     unit.settings
@@ -166,8 +160,8 @@ pub struct Notice<'a> {
     pub cause: String,
     /// What was to be tried.
     pub candidate: Option<&'a Path>,
-    /// What runs instead.
-    pub baseline: &'a Path,
+    /// What runs instead, where that is known.
+    pub baseline: Option<&'a Path>,
 }
 
 impl<'a> Notice<'a> {
@@ -179,7 +173,7 @@ impl<'a> Notice<'a> {
             event: label(t.phase),
             cause: t.cause.map(label).unwrap_or_default(),
             candidate: t.candidate.as_deref(),
-            baseline: &t.baseline.system,
+            baseline: Some(&t.baseline.system),
         }
     }
 }
@@ -191,7 +185,7 @@ pub fn notice(notice: &Notice<'_>) -> UnitSpec {
         ("EVENT", notice.event.clone()),
         ("CAUSE", notice.cause.clone()),
         ("CANDIDATE", notice.candidate.map(path).unwrap_or_default()),
-        ("BASELINE", path(notice.baseline)),
+        ("BASELINE", notice.baseline.map(path).unwrap_or_default()),
     ];
     let environment = environment.map(|(name, value)| format!("UPGRADE_GATE_{name}={value}"));
     let name = format!(
@@ -205,11 +199,6 @@ pub fn notice(notice: &Notice<'_>) -> UnitSpec {
     unit.settings
         .push(("RemainAfterExit", PropertyValue::Bool(true)));
     unit
-}
-
-/// The program of a system that activates it.
-pub fn switch(system: &str) -> String {
-    format!("{system}/bin/switch-to-configuration")
 }
 
 fn timer(name: String, lines: &[u64], clock: Clock) -> UnitSpec {

@@ -83,8 +83,29 @@ pub struct Transaction {
     pub mode: TrialMode,
     /// What to return to.
     pub baseline: Baseline,
-    /// What is tried; none until a foreign activation shows it.
+    /// What is tried; none until the activation shows it, where no system was named.
     pub candidate: Option<PathBuf>,
+    /// How a system other than NixOS is known, changed and brought back.
+    #[serde(default)]
+    pub commands: Option<SystemCommands>,
+}
+
+/// The commands of a system other than NixOS, each a program with its arguments. An identity is one line of text, the same
+/// exactly while the same system runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SystemCommands {
+    /// Prints the identity of the system that runs.
+    pub identify: Vec<String>,
+    /// Prints the identity of the system that boots next; empty where an upgrade changes the system that runs.
+    pub boots_next: Vec<String>,
+    /// Prints what `activate` would install; empty where nothing is denied before it is tried.
+    pub offer: Vec<String>,
+    /// Prints the name of what it has made for `rollback` to go back to; empty for none.
+    pub snapshot: Vec<String>,
+    /// Upgrades the system, or installs one for the next boot.
+    pub activate: Vec<String>,
+    /// Goes back to the baseline, which may need a reboot.
+    pub rollback: Vec<String>,
 }
 
 /// How far a transaction has come.
@@ -158,6 +179,8 @@ pub enum Cause {
     NoDeadline,
     /// Another system runs, or is the system profile.
     OtherSystem,
+    /// There was nothing to upgrade.
+    Unchanged,
     /// It was carried out step by step too often.
     TooManySteps,
 }
@@ -226,6 +249,15 @@ pub struct Baseline {
     /// The units that had failed already.
     #[serde(default)]
     pub failed_units: Vec<String>,
+    /// Whether its boot was done.
+    #[serde(default)]
+    pub booted: bool,
+    /// What [`SystemCommands::snapshot`] printed.
+    #[serde(default)]
+    pub snapshot: Option<String>,
+    /// What [`SystemCommands::offer`] printed: what is tried, by its name beforehand.
+    #[serde(default)]
+    pub offer: Option<PathBuf>,
     /// How often each service had been started again by `Restart=`, if it had.
     #[serde(default)]
     pub restarts: BTreeMap<String, u32>,
@@ -334,6 +366,11 @@ impl Transaction {
         system == Some(&self.baseline.system)
     }
 
+    /// What was tried, by the name that is known before the next try.
+    pub fn tried(&self) -> Option<&PathBuf> {
+        self.baseline.offer.as_ref().or(self.candidate.as_ref())
+    }
+
     /// Whether the baseline itself is tried, to show that the guard works.
     pub fn is_drill(&self) -> bool {
         self.candidate.as_ref() == Some(&self.baseline.system)
@@ -357,7 +394,7 @@ impl GuardState {
 
     /// Denies the candidate if this cause is a reason to: at once, or the second time.
     pub(super) fn deny(&mut self, transaction: &Transaction, cause: Cause) {
-        let Some(system) = &transaction.candidate else {
+        let Some(system) = transaction.tried() else {
             return;
         };
         let again = cause.suspects() && self.suspected(system);
@@ -397,11 +434,14 @@ impl GuardState {
         let Some(transaction) = self.transaction.take() else {
             return;
         };
+        // A night without an upgrade is no reason to forget the others.
+        self.history
+            .retain(|ended| ended.cause != Some(Cause::Unchanged));
         self.history.push(EndedTransaction {
+            candidate: transaction.tried().cloned(),
             id: transaction.id,
             phase: transaction.phase,
             cause: transaction.cause,
-            candidate: transaction.candidate,
             baseline: transaction.baseline.system,
             armed_at_usec_realtime: transaction.armed_at_usec_realtime,
         });

@@ -3,6 +3,7 @@
 mod doubt;
 mod figures;
 mod machine;
+mod other;
 mod reach;
 mod reboot;
 mod settings;

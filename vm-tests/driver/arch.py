@@ -14,6 +14,10 @@ class Arch:
     rust: str
     console: str
     machine: tuple[str, ...]
+    # UEFI: the name of its programs, and the firmware with an empty file for its variables
+    efi: str
+    firmware: str
+    variables: str
     native_cpu: str = "max"
     kernel_args: str = ""
 
@@ -36,6 +40,9 @@ ARCHES = {
         console="ttyS0",
         # without disable_s3=0 the firmware offers no S3, and suspend is only s2idle
         machine=("-machine", "q35", "-global", "ICH9-LPC.disable_s3=0"),
+        efi="x64",
+        firmware="/usr/share/OVMF/OVMF_CODE_4M.fd",
+        variables="/usr/share/OVMF/OVMF_VARS_4M.fd",
         # the emulated TSC stands still after S3, and time with it
         kernel_args="tsc=unstable clocksource=hpet",
     ),
@@ -45,6 +52,9 @@ ARCHES = {
         rust="aarch64-unknown-linux-gnu",
         console="ttyAMA0",
         machine=("-machine", "virt"),
+        efi="aa64",
+        firmware="/usr/share/AAVMF/AAVMF_CODE.fd",
+        variables="/usr/share/AAVMF/AAVMF_VARS.fd",
         # `max` emulates pointer authentication, which is slow
         native_cpu="cortex-a72",
     ),

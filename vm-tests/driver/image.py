@@ -19,6 +19,8 @@ APT_OPTIONS = ['--aptopt=Acquire::Retries "5"']
 # needed before the root is there, or at every boot: loaded in stage 1, so that udev need not find them
 EARLY_MODULES = ["crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "overlay", "virtio_console", "virtio_net",
                  "virtio_rng"]
+# in stage 1, too, and loaded by the scenario that has a btrfs
+BTRFS_MODULES = ["loop", "btrfs"]
 
 
 def guest_dir() -> Path:
@@ -119,6 +121,9 @@ class Images:
         modules = next((root / "usr/lib/modules").iterdir())
         run(["depmod", "-b", str(root / "usr" if not (root / "lib").is_symlink() else root), modules.name])
         shutil.copy(next((root / "boot").glob("vmlinuz-*")), work / "vmlinuz")
+        efi = arch.efi
+        shutil.copy(root / f"usr/lib/systemd/boot/efi/systemd-boot{efi}.efi", work / "systemd-boot.efi")
+        shutil.copy(next((root / "usr/lib/grub").glob(f"*-efi/monolithic/grub{efi}.efi")), work / "grub.efi")
         self._initramfs(root, modules, work)
         size = int(subprocess.check_output(["du", "-sm", "--apparent-size", str(root)]).split()[0]) * 5 // 4 + 64
         run(["nice", "-n", "10", "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0",
@@ -126,18 +131,19 @@ class Images:
 
     def _initramfs(self, root: Path, modules: Path, work: Path) -> None:
         stage = work / "stage1"
-        for name in ("bin", "dev", "proc", "sys", "lower", "state", "root", "modules"):
+        for name in ("bin", "dev", "proc", "sys", "lower", "state", "subvolume", "root", "modules"):
             (stage / name).mkdir(parents=True)
         shutil.copy(root / "usr/bin/busybox", stage / "bin/busybox")
         shutil.copy(guest_dir() / "init", stage / "init")
-        order = module_order(modules, EARLY_MODULES)
-        for module in order:
-            packed = modules / module
-            name = packed.name.removesuffix(".xz")
-            opener = ["xz", "-dc", str(packed)] if packed.suffix == ".xz" else ["cat", str(packed)]
-            (stage / "modules" / name).write_bytes(subprocess.check_output(opener))
-        names = [Path(m).name.removesuffix(".xz") for m in order]
-        (stage / "modules/order").write_text("\n".join(names) + "\n")
+        early = module_order(modules, EARLY_MODULES)
+        later = [module for module in module_order(modules, BTRFS_MODULES) if module not in early]
+        for listed, order in {"order": early, "btrfs": later}.items():
+            for module in order:
+                packed = modules / module
+                opener = ["xz", "-dc", str(packed)] if packed.suffix == ".xz" else ["cat", str(packed)]
+                (stage / "modules" / packed.name.removesuffix(".xz")).write_bytes(subprocess.check_output(opener))
+            names = [Path(m).name.removesuffix(".xz") for m in order]
+            (stage / "modules" / listed).write_text("\n".join(names) + "\n")
         (work / "initrd").write_bytes(newc(stage))
         shutil.rmtree(stage)
 

@@ -92,7 +92,7 @@ class Lab:
         result = []
         for number, node in enumerate(case.scenario.nodes, start=1):
             arch = case.arch_of(node)
-            result.append(Machine(node.name, number, self.guest(arch), self.saved(arch, node.network), network=node.network,
+            result.append(Machine(node.name, number, self.guest(arch), self.saved(arch, node.network), loader=node.loader, network=node.network,
                                   payload=self.payload(arch), lan_port=port, folder=self.cache, log=log))
         return result
 

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from .firmware import Firmware
 from .payload import PACKAGE
 from .qemu import STATE_MB, Guest, Qemu, anonymous_file, copy_sparse, make_state_disk, serial_file
 from .snapshot import Snapshot
@@ -72,9 +73,10 @@ def retry(attempt, timeout: int, what: str) -> None:
 class Machine:
     """One guest. `start` goes on from the saved machine the first time and boots after that; its disk stays."""
 
-    def __init__(self, name: str, number: int, guest: Guest, snapshot: Snapshot | None, *, network: str,
+    def __init__(self, name: str, number: int, guest: Guest, snapshot: Snapshot | None, *, loader: str, network: str,
                  payload: int, lan_port: int, folder: Path, log) -> None:
         self.name, self.number, self.guest, self.snapshot = name, number, guest, snapshot
+        self.loader, self.firmware = loader, None
         self.network, self.payload, self.lan_port, self.folder = network, payload, lan_port, folder
         self.write_log = log
         self.machine_id = os.urandom(16).hex()
@@ -122,8 +124,10 @@ class Machine:
     def _launch(self, incoming: int | None) -> None:
         assert self.state is not None
         os.lseek(self.serial, 0, os.SEEK_END)
+        if self.loader and self.number_of_starts and not self.firmware:
+            self.firmware = Firmware(self.guest, self.loader, self.machine_id, self.folder)
         self.qemu = Qemu(self.guest, state=self.state, payload=self.payload, machine_id=self.machine_id, mac=self.mac,
-                         lan_port=self.lan_port, serial=self.serial, incoming=incoming)
+                         lan_port=self.lan_port, serial=self.serial, incoming=incoming, firmware=self.firmware)
         self.shell = Shell(self.qemu.shell, self._wake)
         self.connected = False
         self.number_of_starts += 1

@@ -99,11 +99,16 @@ class Qemu:
     """A running machine. `incoming` is a saved one to go on from."""
 
     def __init__(self, guest: Guest, *, state: int, payload: int, machine_id: str, mac: str, lan_port: int,
-                 serial: int, incoming: int | None = None) -> None:
+                 serial: int, incoming: int | None = None, firmware=None) -> None:
         ours, theirs = zip(*(socket.socketpair() for _ in range(3)))
         fds = [state, payload, *(s.fileno() for s in theirs)] + ([incoming] if incoming is not None else [])
         command = self.command_line(guest, state, payload, [s.fileno() for s in theirs], mac, lan_port)
-        command += ["-append", guest.append(machine_id)]
+        if firmware:
+            command += firmware.options()
+            fds += firmware.files
+        else:
+            command += ["-kernel", str(guest.files / "vmlinuz"), "-initrd", str(guest.files / "initrd"),
+                        "-append", guest.append(machine_id)]
         if incoming is not None:
             os.lseek(incoming, 0, os.SEEK_SET)
             command += ["-incoming", f"fd:{incoming}"]
@@ -120,7 +125,6 @@ class Qemu:
         return [
             guest.arch.qemu, *guest.arch.hardware(guest.accel), "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-m", str(MEMORY_MB),
-            "-kernel", str(files / "vmlinuz"), "-initrd", str(files / "initrd"),
             "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
             "-drive", f"file={files / 'root.img'},if=none,id=root,format=raw,readonly=on,file.locking=off",
             "-device", "virtio-blk-pci,drive=root",

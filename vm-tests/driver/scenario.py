@@ -4,16 +4,18 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-MACHINE = re.compile(r"# machine: ([a-z_]+)( on other)?( with networkmanager| with networkd)?$")
+MACHINE = re.compile(r"# machine: ([a-z_]+)( on other)?( by systemd-boot| by grub)?( with networkmanager| with networkd)?$")
 LIMIT = re.compile(r"# limit: ([0-9]+) s$")
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of a scenario; `other` is of the other architecture than the test's, `network` is who cares for its cards."""
+    """A machine of a scenario; `other` is of the other architecture than the test's, `loader` is what boots it from its second start
+    on, `network` is who cares for its cards."""
 
     name: str
     other: bool
+    loader: str
     network: str
 
 
@@ -49,11 +51,11 @@ def read(path: Path) -> Scenario:
     story = re.fullmatch(r'"""(.*)"""', lines[0]) if lines else None
     if not story:
         raise Malformed(f"{path}:1: expected the story, a docstring of one line")
-    machines = values(path, lines, "machine", MACHINE, "NAME [on other] [with networkmanager|with networkd]")
+    machines = values(path, lines, "machine", MACHINE, "NAME [on other] [by systemd-boot|by grub] [with networkmanager|with networkd]")
     limits = values(path, lines, "limit", LIMIT, "NUMBER s")
     if not machines:
         raise Malformed(f"{path}: expected a line `# machine: NAME`")
-    nodes = tuple(Node(m[1], bool(m[2]), (m[3] or "").removeprefix(" with ")) for m in machines)
+    nodes = tuple(Node(m[1], bool(m[2]), (m[3] or "").removeprefix(" by "), (m[4] or "").removeprefix(" with ")) for m in machines)
     if len({node.name for node in nodes}) < len(nodes):
         raise Malformed(f"{path}: two machines have the same name")
     return Scenario(path.stem, story[1], nodes, int(limits[0][1]) if limits else 600, path)

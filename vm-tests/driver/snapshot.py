@@ -62,7 +62,7 @@ def first_machine(guest: Guest, before: Snapshot | None, work: Path) -> Iterator
     from .machine import Machine
 
     payload = anonymous_file(work, PAYLOAD_MB << 20)
-    machine = Machine("guest", 1, guest, before, network="", payload=payload, lan_port=20000 + os.getpid() % 20000,
+    machine = Machine("guest", 1, guest, before, loader="", network="", payload=payload, lan_port=20000 + os.getpid() % 20000,
                       folder=work, log=lambda _line: None)
     try:
         machine.start_as_nobody()

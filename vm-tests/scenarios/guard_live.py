@@ -12,37 +12,23 @@ def with_sshd(name, activate=":", **units):
     return system(laptop, name, activate, **{"lab_sshd": SSHD, **units})
 
 
-def guard(words, code=0, timeout=240):
-    found_code, said = laptop.execute(f"timeout {timeout} upgrade-gate guard {words} 2>&1")
-    assert found_code == code, (words, found_code, said)
-    return said
-
-
 def tried(candidate, words="", code=0):
     """Tries it: what was said, and how long it took."""
     before = float(laptop.succeed("cut -d' ' -f1 /proc/uptime"))
-    said = guard(f"try {candidate} --within {GRACE} --settle-after 5s {words}", code)
+    said = guard(laptop, f"try {candidate} --within {GRACE} --settle-after 5s {words}", code)
     took = float(laptop.succeed("cut -d' ' -f1 /proc/uptime")) - before
     print(f"guard: try {candidate} {words}: exit {code} after {took:.1f} s")
     return said
 
 
-def phase(wanted, timeout=120):
-    laptop.wait_until_succeeds(f"upgrade-gate guard status --json | grep '\"phase\":\"{wanted}\"'", timeout=timeout)
-
-
 def wholly(path):
     """This system runs, is the profile and boots; nothing of the guard is left, nothing has failed."""
-    assert booting(laptop) == [path] * 3, (path, booting(laptop), guard("status"))
+    assert booting(laptop) == [path] * 3, (path, booting(laptop), guard(laptop, "status"))
     left = laptop.succeed("systemctl list-units --all --no-legend 'upgrade-gate-guard-[dftu]*'; ls /nix/var/nix/gcroots/upgrade-gate 2> /dev/null || true")
     assert left.strip() == "", left
-    said = guard("status")
+    said = guard(laptop, "status")
     assert said.startswith("guard: idle") and f"now: boots {path}" in said, said
     laptop.wait_until_succeeds("sleep 1 | busybox nc -w 2 127.0.0.1 2222 | grep SSH-", timeout=60)
-
-
-def last():
-    return laptop.succeed("upgrade-gate guard status --json | grep -o '\"history\".*' | grep -o '\"cause\":\"[a-z_]*\"' | tail -n 1").split('"')[3]
 
 
 # an activation takes seconds in an emulated machine, and many on a busy host
@@ -55,16 +41,16 @@ run_system(laptop, base)
 wholly(base)
 
 with subtest("a drill: systemd undoes it by itself"):
-    guard("drill --within 40s")
+    guard(laptop, "drill --within 40s")
     wholly(base)
 
 with subtest("a good one is kept, and is the boot default only then; its files outlive the garbage collector meanwhile"):
     good = with_sshd("good", lab_more=SERVICE.format("/bin/sleep infinity"))
     background(laptop, "lab-try", f"upgrade-gate guard try {good} --within {GRACE} --settle-after 5s")
-    phase("verifying")
-    assert f"now: boots {base} (the baseline)" in guard("status")
+    guard_phase(laptop, "verifying")
+    assert f"now: boots {base} (the baseline)" in guard(laptop, "status")
     laptop.succeed("nix-store --gc > /dev/null; for i in $(seq 20); do systemctl daemon-reload; done; systemctl daemon-reexec")
-    phase("idle")
+    guard_phase(laptop, "idle")
     laptop.succeed(f"test -e {base}/init -a -e {good}/init")
     wholly(good)
 
@@ -72,9 +58,9 @@ with subtest("sshd that does not start, or that fails 8 s later"):
     for name, command in {"sshd": "/bin/false", "late": "/bin/sh -c 'sleep 8; exit 1'"}.items():
         bad = with_sshd(name, lab_sshd=SERVICE.format(command))
         tried(bad, code=80)
-        assert last() == "unhealthy", last()
+        assert guard_ended(laptop)[1] == "unhealthy", guard_ended(laptop)[1]
         wholly(good)
-        assert "denied" in guard(f"try {bad}", 75)
+        assert "denied" in guard(laptop, f"try {bad}", 75)
 
 with subtest("a unit that fails and is the same in both is not the candidate's fault"):
     unit(laptop, "other.service", SERVICE.format("/bin/false"))
@@ -88,7 +74,7 @@ with subtest("a unit that fails and is the same in both is not the candidate's f
 with subtest("a unit that is restarted again and again, and never fails for good"):
     loops = with_sshd("loops", lab_more="[Service]\nRestart=always\nRestartSec=4s\nExecStart=/bin/false\n")
     tried(loops, code=80)
-    assert last() == "unhealthy", last()
+    assert guard_ended(laptop)[1] == "unhealthy", guard_ended(laptop)[1]
     wholly(fine)
 
 with subtest("unattended: run builds behind the gate, and has the guard try what was built"):
@@ -117,21 +103,21 @@ def push(path):
 
 with subtest("a push: undone while it still switches, once it has ended; then confirmed from a new session, and kept"):
     locked_out = with_sshd("lockedout", activate="sleep 15", lab_more=SERVICE.format("/bin/sleep 8000"))
-    told = guard("arm --within 5min --confirm --notify '/usr/bin/touch /run/lab/told'").split()[-1]
+    told = guard(laptop, "arm --within 5min --confirm --notify '/usr/bin/touch /run/lab/told'").split()[-1]
     write(laptop, "/run/lab/push.sh", push(locked_out) + "\n")
     background(laptop, "lab-push", f"{shell(laptop)} /run/lab/push.sh")
-    phase("verifying")
-    guard("rollback")
-    assert last() == "asked", last()
+    guard_phase(laptop, "verifying")
+    guard(laptop, "rollback")
+    assert guard_ended(laptop)[1] == "asked", guard_ended(laptop)[1]
     wholly(fine)
     laptop.wait_until_succeeds("test -e /run/lab/told", timeout=60)
     pushed = with_sshd("pushed", lab_more=SERVICE.format("/bin/sleep 9000"))
-    token = guard("arm --within 5min --confirm").split()[-1]
+    token = guard(laptop, "arm --within 5min --confirm").split()[-1]
     laptop.succeed(push(pushed))
-    phase("verifying")
-    assert "not a login session" in guard(f"confirm {token}", 75)
-    assert "another try" in guard(f"confirm {told} --here", 75)
-    guard(f"confirm {token} --here")
+    guard_phase(laptop, "verifying")
+    assert "not a login session" in guard(laptop, f"confirm {token}", 75)
+    assert "another try" in guard(laptop, f"confirm {told} --here", 75)
+    guard(laptop, f"confirm {token} --here")
     wholly(pushed)
     fine = pushed
 
@@ -143,20 +129,19 @@ with subtest("an activation that hangs is stopped at the deadline"):
 with subtest("killed in the middle of the grace, with nobody to confirm it: the deadline undoes it"):
     alone_now = with_sshd("killed", lab_more=SERVICE.format("/bin/sleep 5000"))
     background(laptop, "lab-try", f"upgrade-gate guard try {alone_now} --within {GRACE} --confirm")
-    phase("verifying")
+    guard_phase(laptop, "verifying")
     laptop.succeed("systemctl kill -s KILL lab-try.service")
-    phase("idle")
-    assert last() == "not_confirmed", last()
+    guard_phase(laptop, "idle")
+    assert guard_ended(laptop)[1] == "not_confirmed", guard_ended(laptop)[1]
     wholly(fine)
 
 with subtest("a power cut in the grace: it is the baseline that boots, and the unit at boot says what was"):
     cut = with_sshd("cut", lab_more=SERVICE.format("/bin/sleep 6000"))
     background(laptop, "lab-try", f"upgrade-gate guard try {cut} --within 30min")
-    phase("verifying")
-    laptop.crash()
-    laptop.start()
-    phase("idle", timeout=300)
-    assert last() == "lost", last()
+    guard_phase(laptop, "verifying")
+    power_cut(laptop)
+    guard_phase(laptop, "idle", timeout=300)
+    assert guard_ended(laptop)[1] == "lost", guard_ended(laptop)[1]
     laptop.succeed("systemctl start lab-sshd")
     wholly(fine)
     never_failed(laptop, "upgrade-gate-guard.service")

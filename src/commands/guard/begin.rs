@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::refusals::{Systems, refuse_armed};
+use super::settings::{commands, words};
 use super::{Context, usec};
 use crate::cli::guard::{Arm, How, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
@@ -14,7 +15,12 @@ use crate::sys::clock;
 impl Context {
     /// Begins a try of a system; none if it runs already.
     pub(super) async fn begin_try(&mut self, args: &Try) -> Result<Option<Transaction>, Refusal> {
-        let candidate = self.system(&args.candidate)?;
+        if let Some(commands) = commands(&args.commands)? {
+            let begun = self.begin_other(&args.watched, commands).await;
+            return begun.map(Some);
+        }
+        let candidate = args.candidate.as_deref().unwrap_or(Path::new("result"));
+        let candidate = self.system(candidate)?;
         refuse_armed(&self.load()?)?;
         let mode = match args.mode {
             How::Live => TrialMode::Live,
@@ -22,7 +28,7 @@ impl Context {
             How::Auto => self.fitting_mode(&candidate).await,
         };
         if mode == TrialMode::Reboot && !self.machine.has_one_shot() {
-            let why = "no systemd-boot found: this boot loader has no one-shot entry";
+            let why = "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
             return Err(Refusal::new(Exit::Unavailable, why));
         }
         let baseline = self.baseline().await?;
@@ -138,7 +144,7 @@ impl Context {
         Ok(begun)
     }
 
-    fn transaction(
+    pub(super) fn transaction(
         &self,
         watched: &TrialArgs,
         mode: TrialMode,
@@ -190,9 +196,4 @@ fn kept_after_an_outage(wanted: OnDoubt) -> OnDoubt {
 pub(super) fn id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     id.trim().replace('-', "")
-}
-
-/// A command line as it is typed, without quotes or a shell.
-pub(super) fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(ToOwned::to_owned).collect()
 }

@@ -2,8 +2,10 @@
 
 mod begin;
 mod orders;
+mod other;
 mod refusals;
 mod session;
+mod settings;
 mod status;
 mod told;
 mod tries;
@@ -19,27 +21,31 @@ use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 pub(super) use self::status::line;
 use super::prepare::{CommonOptions, Refusal};
 use crate::cli::guard::{Guard, GuardCommand};
+use crate::config::guard::GuardSettings;
 use crate::exit::Exit;
 use crate::guard::drive::Driver;
 use crate::guard::facts::Order;
 use crate::guard::nixos::Nixos;
-use crate::guard::state::{GuardState, Transaction, TransactionPhase};
+use crate::guard::other::OtherSystem;
+use crate::guard::state::{Cause, GuardState, Transaction, TransactionPhase};
 use crate::guard::step::AfterTurn;
 use crate::guard::store::files::StateDirectory;
 use crate::guard::store::{Store, StoreError};
 use crate::sys::clock;
 use crate::sys::dirs::Dirs;
+use crate::text::secret;
 
 /// How often a process that stays looks at the candidate.
 const RECHECK: Duration = Duration::from_secs(5);
 /// How often a program that runs is looked at.
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(500);
 /// How long after its deadline a drill must have been undone.
 const LATE: Duration = Duration::from_secs(10 * 60);
 
 /// The machine, and the guard's state on it.
 struct Context {
     machine: Nixos,
+    other: OtherSystem,
     dir: PathBuf,
     driver: Driver,
     said: Option<(String, TransactionPhase)>,
@@ -58,9 +64,10 @@ pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, 
     let mut context = Context::new(&setting.root)?;
     match args.command {
         GuardCommand::Try(args) => {
+            let args = settings::settled(args, setting)?;
             context.tidy().await?;
             let begun = context.begin_try(&args).await;
-            let system = Some(args.candidate.as_path());
+            let system = args.candidate.as_deref();
             match context.told(&args.watched, system, begun).await? {
                 Some(begun) => context.follow(&begun).await,
                 None => Ok(Exit::Ok),
@@ -80,7 +87,7 @@ pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, 
         GuardCommand::Extend { span } => context.extend(span).await,
         GuardCommand::Disarm => context.disarm().await,
         GuardCommand::Act => context.act().await,
-        GuardCommand::Status { json } => context.status(json),
+        GuardCommand::Status { json } => context.status(json).await,
         GuardCommand::Denied => context.denied(),
         GuardCommand::Allow { system } => context.allow(&system),
         GuardCommand::Reset => context.reset(),
@@ -95,6 +102,11 @@ pub(super) fn refuse_unprivileged(setting: &CommonOptions) -> Result<(), Refusal
     Ok(())
 }
 
+/// Before anything is fetched that could not be tried.
+pub(super) fn refuse_incomplete(guard: &GuardSettings) -> Result<(), Refusal> {
+    settings::commands(&guard.commands).map(drop)
+}
+
 impl Context {
     fn new(root: &Path) -> Result<Self, Refusal> {
         let dirs = Dirs::of_process(root);
@@ -103,6 +115,7 @@ impl Context {
         let dir = state.join("guard");
         Ok(Self {
             machine: Nixos::new(root, &dir),
+            other: OtherSystem::new(root, &dir),
             dir,
             driver: Driver::default(),
             said: None,
@@ -174,8 +187,13 @@ impl Context {
     ) -> Result<(GuardState, AfterTurn), Refusal> {
         let _lock = self.lock()?;
         let mut store = self.store()?;
-        let order = order(&store.load().map_err(|error| unusable(&error))?);
-        let turn = self.driver.turn(&mut store, &mut self.machine, order).await;
+        let state = store.load().map_err(|error| unusable(&error))?;
+        let order = order(&state);
+        let turn = if is_other(&state) {
+            self.driver.turn(&mut store, &mut self.other, order).await
+        } else {
+            self.driver.turn(&mut store, &mut self.machine, order).await
+        };
         turn.map_err(|error| unusable(&error))
     }
 
@@ -229,15 +247,21 @@ impl Context {
         })
     }
 
-    fn status(&self, json: bool) -> Result<Exit, Refusal> {
+    async fn status(&self, json: bool) -> Result<Exit, Refusal> {
         let state = self.load()?;
         let text = if json {
-            self.json(&state)? + "\n"
+            self.json(&state).await? + "\n"
         } else {
-            self.text(&state)
+            self.text(&state).await
         };
         print(&text)
     }
+}
+
+/// Whether what is under way is of a system other than NixOS.
+fn is_other(state: &GuardState) -> bool {
+    let t = state.transaction.as_ref();
+    t.is_some_and(|t| t.commands.is_some())
 }
 
 /// The exit code of a try that has ended, or is to go on at the next boot.
@@ -251,6 +275,7 @@ fn exit_of(state: &GuardState, id: &str) -> Exit {
     }
     let ended = state.history.iter().find(|ended| ended.id == id);
     match ended.map(|ended| ended.phase) {
+        _ if ended.is_some_and(|ended| ended.cause == Some(Cause::Unchanged)) => Exit::Ok,
         Some(TransactionPhase::Confirmed) => Exit::Ok,
         Some(TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot) => Exit::RolledBack,
         _ => Exit::NotNow,
@@ -258,6 +283,12 @@ fn exit_of(state: &GuardState, id: &str) -> Exit {
 }
 
 fn what_to_type(t: &Transaction) -> String {
+    if let Some(commands) = &t.commands {
+        let rollback = secret::text(&commands.rollback.join(" "));
+        return format!(
+            "the way back failed. To go back by hand: {rollback}; then upgrade-gate guard reset"
+        );
+    }
     let base = t.baseline.system.display();
     format!(
         "the way back failed. To go back by hand: nix-env -p /nix/var/nix/profiles/system --set {base} && \

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Context, Patience, exit_of, print, status, usec};
+use super::{Context, Patience, exit_of, is_other, print, status, usec};
 use crate::cli::guard::Confirm;
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
@@ -67,7 +67,7 @@ impl Context {
         let order = Order::Extend(usec(span));
         self.turn(|_| Some(order)).await?;
         self.turns(|_| None, Patience::Leaves).await?;
-        self.status(false)
+        self.status(false).await
     }
 
     pub(super) async fn disarm(&mut self) -> Result<Exit, Refusal> {
@@ -94,7 +94,12 @@ impl Context {
             return Err(Refusal::new(Exit::NotNow, "no candidate is being watched"));
         }
         let state = self.load()?;
-        let (text, exit) = match self.machine.facts(&state).await.health {
+        let facts = if is_other(&state) {
+            self.other.facts(&state).await
+        } else {
+            self.machine.facts(&state).await
+        };
+        let (text, exit) = match facts.health {
             Health::Good => ("good: nothing is worse than before".to_owned(), Exit::Ok),
             Health::Failed(why) | Health::Bad(why) => (format!("bad: {why}"), Exit::Findings),
             Health::Unknown(why) => (format!("no verdict yet: {why}"), Exit::NotNow),

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::guard::state::{Baseline, GuardState};
 
 /// What a candidate must have to be got back from.
-const GUARD_UNIT: &str = "upgrade-gate-guard.service";
+pub(super) const GUARD_UNIT: &str = "upgrade-gate-guard.service";
 
 /// What is to be tried, and what runs.
 pub(super) struct Systems<'a> {
@@ -32,6 +32,20 @@ pub(super) fn refuse_armed(state: &GuardState) -> Result<(), Refusal> {
     )))
 }
 
+/// Refuses for the first reason that is not waived.
+pub(super) fn first<const N: usize>(
+    allow: &[Waived],
+    reasons: [(Waived, Option<String>); N],
+) -> Result<(), Refusal> {
+    let mut left = reasons
+        .into_iter()
+        .filter(|(reason, _)| !allow.contains(reason));
+    match left.find_map(|(_, why)| why) {
+        Some(why) => Err(not_now(&why)),
+        None => Ok(()),
+    }
+}
+
 impl Context {
     /// Refuses a system for the first reason that is not waived.
     pub(super) fn refuse_system(
@@ -41,20 +55,14 @@ impl Context {
         systems: &Systems<'_>,
     ) -> Result<(), Refusal> {
         let reasons = [
-            (Waived::Denied, denied(state, systems)),
+            (Waived::Denied, denied(state, systems.candidate)),
             (Waived::Paused, paused(state)),
             (Waived::Older, self.older(systems)),
             (Waived::NoSpace, self.no_space(systems)),
             (Waived::Bare, self.bare(&watched.must_have, systems)),
             (Waived::OneWay, self.one_way(watched, systems)),
         ];
-        let mut left = reasons
-            .into_iter()
-            .filter(|(reason, _)| !watched.allow.contains(reason));
-        match left.find_map(|(_, why)| why) {
-            Some(why) => Err(not_now(&why)),
-            None => Ok(()),
-        }
+        first(&watched.allow, reasons)
     }
 
     fn older(&self, systems: &Systems<'_>) -> Option<String> {
@@ -159,16 +167,16 @@ impl Context {
     }
 }
 
-fn denied(state: &GuardState, systems: &Systems<'_>) -> Option<String> {
-    let denial = state.denial(systems.candidate)?;
+pub(super) fn denied(state: &GuardState, candidate: &Path) -> Option<String> {
+    let denial = state.denial(candidate)?;
     Some(format!(
         "denied: {} was undone before ({}); --allow denied tries it again",
-        systems.candidate.display(),
+        candidate.display(),
         status::label(denial.cause),
     ))
 }
 
-fn paused(state: &GuardState) -> Option<String> {
+pub(super) fn paused(state: &GuardState) -> Option<String> {
     let why =
         "paused: 3 systems were undone since one was kept; --allow paused tries one all the same";
     state.is_paused().then(|| why.to_owned())

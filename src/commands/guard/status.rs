@@ -38,7 +38,7 @@ pub(super) struct GuardStatusLine<'a> {
 
 impl Context {
     /// One line of JSON.
-    pub(super) fn json(&self, state: &GuardState) -> Result<String, Refusal> {
+    pub(super) async fn json(&self, state: &GuardState) -> Result<String, Refusal> {
         let t = state.transaction.as_ref();
         let line = GuardStatusLine {
             version: VERSION,
@@ -50,7 +50,7 @@ impl Context {
             token: t.map(|t| t.id.as_str()),
             confirm: t.is_some_and(|t| t.rules.confirm),
             deadline_usec_monotonic: t.filter(|t| self.has_deadline(t)).map(|t| t.deadline_usec),
-            boots_next: self.machine.boots_next(),
+            boots_next: self.boots_next(t).await,
             denied: &state.denied,
             history: &state.history,
         };
@@ -58,12 +58,12 @@ impl Context {
     }
 
     /// For people.
-    pub(super) fn text(&self, state: &GuardState) -> String {
+    pub(super) async fn text(&self, state: &GuardState) -> String {
         let mut lines = match &state.transaction {
             Some(t) => self.lines(t),
             None => vec![idle(state)],
         };
-        lines.push(self.power_line(state.transaction.as_ref()));
+        lines.push(self.power_line(state.transaction.as_ref()).await);
         lines.join("\n") + "\n"
     }
 
@@ -105,8 +105,24 @@ impl Context {
         phase && t.boot_id == self.machine.boot_id()
     }
 
-    fn power_line(&self, t: Option<&Transaction>) -> String {
-        let Some(system) = self.machine.boots_next() else {
+    async fn boots_next(&self, t: Option<&Transaction>) -> Option<PathBuf> {
+        match t.and_then(|t| t.commands.as_ref()) {
+            Some(commands) => self.other.boots_next(commands).await,
+            None => self.machine.boots_next(),
+        }
+    }
+
+    async fn power_line(&self, t: Option<&Transaction>) -> String {
+        let other = t.and_then(|t| t.commands.as_ref());
+        if other.is_some_and(|commands| commands.boots_next.is_empty()) {
+            return "if the power failed now: boots what is installed then, and the guard goes on"
+                .to_owned();
+        }
+        let Some(system) = self.boots_next(t).await else {
+            if other.is_some() {
+                return "if the power failed now: what boots is unknown, boots_next fails"
+                    .to_owned();
+            }
             return "if the power failed now: what boots is unknown, the boot loader's default cannot be read"
                 .to_owned();
         };

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use super::Context;
-use super::begin::{id, words};
+use super::begin::id;
+use super::settings::words;
 use crate::cli::guard::TrialArgs;
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
 use crate::guard::plan::Notice;
 use crate::guard::state::ToldRefusal;
+use crate::guard::units::notify;
 
 /// The reasons that are the machine's, whatever system was to be tried.
 const OF_THE_MACHINE: &[&str] = &["armed", "busy", "paused", "other_system"];
@@ -48,15 +50,17 @@ impl Context {
         if command.is_empty() || state.refused.as_ref() == Some(&now) {
             return Ok(());
         }
+        // Another system than NixOS has none before it is tried.
+        let baseline = self.baseline().await.ok().map(|runs| runs.system);
         let notice = Notice {
             command: &command,
             id: &id(),
             event: "refused".to_owned(),
             cause: reason.to_owned(),
             candidate: system.as_deref(),
-            baseline: &self.baseline().await?.system,
+            baseline: baseline.as_deref(),
         };
-        let told = self.machine.notify(&notice).await;
+        let told = notify(&notice).await;
         told.map_err(|why| Refusal::new(Exit::Unavailable, &why))?;
         state.refused = Some(now);
         self.save(&state)

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use super::grub::Grub;
 use crate::guard::facts::Side;
 use crate::guard::loader;
 use crate::sys::files;
@@ -82,7 +83,19 @@ impl Paths {
 
     /// What the next boot tries, once.
     pub(super) fn one_shot(&self) -> Option<PathBuf> {
-        self.entry_system(&self.efi_variable("LoaderEntryOneShot")?)
+        match self.efi_variable("LoaderEntryOneShot") {
+            Some(entry) => self.entry_system(&entry),
+            None => self.grub()?.one_shot(),
+        }
+    }
+
+    /// GRUB, if it is the boot loader and has one-shot entries.
+    pub(super) fn grub(&self) -> Option<Grub> {
+        if self.systemd_boot().is_some() {
+            return None;
+        }
+        let mut folders = BOOT.iter().map(|boot| self.root.join(boot).join("grub"));
+        folders.find_map(|folder| Grub::of(&folder))
     }
 
     /// The boot partition of systemd-boot, which has one-shot entries.

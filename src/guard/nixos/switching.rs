@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::{Nixos, now_usec};
+use super::{Nixos, switch};
 use crate::guard::facts::ProgramState;
-use crate::guard::plan;
 use crate::guard::state::{Transaction, TrialMode};
+use crate::guard::systemd::SystemdClient;
+use crate::guard::units::{self, now_usec};
 use crate::text::line::shortened;
 
 /// nixos-rebuild's units, with and without a suffix.
@@ -23,7 +24,7 @@ const CHECKS: Duration = Duration::from_secs(60);
 impl Nixos {
     /// The units that switch to a configuration now, whoever started them.
     pub async fn switching(&self) -> Result<Vec<String>, String> {
-        let active = self.systemd().await?.active(&[UNITS]).await?;
+        let active = SystemdClient::patiently().await?.active(&[UNITS]).await?;
         Ok(active.into_iter().collect())
     }
 
@@ -46,12 +47,10 @@ impl Nixos {
 
     /// Stops the activation of the candidate, whoever has started it.
     pub(super) async fn stop_activation(&self, t: &Transaction) -> Result<(), String> {
-        let systemd = self.systemd().await?;
         if t.mode != TrialMode::Foreign {
-            return systemd
-                .end(&plan::activation_name(t, super::Side::Candidate))
-                .await;
+            return units::stop_activation(t).await;
         }
+        let systemd = SystemdClient::patiently().await?;
         for unit in self.switching().await? {
             systemd.end(&unit).await?;
         }
@@ -70,7 +69,7 @@ impl Nixos {
     /// What a system says against being switched to while this one runs: its switch inhibitors and other checks. A system too old
     /// to be asked says nothing.
     pub async fn refuses_switch(&self, system: &Path) -> Option<String> {
-        let mut command = Command::new(plan::switch(&self.paths.text(system)));
+        let mut command = Command::new(switch(&self.paths.text(system)));
         command.arg("check").stdin(Stdio::null()).kill_on_drop(true);
         match tokio::time::timeout(CHECKS, command.output()).await {
             Ok(Ok(output)) => objection(&output),

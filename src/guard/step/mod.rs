@@ -2,6 +2,7 @@
 //!
 //! A transaction is always looked at as if this process had just started: whoever is killed goes on by asking again.
 
+mod by_commands;
 mod comparing;
 mod phases;
 mod undoing;
@@ -82,6 +83,7 @@ fn decide(transaction: &Transaction, facts: &GuardFacts) -> Move {
         phase if phase != TransactionPhase::Arming && is_taken_over(transaction, facts) => {
             Move::To(TransactionPhase::TakenOver, Some(Cause::OtherSystem))
         }
+        _ if transaction.commands.is_some() => by_commands::decide(transaction, facts),
         _ => phases::decide(transaction, facts),
     }
 }
@@ -90,7 +92,11 @@ fn decide(transaction: &Transaction, facts: &GuardFacts) -> Move {
 fn is_taken_over(transaction: &Transaction, facts: &GuardFacts) -> bool {
     let ours = |system| transaction.is_baseline(system) || transaction.is_candidate(system);
     let third = |system: Option<_>| system.is_some() && !ours(system);
-    transaction.candidate.is_some()
+    // What comes of the commands on the way back need not be known.
+    let on_the_way =
+        transaction.commands.is_some() && transaction.phase == TransactionPhase::Undoing;
+    !on_the_way
+        && transaction.candidate.is_some()
         && (third(facts.current.as_ref()) || third(facts.profile.as_ref()))
 }
 
@@ -182,6 +188,9 @@ fn entered(
     match phase {
         TransactionPhase::Verifying | TransactionPhase::Comparing => watch(&mut to, facts),
         TransactionPhase::Trying | TransactionPhase::Staged => to.tried_at_usec = facts.now_usec,
+        TransactionPhase::Staging if to.candidate.is_none() => {
+            to.candidate.clone_from(&facts.boot_default);
+        }
         _ => {}
     }
     to

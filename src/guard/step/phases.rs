@@ -9,7 +9,7 @@ use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
 
 pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
     match t.phase {
-        TransactionPhase::Arming => arming(facts),
+        TransactionPhase::Arming => arming(facts, SECURE),
         TransactionPhase::Armed => armed(t, facts),
         TransactionPhase::Trying => trying(t, facts),
         TransactionPhase::Staging => staging(t, facts),
@@ -25,7 +25,7 @@ pub(super) fn decide(t: &Transaction, facts: &GuardFacts) -> Move {
 /// After so long, in awake time, somebody is told that the reboot into a staged candidate has not come: a week.
 const STALE: u64 = 7 * 24 * 3600 * 1_000_000;
 
-fn undo(cause: Cause) -> Move {
+pub(super) fn undo(cause: Cause) -> Move {
     Move::To(TransactionPhase::Undoing, Some(cause))
 }
 
@@ -34,24 +34,27 @@ fn abandon() -> Move {
 }
 
 /// The baseline is made sure of: its root, its files on disk, and that it is what boots.
-fn arming(facts: &GuardFacts) -> Move {
+const SECURE: &[Effect] = &[
+    Effect::Root(Side::Baseline),
+    Effect::Root(Side::Candidate),
+    Effect::Sync,
+    Effect::SetProfile(Side::Baseline),
+    Effect::InstallBoot(Side::Baseline),
+    Effect::Sync,
+];
+
+/// What makes sure of the baseline is done before anything else.
+pub(super) fn arming(facts: &GuardFacts, secure: &[Effect]) -> Move {
     let by_its_own = matches!(facts.order, Some(Order::Arm | Order::Try));
     match facts.last {
         _ if !by_its_own => abandon(),
         Last::Failed => abandon(),
         Last::Done => Move::To(TransactionPhase::Armed, None),
-        Last::Nothing => Move::Do(vec![
-            Effect::Root(Side::Baseline),
-            Effect::Root(Side::Candidate),
-            Effect::Sync,
-            Effect::SetProfile(Side::Baseline),
-            Effect::InstallBoot(Side::Baseline),
-            Effect::Sync,
-        ]),
+        Last::Nothing => Move::Do(secure.to_vec()),
     }
 }
 
-fn armed(t: &Transaction, facts: &GuardFacts) -> Move {
+pub(super) fn armed(t: &Transaction, facts: &GuardFacts) -> Move {
     let same_boot = facts.boot_id == t.boot_id;
     if has_switched(t, facts) {
         return Move::To(TransactionPhase::Verifying, None);
@@ -144,7 +147,7 @@ fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
 }
 
 /// The entry is set, and the reboot does not come: nothing is undone for that, but somebody is told.
-fn waiting(t: &Transaction, facts: &GuardFacts) -> Move {
+pub(super) fn waiting(t: &Transaction, facts: &GuardFacts) -> Move {
     let since = if facts.boot_id == t.boot_id {
         t.tried_at_usec
     } else {
@@ -155,7 +158,7 @@ fn waiting(t: &Transaction, facts: &GuardFacts) -> Move {
     told.unwrap_or(Move::Stay(AfterTurn::Rest))
 }
 
-fn verifying(t: &Transaction, facts: &GuardFacts) -> Move {
+pub(super) fn verifying(t: &Transaction, facts: &GuardFacts) -> Move {
     if facts.boot_id != t.boot_id {
         return rebooted(t, facts);
     }

@@ -6,7 +6,7 @@ use crate::guard::facts::{Effect, GuardFacts, Last, ProgramState, Side};
 use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
 
 /// How often something is done to get back, before a person is needed.
-const UNDO_TRIES: u32 = 6;
+pub(super) const UNDO_TRIES: u32 = 6;
 
 pub(super) fn undoing(t: &Transaction, facts: &GuardFacts) -> Move {
     if facts.activation == ProgramState::Running && facts.boot_id == t.boot_id {
@@ -27,7 +27,7 @@ pub(super) fn undoing(t: &Transaction, facts: &GuardFacts) -> Move {
 }
 
 /// The baseline runs: the end, unless it is asked what the candidate could not be.
-fn restored(t: &Transaction) -> Move {
+pub(super) fn restored(t: &Transaction) -> Move {
     let experiment = t.rules.on_doubt == OnDoubt::Experiment;
     let end = match t.cause {
         Some(Cause::NoVerdict) if experiment => TransactionPhase::Comparing,
@@ -37,7 +37,7 @@ fn restored(t: &Transaction) -> Move {
 }
 
 /// What is being activated would go on after the baseline is back: it is waited for, as long as the deadline allows.
-fn end_activation(t: &Transaction, facts: &GuardFacts) -> Move {
+pub(super) fn end_activation(t: &Transaction, facts: &GuardFacts) -> Move {
     match facts.last {
         _ if t.tries >= UNDO_TRIES => Move::To(TransactionPhase::Broken, None),
         _ if facts.now_usec < t.deadline_usec => Move::Stay(AfterTurn::Poll),

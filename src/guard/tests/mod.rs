@@ -1,3 +1,4 @@
+mod by_commands;
 mod disk;
 mod doubt;
 mod edges;

@@ -2,7 +2,7 @@
 
 use super::table::transaction;
 use crate::guard::plan::{Clock, Programs, PropertyValue, UnitSpec, deadline, fallback};
-use crate::guard::state::{TransactionPhase, TrialMode};
+use crate::guard::state::TransactionPhase;
 
 const SECOND: u64 = 1_000_000;
 
@@ -15,10 +15,9 @@ const CLOCK: Clock = Clock {
 fn programs() -> Programs {
     Programs {
         ours: vec!["/nix/store/gate/bin/upgrade-gate".to_owned()],
-        baseline: "/nix/store/base".to_owned(),
-        candidate: "/nix/store/cand".to_owned(),
-        profile: "/nix/var/nix/profiles/system".to_owned(),
-        root_of_baseline: "/nix/var/nix/gcroots/upgrade-gate/baseline".to_owned(),
+        fallback: vec![vec!["/nix/store/base/sw/bin/nix-env".to_owned()]],
+        armed: "/nix/var/nix/gcroots/upgrade-gate/baseline".to_owned(),
+        ..Programs::default()
     }
 }
 
@@ -75,34 +74,8 @@ fn the_fallback_comes_after_the_deadline_and_needs_no_program_of_ours() {
             .iter()
             .all(|(_, at)| *at + CLOCK.startup_usec > t.deadline_usec)
     );
-    let commands = service
-        .settings
-        .iter()
-        .find_map(|(_, setting)| match setting {
-            PropertyValue::Exec(commands) => Some(commands.clone()),
-            _ => None,
-        });
-    let commands: Vec<String> = commands
-        .unwrap()
-        .iter()
-        .map(|words| words.join(" "))
-        .collect();
-    assert_eq!(
-        commands,
-        [
-            "/nix/store/base/sw/bin/nix-env -p /nix/var/nix/profiles/system --set /nix/store/base",
-            "/nix/store/base/bin/switch-to-configuration test",
-        ]
-    );
-    let condition = PropertyValue::IfLink(programs().root_of_baseline);
+    let commands = PropertyValue::Exec(programs().fallback);
+    assert!(service.settings.contains(&("ExecStart", commands)));
+    let condition = PropertyValue::IfLink(programs().armed);
     assert!(service.settings.contains(&("Conditions", condition)));
-}
-
-#[test]
-fn the_fallback_of_a_reboot_is_a_reboot() {
-    let mut t = transaction(TransactionPhase::Verifying);
-    t.mode = TrialMode::Reboot;
-    let [_, service] = fallback(&t, &programs(), CLOCK);
-    let reboots = |setting: &PropertyValue| matches!(setting, PropertyValue::Exec(commands) if commands[1][1] == "reboot");
-    assert!(service.settings.iter().any(|(_, setting)| reboots(setting)));
 }

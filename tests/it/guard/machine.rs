@@ -29,6 +29,13 @@ case "$1" in
     exit "$(cat "$root/exit-$self" 2>/dev/null || echo 0)" ;;
   boot)
     [ -e "$root/full" ] && { echo "No space left on device" >&2; exit 1; }
+    if [ -d "$root/boot/grub" ]; then
+      { cat "$root/boot/grub/header"; entry() { echo "menuentry \"$1\" {"; echo "linux /x init=$2/init"; echo "}"; }
+        entry NixOS "/nix/store/$self"; echo 'submenu "All" {'
+        for link in "$root"/nix/var/nix/profiles/system-*-link; do entry "$(basename "$link")" "$(readlink "$link")"; done
+        echo "}"; } > "$root/boot/grub/grub.cfg"
+      exit 0
+    fi
     mkdir -p "$root/boot/loader/entries"
     for link in "$root"/nix/var/nix/profiles/system-*-link; do
       system=$(readlink "$link"); name=$(basename "$system")
@@ -97,6 +104,15 @@ impl Machine {
         machine
     }
 
+    /// Has GRUB in the place of systemd-boot, as NixOS's menu begins.
+    pub(crate) fn has_grub(&self) {
+        fs::remove_dir_all(self.world.path("boot/loader")).unwrap();
+        let header = "if [ \"${next_entry}\" ]; then\n  set default=\"${next_entry}\"\n  set next_entry=\n  save_env next_entry\nelse\n  set default=0\nfi\n";
+        self.touch("boot/grub/header", header);
+        let entry = "menuentry \"NixOS\" {\nlinux /x init=/nix/store/base/init\n}\n";
+        self.touch("boot/grub/grub.cfg", &format!("{header}{entry}"));
+    }
+
     pub(crate) fn build(&self, system: &str) {
         let at = |file: &str| format!("nix/store/{system}/{file}");
         let switch = SWITCH.replace("@self@", system);
@@ -142,6 +158,7 @@ impl Machine {
         self.systemd.reboot();
         self.new_boot();
         let _ = fs::remove_file(self.world.path(ONE_SHOT));
+        let _ = fs::remove_file(self.world.path("boot/grub/grubenv"));
         self.link(system, "run/current-system");
     }
 
@@ -230,6 +247,10 @@ impl Machine {
     }
 
     pub(crate) fn boots_next(&self) -> String {
+        if let Ok(menu) = fs::read_to_string(self.world.path("boot/grub/grub.cfg")) {
+            let (_, first) = menu.split_once("init=").unwrap();
+            return first.split_once("/init").unwrap().0.to_owned();
+        }
         let conf = fs::read_to_string(self.world.path("boot/loader/loader.conf")).unwrap();
         let name = conf.trim().strip_prefix("default nixos-").unwrap();
         format!("/nix/store/{}", name.strip_suffix(".conf").unwrap())

@@ -126,3 +126,77 @@ async fn without_a_one_shot_entry_a_try_by_a_reboot_is_refused() {
     let (code, said) = machine.runs("try /nix/store/cand --mode reboot").await;
     assert_eq!((code, said.contains("one-shot")), (69, true), "{said}");
 }
+
+#[tokio::test]
+async fn a_candidate_that_ends_in_emergency_mode_is_undone_though_no_unit_of_it_has_failed() {
+    let mut machine = Machine::new().await;
+    machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    machine.boots(CAND);
+    machine.systemd.is("maintenance");
+    machine.runs("act").await;
+    machine.until("undoing").await;
+    machine.systemd.until_started("reboot.target").await;
+}
+
+#[tokio::test]
+async fn a_boot_that_is_never_done_is_no_verdict_if_that_of_the_baseline_was() {
+    let mut machine = Machine::new().await;
+    machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    machine.boots(CAND);
+    machine.systemd.is("starting");
+    machine.runs("act").await;
+    assert_eq!(machine.runs("verify").await.0, 75);
+    machine.until("undoing").await;
+    let state = fs::read_to_string(machine.state()).unwrap();
+    assert!(state.contains("no_verdict"), "{state}");
+}
+
+#[tokio::test]
+async fn a_mount_of_another_fstab_that_fails_undoes_it() {
+    let mut machine = Machine::new().await;
+    machine.touch("nix/store/cand/etc/fstab", "/dev/gone /data ext4\n");
+    machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    machine.boots(CAND);
+    machine.systemd.fails("data.mount");
+    machine.runs("act").await;
+    machine.systemd.until_started("reboot.target").await;
+}
+
+#[tokio::test]
+async fn grub_tries_it_by_the_variable_that_its_menu_deletes() {
+    let mut machine = Machine::new().await;
+    machine.has_grub();
+    let (code, said) = machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    assert_eq!(code, 0, "{said}");
+    let environment = fs::read_to_string(machine.world.path("boot/grub/grubenv")).unwrap();
+    assert!(
+        environment.contains("\nnext_entry=All>system-2-link\n"),
+        "{environment}"
+    );
+    assert_eq!(machine.status().await["boots_next"], CAND);
+    assert_eq!(machine.boots_next(), BASE);
+    machine.boots(CAND);
+    machine.runs("act").await;
+    machine.until_idle().await;
+    machine.is_wholly(CAND);
+}
+
+#[tokio::test]
+async fn grubs_variable_is_taken_back_with_the_staged_reboot() {
+    let machine = Machine::new().await;
+    machine.has_grub();
+    machine
+        .runs(&quick("try /nix/store/cand --mode reboot"))
+        .await;
+    assert_eq!(machine.runs("disarm").await.0, 0);
+    assert_eq!(machine.status().await["boots_next"], BASE);
+    machine.is_wholly(BASE);
+}

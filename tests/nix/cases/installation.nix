@@ -9,16 +9,16 @@
 }:
 let
   docs = builtins.readFile ../../../docs/configuration.md;
-  # | `key` | type | default | meaning |
-  rows = builtins.filter (row: row != null) (
-    map (builtins.match "\\| `([a-z_]+)` \\| [^|]* \\| [^|]* \\| (.*) \\|") (
+  # | `key` | type | default | meaning |; a program of another system than NixOS is no option
+  rows = builtins.filter (row: row != null && builtins.elemAt row 1 != "program") (
+    map (builtins.match "\\| `([a-z_]+)` \\| ([^|]*) \\| [^|]* \\| (.*) \\|") (
       builtins.filter builtins.isString (builtins.split "\n" docs)
     )
   );
   documented = builtins.listToAttrs (
     map (row: {
       name = builtins.elemAt row 0;
-      value = builtins.elemAt row 1;
+      value = builtins.elemAt row 2;
     }) rows
   );
   # upper case and a full stop are NixOS's

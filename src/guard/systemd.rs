@@ -142,6 +142,12 @@ impl SystemdClient {
         started.await.map(drop).map_err(|error| said(&error))
     }
 
+    /// How far the system has come.
+    pub(super) async fn system_state(&self) -> Result<String, String> {
+        let state = self.manager.system_state().await;
+        state.map_err(|error| said(&error))
+    }
+
     /// When this systemd started.
     pub(super) async fn startup_usec(&self) -> Result<u64, String> {
         let startup = self.manager.userspace_timestamp_monotonic().await;

@@ -1,14 +1,14 @@
-//! How the machine reaches others and is reached: asked of the kernel, and of the tables in `/proc`.
+//! How the machine reaches others and is reached: asked of the kernel, and of the tables in `/proc` below a root.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-use super::Nixos;
-use crate::guard::facts::Health;
-use crate::guard::reach::{DefaultRoute, Listeners, NetworkBaseline, silent};
-use crate::guard::state::Transaction;
+use super::facts::Health;
+use super::reach::{DefaultRoute, Listeners, NetworkBaseline, silent};
+use super::state::Transaction;
+use super::systemd::SystemdClient;
 use crate::sources::kernel::default_routes;
 use crate::sys::clock;
 
@@ -25,87 +25,89 @@ type Sockets = BTreeMap<u64, ListeningSocket>;
 /// A shorter sleep is the difference between two readings.
 const SLEEP: u64 = 1_000_000;
 
-impl Nixos {
-    /// What there is to compare with.
-    pub(super) async fn network(&self) -> NetworkBaseline {
-        let routes = default_routes().await.ok();
-        NetworkBaseline {
-            route: routes.and_then(|routes| DefaultRoute::of(&routes)),
-            listeners: self.listeners(),
-            asleep_usec: asleep_usec(),
-        }
+/// What there is to compare with.
+pub(super) async fn baseline(root: &Path) -> NetworkBaseline {
+    let routes = default_routes().await.ok();
+    NetworkBaseline {
+        route: routes.and_then(|routes| DefaultRoute::of(&routes)),
+        listeners: listeners(root),
+        asleep_usec: asleep_usec(),
     }
+}
 
-    /// Whether the default route of the baseline is lost. A kernel that cannot be asked says nothing.
-    pub(super) async fn route(&self, t: &Transaction) -> Health {
-        let (Some(before), Ok(now)) = (&t.baseline.network.route, default_routes().await) else {
-            return Health::Good;
+/// Whether the default route of the baseline is lost. A kernel that cannot be asked says nothing.
+pub(super) async fn route(t: &Transaction) -> Health {
+    let (Some(before), Ok(now)) = (&t.baseline.network.route, default_routes().await) else {
+        return Health::Good;
+    };
+    let then = match t.boots {
+        0 => t.baseline.network.asleep_usec,
+        _ => 0,
+    };
+    before.health(&now, asleep_usec() > then.saturating_add(SLEEP))
+}
+
+/// Whether a service of both systems has fallen silent: one that runs may still listen, one that does not run will not. A
+/// service that listens elsewhere was moved.
+pub(super) async fn listening(
+    root: &Path,
+    t: &Transaction,
+    counts: impl Fn(&str) -> bool,
+) -> Health {
+    let sockets = sockets(root);
+    let ports = ports_of(&sockets);
+    let mut silent = silent(&t.baseline.network.listeners, &ports);
+    silent.retain(|unit| counts(unit));
+    if silent.is_empty() {
+        return Health::Good;
+    }
+    let elsewhere = owners(root, &sockets);
+    silent.retain(|unit| !elsewhere.contains_key(*unit));
+    let judged = judged(&silent, &t.rules.ignore_units).await;
+    judged.unwrap_or_else(Health::Unknown)
+}
+
+async fn judged(silent: &[&str], ignored: &[String]) -> Result<Health, String> {
+    let systemd = SystemdClient::patiently().await?;
+    let ignored = systemd.named(ignored).await?;
+    let mut silent = silent.to_vec();
+    silent.retain(|unit| !ignored.contains(*unit));
+    if silent.is_empty() {
+        return Ok(Health::Good);
+    }
+    Ok(verdict(&silent, &systemd.active(&silent).await?))
+}
+
+fn listeners(root: &Path) -> Listeners {
+    let mut sockets = sockets(root);
+    sockets.retain(|_, socket| socket.is_reached);
+    owners(root, &sockets)
+}
+
+/// The sockets that listen, by their inodes.
+fn sockets(root: &Path) -> Sockets {
+    let tables = ["tcp", "tcp6"].map(|name| root.join("proc/net").join(name));
+    let tables = tables.map(|path| fs::read_to_string(path).unwrap_or_default());
+    let lines = tables.iter().flat_map(|table| table.lines());
+    lines.filter_map(listener).collect()
+}
+
+/// The services of the system that have one of these sockets open.
+fn owners(root: &Path, sockets: &Sockets) -> Listeners {
+    let mut found = Listeners::new();
+    for process in entries(&root.join("proc")) {
+        let cgroup = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+        let Some(unit) = service_of(&cgroup) else {
+            continue;
         };
-        let then = match t.boots {
-            0 => t.baseline.network.asleep_usec,
-            _ => 0,
-        };
-        before.health(&now, asleep_usec() > then.saturating_add(SLEEP))
-    }
-
-    /// Whether a service of both systems has fallen silent: one that runs may still listen, one that does not run will not. A
-    /// service that listens elsewhere was moved.
-    pub(super) async fn listening(&self, t: &Transaction) -> Health {
-        let sockets = self.sockets();
-        let ports = ports_of(&sockets);
-        let mut silent = silent(&t.baseline.network.listeners, &ports);
-        silent.retain(|unit| self.is_in_candidate(t, unit) && self.changed(t, unit));
-        if silent.is_empty() {
-            return Health::Good;
+        let files = entries(&process.join("fd")).into_iter();
+        let ports = files.filter_map(|file| Some(sockets.get(&inode(&file)?)?.port));
+        let ports: BTreeSet<_> = ports.collect();
+        if !ports.is_empty() {
+            found.entry(unit.to_owned()).or_default().extend(ports);
         }
-        let elsewhere = self.owners(&sockets);
-        silent.retain(|unit| !elsewhere.contains_key(*unit));
-        let judged = self.judged(&silent, &t.rules.ignore_units).await;
-        judged.unwrap_or_else(Health::Unknown)
     }
-
-    async fn judged(&self, silent: &[&str], ignored: &[String]) -> Result<Health, String> {
-        let systemd = self.systemd().await?;
-        let ignored = systemd.named(ignored).await?;
-        let mut silent = silent.to_vec();
-        silent.retain(|unit| !ignored.contains(*unit));
-        if silent.is_empty() {
-            return Ok(Health::Good);
-        }
-        Ok(verdict(&silent, &systemd.active(&silent).await?))
-    }
-
-    fn listeners(&self) -> Listeners {
-        let mut sockets = self.sockets();
-        sockets.retain(|_, socket| socket.is_reached);
-        self.owners(&sockets)
-    }
-
-    /// The sockets that listen, by their inodes.
-    fn sockets(&self) -> Sockets {
-        let tables = ["tcp", "tcp6"].map(|name| self.paths.root.join("proc/net").join(name));
-        let tables = tables.map(|path| fs::read_to_string(path).unwrap_or_default());
-        let lines = tables.iter().flat_map(|table| table.lines());
-        lines.filter_map(listener).collect()
-    }
-
-    /// The services of the system that have one of these sockets open.
-    fn owners(&self, sockets: &Sockets) -> Listeners {
-        let mut found = Listeners::new();
-        for process in entries(&self.paths.root.join("proc")) {
-            let cgroup = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
-            let Some(unit) = service_of(&cgroup) else {
-                continue;
-            };
-            let files = entries(&process.join("fd")).into_iter();
-            let ports = files.filter_map(|file| Some(sockets.get(&inode(&file)?)?.port));
-            let ports: BTreeSet<_> = ports.collect();
-            if !ports.is_empty() {
-                found.entry(unit.to_owned()).or_default().extend(ports);
-            }
-        }
-        found
-    }
+    found
 }
 
 fn verdict(silent: &[&str], running: &BTreeSet<String>) -> Health {

@@ -1,0 +1,96 @@
+//! Programs that are run to their end.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// How long a program of Nix, of the boot loader or of a profile may take.
+const PROGRAM: Duration = Duration::from_secs(15 * 60);
+
+/// Runs a program to its end; what it says goes where our own words go.
+pub(super) async fn run(mut command: Command) -> Result<(), String> {
+    let name = name(&command);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let status = ended(&name, PROGRAM, command.status()).await?;
+    succeeded(&name, status)
+}
+
+/// The first line that a program prints.
+pub(super) async fn line(mut command: Command, within: Duration) -> Result<String, String> {
+    let name = name(&command);
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.kill_on_drop(true);
+    let output = ended(&name, within, command.output()).await?;
+    succeeded(&name, output.status)?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let first = said.lines().next().unwrap_or_default().trim();
+    if first.is_empty() || first.len() > LONGEST || first.contains(char::is_control) {
+        return Err(format!(
+            "{name} must print one line of 1 to {LONGEST} bytes"
+        ));
+    }
+    Ok(first.to_owned())
+}
+
+/// The longest line that names a system, in bytes.
+const LONGEST: usize = 256;
+
+async fn ended<T>(
+    name: &str,
+    within: Duration,
+    end: impl Future<Output = std::io::Result<T>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(within, end).await {
+        Ok(ended) => ended.map_err(|error| format!("cannot run {name}: {error}")),
+        Err(_) => Err(format!("{name} takes longer than {} s", within.as_secs())),
+    }
+}
+
+fn succeeded(name: &str, status: ExitStatus) -> Result<(), String> {
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!("{name}: {status}"))
+}
+
+fn name(command: &Command) -> String {
+    let program = command.as_std().get_program();
+    program.to_string_lossy().into_owned()
+}
+
+/// This program and its options, for systemd. Where an upgrade has replaced it, as a package does, its successor reads the same state.
+pub(super) fn ourselves(root: &Path) -> Vec<String> {
+    let program = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/upgrade-gate".into());
+    options(installed(&program), root)
+}
+
+/// A program of ours, with the root that it works in.
+pub(super) fn options(program: String, root: &Path) -> Vec<String> {
+    let mut words = vec![program];
+    if root != Path::new("/") {
+        words.extend(["--root".to_owned(), root.to_string_lossy().into_owned()]);
+    }
+    words
+}
+
+/// The program at this path.
+fn installed(own: &Path) -> String {
+    let own = own.to_string_lossy();
+    // proc_pid_exe(5)
+    own.strip_suffix(" (deleted)").unwrap_or(&own).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_starts_the_program_that_has_replaced_this_one() {
+        let replaced = Path::new("/usr/bin/upgrade-gate (deleted)");
+        assert_eq!(installed(replaced), "/usr/bin/upgrade-gate");
+        let own = Path::new("/nix/store/x/bin/upgrade-gate");
+        assert_eq!(installed(own), "/nix/store/x/bin/upgrade-gate");
+    }
+}
