@@ -443,6 +443,23 @@ def guard_ended(machine):
     return end.split('"')[0], end.split('"cause":')[1].split(",")[0].strip('"')
 
 
+# as NixOS's builder: an entry for each generation, then the default, by way of a file that must not be there
+SYSTEMD_BOOT = r"""#!/bin/sh
+set -eu
+for link in /nix/var/nix/profiles/system-*-link; do
+    system=$(readlink $link); name=nixos-generation-$(basename $link | tr -dc 0-9).conf
+    printf 'title NixOS\nlinux /EFI/nixos/linux.efi\ninitrd /EFI/nixos/initrd.efi\noptions init=%s/init %s %s\n' \
+        $system "$(cat /var/lib/lab-params)" "$(cat $system/kernel-params)" > /boot/loader/entries/$name.tmp
+    mv /boot/loader/entries/$name.tmp /boot/loader/entries/$name
+    [ $system != $1 ] || default=$name
+done
+set -C
+printf 'timeout 0\ndefault %s\n' ${default:-nixos-*} > /boot/loader/loader.tmp
+mv /boot/loader/loader.tmp /boot/loader/loader.conf
+sync --file-system /boot
+"""
+
+
 # of a machine whose boot loader lists the generations of the profile: what its first start prepares, and its second
 def boot_partition(machine):
     """The boot partition is /boot from the next start on, and the guard's units are enabled."""

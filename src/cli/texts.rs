@@ -127,8 +127,10 @@ Examples:
       upgrade-gate guard status
   Does the way back work on this machine?
       upgrade-gate guard drill
+  On a system other than NixOS, by the commands of a profile:
+      upgrade-gate guard try --profile apt-upgrade
 
-Until a system is kept, the boot loader's default is the one before: docs/guard.md.";
+Until a NixOS system is kept, the boot loader's default is the one before: docs/guard.md.";
 
 pub(super) const CONFIG: &str = "\
 Examples:

@@ -19,7 +19,8 @@ options {append}
 GRUB = """set prefix=($root)/grub
 configfile ($root)/grub/grub.cfg
 """
-FIRST_OF_GRUB = """menuentry "first" {{
+FIRST_OF_GRUB = """set timeout=0
+menuentry "first" {{
   linux /EFI/nixos/linux.efi {append}
   initrd /EFI/nixos/initrd.efi
 }}

@@ -5,21 +5,6 @@
 if laptop.execute("test -e /etc/NIXOS")[0] == 0:
     skip("it puts stand-ins in the place of the running system")
 
-# as NixOS's builder: an entry for each generation, then the default, by way of a file that must not be there
-SYSTEMD_BOOT = r"""#!/bin/sh
-set -eu
-for link in /nix/var/nix/profiles/system-*-link; do
-    system=$(readlink $link); name=nixos-generation-$(basename $link | tr -dc 0-9).conf
-    printf 'title NixOS\nlinux /EFI/nixos/linux.efi\ninitrd /EFI/nixos/initrd.efi\noptions init=%s/init %s %s\n' \
-        $system "$(cat /var/lib/lab-params)" "$(cat $system/kernel-params)" > /boot/loader/entries/$name.tmp
-    mv /boot/loader/entries/$name.tmp /boot/loader/entries/$name
-    [ $system != $1 ] || default=$name
-done
-set -C
-printf 'timeout 0\ndefault %s\n' ${default:-nixos-*} > /boot/loader/loader.tmp
-mv /boot/loader/loader.tmp /boot/loader/loader.conf
-sync --file-system /boot
-"""
 MORE = {"lab_more": SERVICE.format("/bin/sleep infinity")}
 
 with subtest("the machine is booted by its firmware and systemd-boot from now on"):
