@@ -144,6 +144,28 @@ async fn a_service_that_runs_for_a_while_and_is_restarted_again_and_again_undoes
 }
 
 #[tokio::test]
+async fn a_unit_whose_template_or_requirement_the_candidate_changed_and_that_fails_undoes_it() {
+    for (file, failed) in [
+        ("app.service", "app.service"),
+        ("job@.service", "job@1.service"),
+    ] {
+        let machine = Machine::new().await;
+        for system in ["base", "cand"] {
+            let version = if file == failed { "" } else { system };
+            let text = format!("[Unit]\nDescription={version}\nRequires=own.service\n");
+            machine.touch(
+                &format!("nix/store/{system}/etc/systemd/system/{file}"),
+                &text,
+            );
+        }
+        let mut tries = machine.starts(&quick("try /nix/store/cand"));
+        machine.until("verifying").await;
+        machine.systemd.fails(failed);
+        assert_eq!(tries.wait().await.unwrap().code(), Some(80), "{failed}");
+    }
+}
+
+#[tokio::test]
 async fn a_unit_that_the_candidate_left_alone_and_that_fails_is_not_held_against_it() {
     let machine = Machine::new().await;
     let mut tries = machine.starts(&quick("try /nix/store/cand"));

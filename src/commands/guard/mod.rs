@@ -38,7 +38,7 @@ use crate::text::secret;
 /// How often a process that stays looks at the candidate.
 const RECHECK: Duration = Duration::from_secs(5);
 /// How often a program that runs is looked at.
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(500);
 /// How long after its deadline a drill must have been undone.
 const LATE: Duration = Duration::from_secs(10 * 60);
 
