@@ -17,16 +17,10 @@ def with_web(name, activate=":", **units):
     return system(laptop, name, activate, **{"lab_web": web(8022), **units})
 
 
-def guard(words, code=0):
-    found_code, said = laptop.execute(f"timeout 240 upgrade-gate guard {words} 2>&1")
-    assert found_code == code, (words, found_code, said)
-    return said
-
-
 def tried(candidate, words="", code=80, cause="unhealthy", settle="6s"):
     """Tries it: what was said."""
     before = float(laptop.succeed("cut -d' ' -f1 /proc/uptime"))
-    said = guard(f"try {candidate} --within 40s --settle-after {settle} --notify {TELL} {words}", code)
+    said = guard(laptop, f"try {candidate} --within 40s --settle-after {settle} --notify {TELL} {words}", code)
     took = float(laptop.succeed("cut -d' ' -f1 /proc/uptime")) - before
     print(f"guard: try {candidate} {words}: exit {code} after {took:.1f} s")
     if code == 80:
@@ -40,7 +34,7 @@ def told():
 
 
 def wholly(path):
-    assert booting(laptop) == [path] * 3, (path, booting(laptop), guard("status"))
+    assert booting(laptop) == [path] * 3, (path, booting(laptop), guard(laptop, "status"))
 
 
 cable(laptop)
@@ -62,7 +56,7 @@ with subtest("a default route that the candidate loses while the cable is in"):
 
 with subtest("a refusal is told once"):
     for _ in range(2):
-        assert "denied" in guard(f"try {route} --notify {TELL}", 75)
+        assert "denied" in guard(laptop, f"try {route} --notify {TELL}", 75)
     laptop.wait_until_succeeds("grep refused /run/lab/told", timeout=60)
     assert told() == ["undone unhealthy", "refused denied"], told()
 
@@ -95,4 +89,4 @@ with subtest("a cable that is out is an outage, with the candidate and with the 
     plug(laptop)
     static_address(laptop)
     wholly(base)
-    assert out not in guard("denied"), guard("denied")
+    assert out not in guard(laptop, "denied"), guard(laptop, "denied")
