@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::facts::Health;
 use super::network;
 use super::state::Transaction;
-use super::systemd::{FailedUnit, SystemdClient};
+use super::systemd::{SystemdClient, UnwellUnit};
 use super::units::{STARTING, now_usec};
 use crate::text::secret;
 use crate::text::span::format_span;
@@ -84,7 +84,7 @@ async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {
 }
 
 /// The units that have failed, and those that are started again and again.
-async fn not_well(t: &Transaction) -> Result<Vec<FailedUnit>, String> {
+async fn not_well(t: &Transaction) -> Result<Vec<UnwellUnit>, String> {
     let systemd = SystemdClient::patiently().await?;
     let mut found = systemd.failed().await?;
     for (name, number) in systemd.restarts().await? {
@@ -94,7 +94,7 @@ async fn not_well(t: &Transaction) -> Result<Vec<FailedUnit>, String> {
                 < t.rules.settle_usec / 2
         {
             let restarts = true;
-            found.push(FailedUnit { name, restarts });
+            found.push(UnwellUnit { name, restarts });
         }
     }
     let ignored = systemd.named(&t.rules.ignore_units).await?;
@@ -102,7 +102,7 @@ async fn not_well(t: &Transaction) -> Result<Vec<FailedUnit>, String> {
     Ok(found)
 }
 
-fn names(units: &[FailedUnit]) -> String {
+fn names(units: &[UnwellUnit]) -> String {
     let names: Vec<_> = units.iter().map(|unit| unit.name.as_str()).collect();
     names.join(", ")
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use super::facts::Health;
-use super::reach::{DefaultRoute, Listeners, NetworkBaseline, silent};
+use super::reach::{DefaultRoute, ListeningServices, NetworkBaseline, silent};
 use super::state::Transaction;
 use super::systemd::SystemdClient;
 use crate::sources::kernel::default_routes;
@@ -78,7 +78,7 @@ async fn judged(silent: &[&str], ignored: &[String]) -> Result<Health, String> {
     Ok(verdict(&silent, &systemd.active(&silent).await?))
 }
 
-fn listeners(root: &Path) -> Listeners {
+fn listeners(root: &Path) -> ListeningServices {
     let mut sockets = sockets(root);
     sockets.retain(|_, socket| socket.is_reached);
     owners(root, &sockets)
@@ -93,8 +93,8 @@ fn sockets(root: &Path) -> Sockets {
 }
 
 /// The services of the system that have one of these sockets open.
-fn owners(root: &Path, sockets: &Sockets) -> Listeners {
-    let mut found = Listeners::new();
+fn owners(root: &Path, sockets: &Sockets) -> ListeningServices {
+    let mut found = ListeningServices::new();
     for process in entries(&root.join("proc")) {
         let cgroup = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
         let Some(unit) = service_of(&cgroup) else {

@@ -108,11 +108,23 @@ impl OtherSystem {
     }
 
     /// The upgrade may replace this program, or break it: systemd gets a copy. The link tells that something is under way.
-    fn arm(&self, t: &Transaction) -> io::Result<()> {
-        let [new, hand] = [self.state_dir.join("hand.new"), self.hand()];
-        fs::copy("/proc/self/exe", &new)?;
-        File::open(&new)?.sync_all()?;
-        fs::rename(new, hand)?;
+    async fn arm(&self, t: &Transaction) -> Result<(), String> {
+        let new = self.state_dir.join("hand.new");
+        let said = |error: io::Error| error.to_string();
+        fs::copy("/proc/self/exe", &new).map_err(said)?;
+        if self.root.join("sys/fs/selinux/enforce").exists() {
+            // systemd may not execute what is labelled as a state directory's.
+            let own = std::env::current_exe().map_err(said)?;
+            let mut label = Command::new("chcon");
+            label.arg("--reference").arg(own).arg(&new);
+            program::run(label).await?;
+        }
+        self.armed_by(&new, t).map_err(said)
+    }
+
+    fn armed_by(&self, new: &Path, t: &Transaction) -> io::Result<()> {
+        File::open(new)?.sync_all()?;
+        fs::rename(new, self.hand())?;
         remove(&self.armed())?;
         symlink(&t.baseline.system, self.armed())?;
         File::open(&self.state_dir)?.sync_all()
@@ -172,7 +184,7 @@ impl Machine for OtherSystem {
         let programs = self.programs(t, commands);
         let io = |done: io::Result<()>| done.map_err(|error| error.to_string());
         match effect {
-            Effect::Root(Side::Baseline) => io(self.arm(t)),
+            Effect::Root(Side::Baseline) => self.arm(t).await,
             Effect::Unroot => io(self.disarm()),
             Effect::Sync => io(self.sync()),
             Effect::SetDeadline => units::set_deadline(t, &programs).await,

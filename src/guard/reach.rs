@@ -8,7 +8,7 @@ use super::facts::Health;
 use crate::sources::kernel::DefaultRoutes;
 
 /// The TCP ports on which each service of the system listens, but for those that only this machine reaches.
-pub type Listeners = BTreeMap<String, BTreeSet<u16>>;
+pub type ListeningServices = BTreeMap<String, BTreeSet<u16>>;
 
 /// How the machine reached others, and was reached, before the try.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct NetworkBaseline {
     /// The default route, if there was one.
     pub route: Option<DefaultRoute>,
     /// Who listened.
-    pub listeners: Listeners,
+    pub listeners: ListeningServices,
     /// How long the machine had been asleep in its boot.
     pub asleep_usec: u64,
 }
@@ -63,7 +63,7 @@ impl DefaultRoute {
 }
 
 /// The services that listened before and of whose ports none is listened on now.
-pub fn silent<'a>(before: &'a Listeners, ports: &BTreeSet<u16>) -> Vec<&'a str> {
+pub fn silent<'a>(before: &'a ListeningServices, ports: &BTreeSet<u16>) -> Vec<&'a str> {
     let silent = before.iter().filter(|(_, had)| had.is_disjoint(ports));
     silent.map(|(unit, _)| unit.as_str()).collect()
 }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_service_is_silent_if_none_of_its_ports_is_listened_on() {
         let ports = |ports: &[u16]| ports.iter().copied().collect::<BTreeSet<_>>();
-        let before = Listeners::from([
+        let before = ListeningServices::from([
             ("sshd.service".to_owned(), ports(&[22])),
             ("nginx.service".to_owned(), ports(&[80, 443])),
         ]);

@@ -26,7 +26,7 @@ const BETWEEN: Duration = Duration::from_millis(200);
 
 /// A unit that is not well.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FailedUnit {
+pub(super) struct UnwellUnit {
     pub(super) name: String,
     /// Whether systemd starts it again by itself.
     pub(super) restarts: bool,
@@ -83,12 +83,12 @@ impl SystemdClient {
 
     /// The units that have failed, or that ended and wait to be restarted: one that is restarted again and again never
     /// fails.
-    pub(super) async fn failed(&self) -> Result<Vec<FailedUnit>, String> {
+    pub(super) async fn failed(&self) -> Result<Vec<UnwellUnit>, String> {
         let listed = self.list(&["failed", "activating"], &["*"]).await?;
         let bad = listed.into_iter().filter_map(|unit| {
             let restarts = unit.4.starts_with("auto-restart");
             let name = unit.0;
-            (restarts || unit.3 == "failed").then_some(FailedUnit { name, restarts })
+            (restarts || unit.3 == "failed").then_some(UnwellUnit { name, restarts })
         });
         Ok(bad.collect())
     }
