@@ -70,6 +70,8 @@ fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
     let new_boot = facts.boot_id != t.boot_id;
     match facts.order {
         _ if new_boot && t.is_candidate(current) => Move::To(TransactionPhase::Verifying, None),
+        // What was to boot is gone: by a loss of power before it was installed, or by what else goes back.
+        _ if new_boot && current.is_some() && t.is_baseline(next) => undo(Cause::Lost),
         _ if new_boot && current.is_some() => undo(Cause::DidNotBoot),
         Some(Order::Rollback) => undo(Cause::Asked),
         _ if t.is_baseline(next) => undo(Cause::EntryGone),

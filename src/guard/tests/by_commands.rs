@@ -124,12 +124,8 @@ fn a_staged_upgrade_waits_for_its_boot_and_for_whoever_knows_what_runs() {
         None,
     );
     let undone = TransactionPhase::Undoing;
-    for next in [BASE, CAND] {
-        to(
-            next_boot(facts(BASE, Some(next))),
-            undone,
-            Some(Cause::DidNotBoot),
-        );
+    for (next, cause) in [(BASE, Cause::Lost), (CAND, Cause::DidNotBoot)] {
+        to(next_boot(facts(BASE, Some(next))), undone, Some(cause));
     }
     to(facts(BASE, Some(BASE)), undone, Some(Cause::EntryGone));
     to(

@@ -171,13 +171,30 @@ async fn a_staged_upgrade_that_does_not_come_up_is_denied_by_its_offer() {
     let more = "boots_next = \"@root@/boots_next\"\noffer = \"@root@/offer\"\n";
     let mut other = Other::new("next", more).await;
     assert_eq!(other.tries().await.0, 0);
-    // The boot loader went back by itself.
-    other.machine.touch("next", "v1\n");
     other.boots();
+    // The boot loader has taken another entry than its default.
+    other.machine.touch("running", "v1\n");
     assert_eq!(other.machine.runs("act").await.0, 0);
     assert_eq!(other.last().await.0, "candidate_did_not_boot");
+    assert_eq!(other.file("next"), "v1");
     let (code, said) = other.tries().await;
     assert_eq!((code, said.contains("denied: v2")), (75, true), "{said}");
+}
+
+#[tokio::test]
+async fn a_staged_upgrade_that_is_lost_before_its_boot_is_tried_once_more() {
+    let more = "boots_next = \"@root@/boots_next\"\noffer = \"@root@/offer\"\n";
+    let mut other = Other::new("next", more).await;
+    for denied in [false, true] {
+        let (code, said) = other.tries().await;
+        assert_eq!(code, 0, "{said}");
+        other.machine.touch("next", "v1\n");
+        other.boots();
+        assert_eq!(other.machine.runs("act").await.0, 0);
+        assert_eq!(other.last().await.1, "lost");
+        let said = other.machine.runs("denied").await.1;
+        assert_eq!(said.contains("v2 lost"), denied, "{said}");
+    }
 }
 
 #[tokio::test]
