@@ -98,7 +98,7 @@ pub fn grub_one_shot(grub_cfg: &str) -> Option<&'static str> {
     ["next_entry", "saved_entry"].into_iter().find(takes)
 }
 
-/// The first line of GRUB's environment, and its length in bytes, which is always the same.
+/// The first line of GRUB's environment, and the length in bytes of a new one; GRUB never makes it longer.
 const GRUB_HEADER: &str = "# GRUB Environment Block";
 const GRUB_LENGTH: usize = 1024;
 
@@ -121,7 +121,8 @@ pub fn grub_environment(environment: &str, name: &str, value: Option<&str>) -> O
         lines.push(plain.then(|| format!("{name}={value}"))?);
     }
     let text = lines.join("\n") + "\n";
-    let padding = GRUB_LENGTH.checked_sub(text.len())?;
+    let length = environment.len().max(GRUB_LENGTH);
+    let padding = length.checked_sub(text.len())?;
     Some(text + &"#".repeat(padding))
 }
 
@@ -229,6 +230,13 @@ mod tests {
         assert_eq!(grub_one_shot(&old), Some("saved_entry"));
         let keeps = menu().replace("  save_env next_entry\n", "");
         assert_eq!(grub_one_shot(&keeps), None);
+    }
+
+    #[test]
+    fn a_longer_environment_of_grub_stays_as_long_so_that_nothing_of_it_is_left() {
+        let long = format!("{GRUB_HEADER}\nother=1\n{}", "#".repeat(2048));
+        let set = grub_environment(&long, "next_entry", Some("a")).unwrap();
+        assert_eq!(set.len(), long.len());
     }
 
     #[test]
