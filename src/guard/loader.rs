@@ -83,6 +83,18 @@ fn grub_title(line: &str) -> Option<String> {
     Some(title.replace('>', ">>"))
 }
 
+/// Whether kernels were copied beside this menu of GRUB, which NixOS does where GRUB cannot read the store.
+pub fn grub_copies_kernels(grub_cfg: &str) -> bool {
+    let mut kernels = grub_cfg.lines().filter_map(|line| {
+        let (command, rest) = line.trim().split_once(' ')?;
+        command.starts_with("linux").then_some(rest)
+    });
+    kernels.any(|rest| {
+        let kernel = rest.split_whitespace().next();
+        kernel.is_some_and(|kernel| kernel.contains("/kernels/"))
+    })
+}
+
 /// The variable of GRUB's environment that names the entry of the next boot, and that the menu deletes then: `next_entry`, or, in
 /// older menus of NixOS, `saved_entry`.
 pub fn grub_one_shot(grub_cfg: &str) -> Option<&'static str> {
@@ -233,6 +245,14 @@ mod tests {
     }
 
     #[test]
+    fn a_menu_of_grub_shows_whether_its_kernels_were_copied() {
+        assert!(grub_copies_kernels(&menu()));
+        let read = menu().replace("//kernels/x", "/store/linux/bzImage");
+        assert!(!grub_copies_kernels(&read));
+        assert!(!grub_copies_kernels("# linux /kernels/x\nlinux"));
+    }
+
+    #[test]
     fn a_longer_environment_of_grub_stays_as_long_so_that_nothing_of_it_is_left() {
         let long = format!("{GRUB_HEADER}\nother=1\n{}", "#".repeat(2048));
         let set = grub_environment(&long, "next_entry", Some("a")).unwrap();
@@ -270,6 +290,7 @@ mod tests {
         fn no_text_makes_it_panic(text: String, bytes: Vec<u8>) {
             let _ = (default_entry(&text), system_of_entry(&text), efi_text(&bytes));
             let _ = (grub_default(&text), grub_entries(&text), grub_one_shot(&text), extlinux_default(&text));
+            let _ = grub_copies_kernels(&text);
             let _ = (grub_variable(&text, "a"), grub_environment(&text, "a", Some(&text)));
         }
     }
