@@ -83,6 +83,18 @@ fn grub_title(line: &str) -> Option<String> {
     Some(title.replace('>', ">>"))
 }
 
+/// Whether kernels were copied beside this menu of GRUB, which NixOS does where GRUB cannot read the store.
+pub fn grub_copies_kernels(grub_cfg: &str) -> bool {
+    let mut kernels = grub_cfg.lines().filter_map(|line| {
+        let (command, rest) = line.trim().split_once(' ')?;
+        command.starts_with("linux").then_some(rest)
+    });
+    kernels.any(|rest| {
+        let kernel = rest.split_whitespace().next();
+        kernel.is_some_and(|kernel| kernel.contains("/kernels/"))
+    })
+}
+
 /// The variable of GRUB's environment that names the entry of the next boot, and that the menu deletes then: `next_entry`, or, in
 /// older menus of NixOS, `saved_entry`.
 pub fn grub_one_shot(grub_cfg: &str) -> Option<&'static str> {
@@ -98,7 +110,7 @@ pub fn grub_one_shot(grub_cfg: &str) -> Option<&'static str> {
     ["next_entry", "saved_entry"].into_iter().find(takes)
 }
 
-/// The first line of GRUB's environment, and its length in bytes, which is always the same.
+/// The first line of GRUB's environment, and the length in bytes of a new one; GRUB never makes it longer.
 const GRUB_HEADER: &str = "# GRUB Environment Block";
 const GRUB_LENGTH: usize = 1024;
 
@@ -121,7 +133,8 @@ pub fn grub_environment(environment: &str, name: &str, value: Option<&str>) -> O
         lines.push(plain.then(|| format!("{name}={value}"))?);
     }
     let text = lines.join("\n") + "\n";
-    let padding = GRUB_LENGTH.checked_sub(text.len())?;
+    let length = environment.len().max(GRUB_LENGTH);
+    let padding = length.checked_sub(text.len())?;
     Some(text + &"#".repeat(padding))
 }
 
@@ -232,6 +245,21 @@ mod tests {
     }
 
     #[test]
+    fn a_menu_of_grub_shows_whether_its_kernels_were_copied() {
+        assert!(grub_copies_kernels(&menu()));
+        let read = menu().replace("//kernels/x", "/store/linux/bzImage");
+        assert!(!grub_copies_kernels(&read));
+        assert!(!grub_copies_kernels("# linux /kernels/x\nlinux"));
+    }
+
+    #[test]
+    fn a_longer_environment_of_grub_stays_as_long_so_that_nothing_of_it_is_left() {
+        let long = format!("{GRUB_HEADER}\nother=1\n{}", "#".repeat(2048));
+        let set = grub_environment(&long, "next_entry", Some("a")).unwrap();
+        assert_eq!(set.len(), long.len());
+    }
+
+    #[test]
     fn grubs_environment_keeps_its_length_and_its_other_variables() {
         let set = grub_environment("", "next_entry", Some("a>b")).unwrap();
         assert_eq!(set.len(), 1024);
@@ -262,6 +290,7 @@ mod tests {
         fn no_text_makes_it_panic(text: String, bytes: Vec<u8>) {
             let _ = (default_entry(&text), system_of_entry(&text), efi_text(&bytes));
             let _ = (grub_default(&text), grub_entries(&text), grub_one_shot(&text), extlinux_default(&text));
+            let _ = grub_copies_kernels(&text);
             let _ = (grub_variable(&text, "a"), grub_environment(&text, "a", Some(&text)));
         }
     }

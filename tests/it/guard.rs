@@ -340,14 +340,44 @@ async fn after_three_undone_systems_in_a_row_another_one_is_tried_only_if_told_t
     assert_eq!(machine.runs(&denied).await.0, 0, "it is over");
 }
 
+/// The candidate has a kernel that is sparse, and larger than what any disk of a test has free.
+fn with_a_large_kernel(machine: &Machine) {
+    let kernel = machine.world.path("nix/store/linux/bzImage");
+    fs::create_dir_all(kernel.parent().unwrap()).unwrap();
+    fs::File::create(kernel).unwrap().set_len(8 << 40).unwrap();
+    machine.link("/nix/store/linux/bzImage", "nix/store/cand/kernel");
+}
+
+#[tokio::test]
+async fn a_system_that_does_not_fit_beside_grub_is_refused_where_kernels_are_copied() {
+    let machine = Machine::new().await;
+    machine.has_grub();
+    with_a_large_kernel(&machine);
+    let menu = fs::read_to_string(machine.world.path("boot/grub/grub.cfg")).unwrap();
+    let copied = menu.replace("linux /x ", "linux ($drive1)//kernels/x ");
+    machine.touch("boot/grub/grub.cfg", &copied);
+    let (code, said) = machine.runs(&quick("try /nix/store/cand")).await;
+    assert_eq!((code, said.contains("no_space")), (75, true), "{said}");
+    machine.touch("boot/grub/grub.cfg", &menu);
+    assert_eq!(machine.runs(&quick("try /nix/store/cand")).await.0, 0);
+}
+
+#[tokio::test]
+async fn a_kernel_that_grubs_builder_has_copied_before_needs_no_room() {
+    let machine = Machine::new().await;
+    machine.has_grub();
+    with_a_large_kernel(&machine);
+    let menu = fs::read_to_string(machine.world.path("boot/grub/grub.cfg")).unwrap();
+    let copied = menu.replace("linux /x ", "linux /kernels/x ");
+    machine.touch("boot/grub/grub.cfg", &copied);
+    machine.touch("boot/kernels/linux-bzImage", "copied before");
+    assert_eq!(machine.runs(&quick("try /nix/store/cand")).await.0, 0);
+}
+
 #[tokio::test]
 async fn a_system_that_does_not_fit_into_the_boot_partition_is_refused() {
     let machine = Machine::new().await;
-    let kernel = machine.world.path("nix/store/linux/bzImage");
-    fs::create_dir_all(kernel.parent().unwrap()).unwrap();
-    // Sparse, and more than any disk of a test has free.
-    fs::File::create(kernel).unwrap().set_len(8 << 40).unwrap();
-    machine.link("/nix/store/linux/bzImage", "nix/store/cand/kernel");
+    with_a_large_kernel(&machine);
     let (code, said) = machine.runs(&quick("try /nix/store/cand")).await;
     assert_eq!((code, said.contains("no_space")), (75, true), "{said}");
     assert_eq!(machine.log(), "", "nothing was run");

@@ -1,12 +1,12 @@
 //! GRUB's one-shot entry: a variable in its environment, which the menu deletes when it has read it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{major, minor};
-use nix::sys::statfs::{EXT4_SUPER_MAGIC, MSDOS_SUPER_MAGIC, statfs};
+use nix::sys::statfs::{EXT4_SUPER_MAGIC, FsType, MSDOS_SUPER_MAGIC, statfs};
 
 use crate::guard::loader;
 
@@ -60,8 +60,8 @@ impl Grub {
     pub(super) fn can_delete(&self) -> bool {
         let kind = statfs(&self.folder).map(|found| found.filesystem_type());
         let device = fs::metadata(&self.folder).map(|found| found.dev());
-        let plain = kind.is_ok_and(|kind| [EXT4_SUPER_MAGIC, MSDOS_SUPER_MAGIC].contains(&kind));
-        plain && device.is_ok_and(is_plain_disk)
+        kind.is_ok_and(is_overwritten)
+            && device.is_ok_and(|device| is_plain_disk(Path::new("/sys"), device))
     }
 
     fn environment(&self) -> io::Result<String> {
@@ -71,7 +71,21 @@ impl Grub {
         }
     }
 
+    /// Over the blocks where it lies: GRUB does not read the journal, so that after a power cut it would find the file that a
+    /// rename has replaced, and boot what was taken back.
     fn write(&self, environment: &str) -> io::Result<()> {
+        let path = self.folder.join("grubenv");
+        match OpenOptions::new().write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.create(environment),
+            Err(error) => Err(error),
+            Ok(mut file) => {
+                file.write_all(environment.as_bytes())?;
+                file.sync_all()
+            }
+        }
+    }
+
+    fn create(&self, environment: &str) -> io::Result<()> {
         let temporary = self.folder.join("grubenv.new");
         let mut file = File::create(&temporary)?;
         file.write_all(environment.as_bytes())?;
@@ -81,12 +95,86 @@ impl Grub {
     }
 }
 
-/// sysfs has a folder of its own for each of the others, in the device's or in that of the disk whose partition it is.
-fn is_plain_disk(device: u64) -> bool {
-    let found = format!("/sys/dev/block/{}:{}", major(device), minor(device));
-    let found = fs::canonicalize(found).unwrap_or_default();
+/// Whether this kind of file system writes over a block where it lies.
+fn is_overwritten(kind: FsType) -> bool {
+    [EXT4_SUPER_MAGIC, MSDOS_SUPER_MAGIC].contains(&kind)
+}
+
+/// sysfs has a folder of its own for each of the others, in the device's or in that of the disk whose partition it is. A device
+/// that it does not know is none.
+fn is_plain_disk(sysfs: &Path, device: u64) -> bool {
+    let found = format!("dev/block/{}:{}", major(device), minor(device));
+    let Ok(found) = fs::canonicalize(sysfs.join(found)) else {
+        return false;
+    };
     let disk = found.parent().unwrap_or(&found);
     let kinds = ["dm", "md", "bcache"];
     let is_kind = |kind: &&str| found.join(kind).is_dir() || disk.join(kind).is_dir();
     !kinds.iter().any(is_kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use nix::sys::stat::makedev;
+    use nix::sys::statfs::{BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC};
+
+    use super::*;
+
+    const MENU: &str = "if [ \"${next_entry}\" ]; then\nset default=\"${next_entry}\"\nset next_entry=\nsave_env next_entry\nfi\n\
+                        menuentry \"NixOS\" {\nlinux /x init=/nix/store/cand/init\n}\n";
+
+    /// sysfs with a device 8:1, in this folder; `kind` is below `holder`.
+    fn is_plain(folder: &str, holder: &str, kind: &str) -> bool {
+        let sysfs = tempfile::tempdir().unwrap();
+        let at = |name: &str| sysfs.path().join(name);
+        fs::create_dir_all(at("dev/block")).unwrap();
+        fs::create_dir_all(at(folder)).unwrap();
+        fs::create_dir_all(at(holder).join(kind)).unwrap();
+        symlink(at(folder), at("dev/block/8:1")).unwrap();
+        is_plain_disk(sysfs.path(), makedev(8, 1))
+    }
+
+    #[test]
+    fn a_partition_of_a_disk_is_plain_and_a_device_that_combines_others_is_not() {
+        assert!(is_plain("devices/sda/sda1", "devices/sda/sda1", "holders"));
+        assert!(!is_plain("devices/dm-0", "devices/dm-0", "dm"));
+        assert!(!is_plain("devices/md0/md0p1", "devices/md0", "md"));
+        assert!(!is_plain("devices/bcache0", "devices/bcache0", "bcache"));
+    }
+
+    #[test]
+    fn a_device_that_sysfs_does_not_know_is_not_plain() {
+        let sysfs = tempfile::tempdir().unwrap();
+        assert!(!is_plain_disk(sysfs.path(), makedev(8, 1)));
+    }
+
+    #[test]
+    fn a_file_system_that_copies_what_is_written_is_not_overwritten() {
+        assert!(is_overwritten(EXT4_SUPER_MAGIC) && is_overwritten(MSDOS_SUPER_MAGIC));
+        for kind in [BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC] {
+            assert!(!is_overwritten(kind));
+        }
+    }
+
+    #[test]
+    fn the_one_shot_entry_is_written_and_taken_back_where_the_environment_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("grub.cfg"), MENU).unwrap();
+        let grub = Grub::of(folder.path()).unwrap();
+        let candidate = Path::new("/nix/store/cand");
+        grub.set_one_shot(Some(candidate)).unwrap();
+        // The blocks that GRUB knows.
+        let [file, same] = ["grubenv", "same"].map(|name| folder.path().join(name));
+        fs::hard_link(file, &same).unwrap();
+        grub.set_one_shot(None).unwrap();
+        assert_eq!(grub.one_shot(), None);
+        let known = fs::read_to_string(&same).unwrap();
+        assert_eq!(loader::grub_variable(&known, "next_entry"), None);
+        grub.set_one_shot(Some(candidate)).unwrap();
+        assert_eq!(grub.one_shot().as_deref(), Some(candidate));
+        let known = fs::read_to_string(same).unwrap();
+        assert_eq!(loader::grub_variable(&known, "next_entry"), Some("NixOS"));
+    }
 }

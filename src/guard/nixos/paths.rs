@@ -98,6 +98,14 @@ impl Paths {
         folders.find_map(|folder| Grub::of(&folder))
     }
 
+    /// The folder of GRUB's boot partition, if kernels are copied there.
+    pub(super) fn grub_copies(&self) -> Option<PathBuf> {
+        let mut places = BOOT.iter().map(|boot| self.root.join(boot));
+        let boot = places.find(|boot| boot.join("grub/grub.cfg").is_file())?;
+        let menu = fs::read_to_string(boot.join("grub/grub.cfg")).ok()?;
+        loader::grub_copies_kernels(&menu).then_some(boot)
+    }
+
     /// The boot partition of systemd-boot, which has one-shot entries.
     pub(super) fn systemd_boot(&self) -> Option<PathBuf> {
         let mut places = BOOT.iter().map(|boot| self.root.join(boot));
