@@ -45,8 +45,9 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The commands.
+/// The commands. Deferred: only the arguments of the one that is called are made.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Wait until the gate opens
     #[command(after_long_help = texts::WAIT_ONLINE)]
