@@ -17,6 +17,9 @@ use crate::text::span::format_span;
 /// The exit code of a check that has no verdict yet, `EX_TEMPFAIL`.
 const NO_VERDICT: i32 = 75;
 
+/// How long systemctl may take.
+const SYSTEMCTL: Duration = Duration::from_secs(10);
+
 /// Compares what runs with the baseline. A unit counts only if the candidate has `changed` it, and one that fell silent only if
 /// the candidate has `kept` it.
 pub(super) async fn health(
@@ -48,6 +51,10 @@ async fn boot(t: &Transaction) -> Health {
         Ok(systemd) => systemd.system_state().await,
         Err(why) => Err(why),
     };
+    let state = match state {
+        Err(why) => state_without_a_bus().await.ok_or(why),
+        known => known,
+    };
     match state.as_deref() {
         Ok("maintenance") => Health::Bad("the system is in emergency or rescue mode".to_owned()),
         Ok(state) if STARTING.contains(&state) && t.baseline.booted => {
@@ -56,6 +63,20 @@ async fn boot(t: &Transaction) -> Health {
         Ok(_) => Health::Good,
         Err(why) => Health::Unknown(why.to_owned()),
     }
+}
+
+/// In emergency mode there is no bus, and systemctl has a way of its own to systemd. It fails unless all is well.
+async fn state_without_a_bus() -> Option<String> {
+    let mut command = Command::new("systemctl");
+    command
+        .arg("is-system-running")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(SYSTEMCTL, command.output())
+        .await
+        .ok()?;
+    let state = String::from_utf8(output.ok()?.stdout).ok()?;
+    Some(state.trim().to_owned()).filter(|state| !state.is_empty())
 }
 
 async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {

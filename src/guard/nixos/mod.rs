@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 use self::paths::Paths;
 use super::drive::Machine;
-use super::facts::{Effect, GuardFacts, Side};
+use super::facts::{Effect, GuardFacts, ProgramState, Side};
 use super::health::health;
 use super::network;
 use super::plan::{Notice, Programs};
@@ -195,8 +195,13 @@ impl Machine for Nixos {
             let told = units::facts(t).await;
             (facts.activation, facts.undo) = (told.activation, told.undo);
             facts.deadline_set = told.deadline_set;
-            if t.mode == TrialMode::Foreign {
-                facts.activation = self.activation_of_others(t, facts.undo).await;
+            match t.mode {
+                TrialMode::Live => {}
+                TrialMode::Foreign => {
+                    facts.activation = self.activation_of_others(t, facts.undo).await;
+                }
+                // A boot activates it: no unit does, even if systemd cannot be asked.
+                TrialMode::Reboot => facts.activation = ProgramState::Absent,
             }
             if t.phase.is_looked_at() {
                 let changed = |unit: &str| self.changed(t, unit);

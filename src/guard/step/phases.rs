@@ -170,6 +170,8 @@ pub(super) fn verifying(t: &Transaction, facts: &GuardFacts) -> Move {
         _ if facts.now_usec >= t.deadline_usec => at_the_end(t, facts),
         _ if facts.deadline_set => compare(t, facts),
         _ if t.tries < TRIES => Move::Do(vec![Effect::SetDeadline]),
+        // Without a bus, as in emergency mode, nobody takes the deadline.
+        _ if facts.health.is_bad() => undo(Cause::Unhealthy),
         _ => undo(Cause::NoDeadline),
     }
 }

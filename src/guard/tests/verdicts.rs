@@ -93,6 +93,25 @@ fn the_deadline_is_set_before_anything_is_tried() {
 }
 
 #[test]
+fn what_is_worse_and_has_no_deadline_as_in_emergency_mode_is_undone_for_that() {
+    let verifying = Transaction {
+        tries: 3,
+        ..transaction(TransactionPhase::Verifying)
+    };
+    let unset = |health| GuardFacts {
+        deadline_set: false,
+        health,
+        ..switched()
+    };
+    let to = |health, cause| {
+        let undoing = TransactionPhase::Undoing;
+        leads(verifying.clone(), &unset(health), undoing, Some(cause));
+    };
+    to(Health::Bad("emergency".to_owned()), Cause::Unhealthy);
+    to(Health::Good, Cause::NoDeadline);
+}
+
+#[test]
 fn what_stays_worse_for_long_enough_is_undone_and_what_recovers_is_not() {
     let worse = GuardFacts {
         health: Health::Bad("sshd.service".to_owned()),
