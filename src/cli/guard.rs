@@ -144,7 +144,7 @@ pub struct Try {
     #[arg(required_unless_present = "profile")]
     pub candidate: Option<PathBuf>,
     /// What `run` does with this profile after its command: its system, or its commands, and its settings
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["candidate", "mode", "within", "confirm", "settle_after", "checks", "notify", "no_reboot"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["candidate", "mode", "within", "confirm", "settle_after", "on_doubt", "checks", "check_timeout", "ignore_units", "must_have", "one_way", "notify", "no_reboot"])]
     pub profile: Option<String>,
     /// How a system other than NixOS is tried.
     #[arg(skip)]

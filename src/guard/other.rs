@@ -210,7 +210,8 @@ fn by_commands(state: &GuardState) -> Option<(&Transaction, &SystemCommands)> {
     Some((t, t.commands.as_ref()?))
 }
 
-fn environment(t: &Transaction) -> Vec<String> {
+/// What the commands are told of a transaction, as `NAME=value`.
+pub fn environment(t: &Transaction) -> Vec<String> {
     let path = |path: Option<&PathBuf>| path.map(|path| path.to_string_lossy().into_owned());
     let variables = [
         ("BASELINE", path(Some(&t.baseline.system))),

@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use crate::guard::drive::Driver;
 use crate::guard::facts::Order;
 use crate::guard::nixos::Nixos;
-use crate::guard::other::OtherSystem;
+use crate::guard::other::{OtherSystem, environment};
 use crate::guard::state::{Cause, GuardState, Transaction, TransactionPhase};
 use crate::guard::step::AfterTurn;
 use crate::guard::store::files::StateDirectory;
@@ -284,9 +284,12 @@ fn exit_of(state: &GuardState, id: &str) -> Exit {
 
 fn what_to_type(t: &Transaction) -> String {
     if let Some(commands) = &t.commands {
-        let rollback = secret::text(&commands.rollback.join(" "));
+        let typed = [environment(t), commands.rollback.clone()]
+            .concat()
+            .join(" ");
+        let typed = secret::text(&typed);
         return format!(
-            "the way back failed. To go back by hand: {rollback}; then upgrade-gate guard reset"
+            "the way back failed. To go back by hand: {typed}; then upgrade-gate guard reset"
         );
     }
     let base = t.baseline.system.display();

@@ -28,7 +28,7 @@ impl Context {
             commands: Some(commands),
             ..self.transaction(watched, TrialMode::Live, baseline, None)
         };
-        state.transaction = Some(begun.clone());
+        (state.transaction, state.refused) = (Some(begun.clone()), None);
         self.save(&state)?;
         Ok(begun)
     }

@@ -234,7 +234,7 @@ async fn a_way_back_that_does_not_lead_back_is_said_loudly_with_what_to_type() {
     other.machine.script("rollback", "#!/bin/sh\nexit 0\n");
     let (code, said) = other.tries().await;
     let typed = format!(
-        "To go back by hand: {}/rollback",
+        "To go back by hand: UPGRADE_GATE_BASELINE=v1 UPGRADE_GATE_CANDIDATE=v2 {}/rollback",
         other.machine.world.root.path().display()
     );
     assert_eq!((code, said.contains(&typed)), (81, true), "{said}");
