@@ -17,6 +17,8 @@ use crate::text::span::format_span;
 /// The exit code of a check that has no verdict yet, `EX_TEMPFAIL`.
 const NO_VERDICT: i32 = 75;
 
+/// What a boot ends in that cannot go on.
+const RESCUE: [&str; 2] = ["emergency.target", "rescue.target"];
 /// How long systemctl may take.
 const SYSTEMCTL: Duration = Duration::from_secs(10);
 
@@ -46,37 +48,50 @@ pub(super) async fn health(
 
 /// Whether a boot into the candidate has come as far as that of the baseline.
 async fn boot(t: &Transaction) -> Health {
-    let state = match SystemdClient::patiently().await {
-        _ if t.boots == 0 => return Health::Good,
-        Ok(systemd) => systemd.system_state().await,
-        Err(why) => Err(why),
-    };
-    let state = match state {
-        Err(why) => state_without_a_bus().await.ok_or(why),
-        known => known,
-    };
-    match state.as_deref() {
-        Ok("maintenance") => Health::Bad("the system is in emergency or rescue mode".to_owned()),
-        Ok(state) if STARTING.contains(&state) && t.baseline.booted => {
+    let rescued = || Health::Bad("the system is in emergency or rescue mode".to_owned());
+    if t.boots == 0 {
+        return Health::Good;
+    }
+    match how_far().await {
+        Ok(Progress::Rescued) => rescued(),
+        Ok(Progress::Starting) if t.baseline.booted => {
             Health::Unknown("the boot is not done yet".to_owned())
         }
         Ok(_) => Health::Good,
-        Err(why) => Health::Unknown(why.to_owned()),
+        Err(_) if is_rescued_without_a_bus().await => rescued(),
+        Err(why) => Health::Unknown(why),
     }
 }
 
-/// In emergency mode there is no bus, and systemctl has a way of its own to systemd. It fails unless all is well.
-async fn state_without_a_bus() -> Option<String> {
+/// How far a boot has come.
+enum Progress {
+    Starting,
+    Done,
+    Rescued,
+}
+
+/// The targets come first: while the guard's own unit runs at boot, systemd is still starting in any case.
+async fn how_far() -> Result<Progress, String> {
+    let systemd = SystemdClient::patiently().await?;
+    if !systemd.active(&RESCUE).await?.is_empty() {
+        return Ok(Progress::Rescued);
+    }
+    let state = systemd.system_state().await?;
+    let starting = STARTING.contains(&state.as_str());
+    Ok(if starting {
+        Progress::Starting
+    } else {
+        Progress::Done
+    })
+}
+
+/// In emergency mode there is no bus, and systemctl has a way of its own to systemd.
+async fn is_rescued_without_a_bus() -> bool {
     let mut command = Command::new("systemctl");
-    command
-        .arg("is-system-running")
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(SYSTEMCTL, command.output())
-        .await
-        .ok()?;
-    let state = String::from_utf8(output.ok()?.stdout).ok()?;
-    Some(state.trim().to_owned()).filter(|state| !state.is_empty())
+    command.args(["--quiet", "is-active"]).args(RESCUE);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let ended = tokio::time::timeout(SYSTEMCTL, command.status()).await;
+    matches!(ended, Ok(Ok(status)) if status.success())
 }
 
 async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {

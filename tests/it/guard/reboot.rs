@@ -134,7 +134,8 @@ async fn a_candidate_that_ends_in_emergency_mode_is_undone_though_no_unit_of_it_
         .runs(&quick("try /nix/store/cand --mode reboot"))
         .await;
     machine.boots(CAND);
-    machine.systemd.is("maintenance");
+    machine.systemd.is("starting");
+    machine.systemd.reaches("emergency.target");
     machine.runs("act").await;
     machine.until("undoing").await;
     machine.systemd.until_started("reboot.target").await;

@@ -90,6 +90,15 @@ impl Systemd {
         self.state().units.insert(name.to_owned(), unit);
     }
 
+    /// A unit of the system is active.
+    pub(crate) fn reaches(&self, name: &str) {
+        let unit = Unit {
+            state: "active",
+            ..Unit::default()
+        };
+        self.state().units.insert(name.to_owned(), unit);
+    }
+
     /// A unit of the system ended, and waits to be restarted.
     pub(crate) fn loops(&self, name: &str) {
         let unit = Unit {
