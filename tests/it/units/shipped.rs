@@ -51,7 +51,8 @@ fn installed() -> (Root, Vec<String>) {
         .iter()
         .flat_map(|dir| files(dir))
     {
-        if path.is_file() {
+        // A script is none.
+        if path.is_file() && path.extension().is_some() {
             root.write(
                 &format!("{LIB}/{}", name(&path)),
                 &fs::read_to_string(&path).unwrap(),
