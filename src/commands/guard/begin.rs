@@ -118,7 +118,7 @@ impl Context {
         baseline: Baseline,
         candidate: Option<PathBuf>,
     ) -> Result<Transaction, Refusal> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let mut state = self.load()?;
         refuse_armed(&state)?;
         // A drill proves that there is a way back, whatever other systems did.
@@ -141,6 +141,7 @@ impl Context {
         }
         (state.transaction, state.refused) = (Some(begun.clone()), None);
         self.save(&state)?;
+        self.arming = Some(lock);
         Ok(begun)
     }
 

@@ -49,6 +49,8 @@ struct Context {
     dir: PathBuf,
     driver: Driver,
     said: Option<(String, TransactionPhase)>,
+    /// Held while this process arms: to another one, an arming without a process that holds it was interrupted.
+    arming: Option<Flock<File>>,
 }
 
 /// Whether the process stays while nothing is to be done.
@@ -119,6 +121,7 @@ impl Context {
             dir,
             driver: Driver::default(),
             said: None,
+            arming: None,
         })
     }
 
@@ -185,7 +188,10 @@ impl Context {
         &mut self,
         order: impl Fn(&GuardState) -> Option<Order>,
     ) -> Result<(GuardState, AfterTurn), Refusal> {
-        let _lock = self.lock()?;
+        let lock = match self.arming.take() {
+            Some(lock) => lock,
+            None => self.lock()?,
+        };
         let mut store = self.store()?;
         let state = store.load().map_err(|error| unusable(&error))?;
         let order = order(&state);
@@ -194,7 +200,10 @@ impl Context {
         } else {
             self.driver.turn(&mut store, &mut self.machine, order).await
         };
-        turn.map_err(|error| unusable(&error))
+        let (state, next) = turn.map_err(|error| unusable(&error))?;
+        let phase = state.transaction.as_ref().map(|t| t.phase);
+        self.arming = (phase == Some(TransactionPhase::Arming)).then_some(lock);
+        Ok((state, next))
     }
 
     /// Says each phase once.

@@ -17,7 +17,7 @@ impl Context {
         commands: SystemCommands,
     ) -> Result<Transaction, Refusal> {
         let failed = |why: String| Refusal::new(Exit::Unavailable, &why);
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let mut state = self.load()?;
         refuse_armed(&state)?;
         self.refuse_place(&commands)?;
@@ -30,6 +30,7 @@ impl Context {
         };
         (state.transaction, state.refused) = (Some(begun.clone()), None);
         self.save(&state)?;
+        self.arming = Some(lock);
         Ok(begun)
     }
 

@@ -59,5 +59,6 @@ async fn another_major_version_of_a_package_whose_data_cannot_go_back_wants_some
     );
     machine.is_wholly(BASE);
     let waived = format!("{tried} --allow one-way,denied");
-    assert_eq!(machine.runs(&waived).await.0, 0);
+    let (code, said) = machine.runs(&waived).await;
+    assert_eq!(code, 0, "{said}");
 }
