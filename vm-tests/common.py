@@ -513,3 +513,22 @@ def reboots_back(machine, path):
     guard_phase(machine, "idle")
     wholly_booted(machine, path)
     return guard_ended(machine)
+
+
+def kept_by_a_boot(machine, base, path):
+    """A staged system is tried by a boot, and kept after the grace of that boot."""
+    power_cut(machine)
+    booted(machine, path)
+    assert f"now: boots {base} (the baseline)" in guard(machine, "status")
+    guard_phase(machine, "idle")
+    wholly_booted(machine, path)
+    power_cut(machine)
+    wholly_booted(machine, path)
+
+
+def each_comes_back(machine, good, ends):
+    """Each of these systems is tried by a boot, and followed by the one before; it ends so."""
+    for path, end in ends.items():
+        staged(machine, path, "--allow paused")
+        found_end = reboots_back(machine, good)
+        assert found_end == end, (path, found_end)

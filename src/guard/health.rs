@@ -7,12 +7,11 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::facts::Health;
-use super::network;
 use super::state::Transaction;
 use super::systemd::{SystemdClient, UnwellUnit};
 use super::units::{STARTING, now_usec};
+use super::{network, program};
 use crate::text::secret;
-use crate::text::span::format_span;
 
 /// The exit code of a check that has no verdict yet, `EX_TEMPFAIL`.
 const NO_VERDICT: i32 = 75;
@@ -30,12 +29,18 @@ pub(super) async fn health(
     changed: impl Fn(&str) -> bool,
     kept: impl Fn(&str) -> bool,
 ) -> Health {
-    let units = units(t, &changed).await;
-    let both = |unit: &str| kept(unit) && changed(unit);
-    let reach = network::route(t)
-        .await
-        .and(network::listening(root, t, both).await);
-    let mut verdict = units.and(reach).and(boot(t).await);
+    let route = network::route(t).await;
+    let mut verdict = match SystemdClient::patiently().await {
+        Ok(systemd) => {
+            let both = |unit: &str| kept(unit) && changed(unit);
+            let listening = network::listening(root, &systemd, t, both).await;
+            let units = units(&systemd, t, &changed).await;
+            units.and(route.and(listening)).and(boot(&systemd, t).await)
+        }
+        Err(why) => Health::Unknown(why)
+            .and(route)
+            .and(boot_without_a_bus(t).await),
+    };
     for words in &t.rules.checks {
         if verdict.is_bad() {
             break;
@@ -46,56 +51,48 @@ pub(super) async fn health(
     verdict
 }
 
-/// Whether a boot into the candidate has come as far as that of the baseline.
-async fn boot(t: &Transaction) -> Health {
-    let rescued = || Health::Bad("the system is in emergency or rescue mode".to_owned());
+/// Whether a boot into the candidate has come as far as that of the baseline. The targets come first: while the guard's own unit
+/// runs at boot, systemd is still starting in any case.
+async fn boot(systemd: &SystemdClient, t: &Transaction) -> Health {
     if t.boots == 0 {
         return Health::Good;
     }
-    match how_far().await {
-        Ok(Progress::Rescued) => rescued(),
-        Ok(Progress::Starting) if t.baseline.booted => {
-            Health::Unknown("the boot is not done yet".to_owned())
+    let asked = async {
+        if !systemd.active(&RESCUE).await?.is_empty() {
+            return Ok(rescued());
         }
-        Ok(_) => Health::Good,
-        Err(_) if is_rescued_without_a_bus().await => rescued(),
-        Err(why) => Health::Unknown(why),
+        let state = systemd.system_state().await?;
+        let starting = STARTING.contains(&state.as_str()) && t.baseline.booted;
+        let not_done = || Health::Unknown("the boot is not done yet".to_owned());
+        Ok(if starting { not_done() } else { Health::Good })
+    };
+    match asked.await {
+        Ok(health) => health,
+        Err(why) => Health::Unknown(why).and(boot_without_a_bus(t).await),
     }
 }
 
-/// How far a boot has come.
-enum Progress {
-    Starting,
-    Done,
-    Rescued,
-}
-
-/// The targets come first: while the guard's own unit runs at boot, systemd is still starting in any case.
-async fn how_far() -> Result<Progress, String> {
-    let systemd = SystemdClient::patiently().await?;
-    if !systemd.active(&RESCUE).await?.is_empty() {
-        return Ok(Progress::Rescued);
-    }
-    let state = systemd.system_state().await?;
-    let starting = STARTING.contains(&state.as_str());
-    Ok(if starting {
-        Progress::Starting
-    } else {
-        Progress::Done
-    })
+fn rescued() -> Health {
+    Health::Bad("the system is in emergency or rescue mode".to_owned())
 }
 
 /// In emergency mode there is no bus, and systemctl has a way of its own to systemd.
-async fn is_rescued_without_a_bus() -> bool {
+async fn boot_without_a_bus(t: &Transaction) -> Health {
+    if t.boots == 0 {
+        return Health::Good;
+    }
     let mut command = Command::new("systemctl");
     command.args(["--quiet", "is-active"]).args(RESCUE);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let ended = tokio::time::timeout(SYSTEMCTL, command.status()).await;
-    matches!(ended, Ok(Ok(status)) if status.success())
+    match ended {
+        Ok(Ok(status)) if status.success() => rescued(),
+        _ => Health::Good,
+    }
 }
 
-async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {
-    let failed = match not_well(t).await {
+async fn units(systemd: &SystemdClient, t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {
+    let failed = match not_well(systemd, t).await {
         Ok(failed) => failed,
         Err(why) => return Health::Unknown(why),
     };
@@ -120,8 +117,7 @@ async fn units(t: &Transaction, changed: impl Fn(&str) -> bool) -> Health {
 }
 
 /// The units that have failed, and those that are started again and again.
-async fn not_well(t: &Transaction) -> Result<Vec<UnwellUnit>, String> {
-    let systemd = SystemdClient::patiently().await?;
+async fn not_well(systemd: &SystemdClient, t: &Transaction) -> Result<Vec<UnwellUnit>, String> {
     let mut found = systemd.failed().await?;
     for (name, number) in systemd.restarts().await? {
         let before = t.baseline.restarts.get(&name).copied();
@@ -144,30 +140,23 @@ fn names(units: &[UnwellUnit]) -> String {
 }
 
 async fn check(words: &[String], within: Duration) -> Health {
-    let Some((program, arguments)) = words.split_first() else {
+    let Some((name, arguments)) = words.split_first() else {
         return Health::Good;
     };
-    let mut command = Command::new(program);
+    let mut command = Command::new(name);
     let command = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .kill_on_drop(true);
-    match tokio::time::timeout(within, command.status()).await {
-        Ok(Ok(status)) if status.success() => Health::Good,
-        Ok(Ok(status)) => {
-            let shown = secret::text(&words.join(" "));
-            let said = format!("{shown}: {status}");
-            match status.code() {
-                Some(NO_VERDICT) => Health::Unknown(said),
-                _ => Health::Bad(said),
-            }
+    let shown = secret::text(&words.join(" "));
+    match program::ended(name, within, command.status()).await {
+        Ok(status) if status.success() => Health::Good,
+        Ok(status) if status.code() == Some(NO_VERDICT) => {
+            Health::Unknown(format!("{shown}: {status}"))
         }
-        Ok(Err(error)) => Health::Bad(format!("cannot run {program}: {error}")),
-        Err(_) => Health::Bad(format!(
-            "{program} takes longer than {}",
-            format_span(within)
-        )),
+        Ok(status) => Health::Bad(format!("{shown}: {status}")),
+        Err(why) => Health::Bad(why),
     }
 }
 

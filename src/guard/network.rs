@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::facts::Health;
 use super::reach::{DefaultRoute, ListeningServices, NetworkBaseline, silent};
@@ -11,6 +11,7 @@ use super::state::Transaction;
 use super::systemd::SystemdClient;
 use crate::sources::kernel::default_routes;
 use crate::sys::clock;
+use crate::sys::files::entries;
 
 /// A TCP socket that listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,7 @@ pub(super) async fn route(t: &Transaction) -> Health {
 /// service that listens elsewhere was moved.
 pub(super) async fn listening(
     root: &Path,
+    systemd: &SystemdClient,
     t: &Transaction,
     counts: impl Fn(&str) -> bool,
 ) -> Health {
@@ -63,12 +65,15 @@ pub(super) async fn listening(
     }
     let elsewhere = owners(root, &sockets);
     silent.retain(|unit| !elsewhere.contains_key(*unit));
-    let judged = judged(&silent, &t.rules.ignore_units).await;
+    let judged = judged(systemd, &silent, &t.rules.ignore_units).await;
     judged.unwrap_or_else(Health::Unknown)
 }
 
-async fn judged(silent: &[&str], ignored: &[String]) -> Result<Health, String> {
-    let systemd = SystemdClient::patiently().await?;
+async fn judged(
+    systemd: &SystemdClient,
+    silent: &[&str],
+    ignored: &[String],
+) -> Result<Health, String> {
     let ignored = systemd.named(ignored).await?;
     let mut silent = silent.to_vec();
     silent.retain(|unit| !ignored.contains(*unit));
@@ -123,11 +128,6 @@ fn asleep_usec() -> u64 {
     let now = clock::now();
     let asleep = now.boottime.0.saturating_sub(now.monotonic.0);
     u64::try_from(asleep.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
 }
 
 /// The inode of a socket that a process has open.

@@ -16,6 +16,7 @@ use super::plan::{Notice, Programs};
 use super::program;
 use super::state::{Baseline, GuardState, SystemCommands, Transaction};
 use super::units::{self, now_usec};
+use crate::sys::files;
 
 /// How often what runs is asked for, and how long one answer may take.
 const ATTEMPTS: u32 = 3;
@@ -125,14 +126,14 @@ impl OtherSystem {
     fn armed_by(&self, new: &Path, t: &Transaction) -> io::Result<()> {
         File::open(new)?.sync_all()?;
         fs::rename(new, self.hand())?;
-        remove(&self.armed())?;
+        files::remove(&self.armed())?;
         symlink(&t.baseline.system, self.armed())?;
         File::open(&self.state_dir)?.sync_all()
     }
 
     fn disarm(&self) -> io::Result<()> {
-        remove(&self.armed())?;
-        remove(&self.hand())
+        files::remove(&self.armed())?;
+        files::remove(&self.hand())
     }
 
     /// Flushes the file systems that an upgrade writes to, and that of the state.
@@ -192,7 +193,7 @@ impl Machine for OtherSystem {
             Effect::DropDeadline => units::drop_deadline(t).await,
             Effect::Activate(side) => units::activate(t, side, &programs).await,
             Effect::StopActivation => units::stop_activation(t).await,
-            Effect::Reboot => reboot().await,
+            Effect::Reboot => units::reboot("systemctl".as_ref()).await,
             Effect::Notify => units::notify(&Notice::of(t)).await,
             // Only NixOS has these.
             Effect::Root(Side::Candidate)
@@ -246,21 +247,4 @@ async fn answer(words: &[String]) -> Option<PathBuf> {
         }
     }
     None
-}
-
-/// By D-Bus, or, in emergency mode, where there may be none, by systemctl's own way to systemd.
-async fn reboot() -> Result<(), String> {
-    if units::reboot().await.is_ok() {
-        return Ok(());
-    }
-    let mut command = Command::new("systemctl");
-    command.args(["--no-block", "reboot"]);
-    program::run(command).await
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }

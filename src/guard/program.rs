@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::text::span::format_span;
+
 /// How long a program of Nix, of the boot loader or of a profile may take.
 const PROGRAM: Duration = Duration::from_secs(15 * 60);
 
@@ -37,14 +39,15 @@ pub(super) async fn line(mut command: Command, within: Duration) -> Result<Strin
 /// The longest line that names a system, in bytes.
 const LONGEST: usize = 256;
 
-async fn ended<T>(
+/// What a program comes to in this time.
+pub(super) async fn ended<T>(
     name: &str,
     within: Duration,
     end: impl Future<Output = std::io::Result<T>>,
 ) -> Result<T, String> {
     match tokio::time::timeout(within, end).await {
         Ok(ended) => ended.map_err(|error| format!("cannot run {name}: {error}")),
-        Err(_) => Err(format!("{name} takes longer than {} s", within.as_secs())),
+        Err(_) => Err(format!("{name} takes longer than {}", format_span(within))),
     }
 }
 

@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use tokio::process::Command;
+
 use super::facts::{Effect, ProgramState, Side};
 use super::plan::{self, Clock, DEADLINES, FALLBACKS, NOTICES, Notice, Programs};
+use super::program;
 use super::state::{Baseline, Transaction};
 use super::systemd::SystemdClient;
 use crate::sys::clock;
@@ -20,9 +23,16 @@ pub(super) fn boot_id(root: &Path) -> String {
     text.unwrap_or_default().trim().to_owned()
 }
 
-/// Starts a reboot.
-pub(super) async fn reboot() -> Result<(), String> {
-    SystemdClient::connect().await?.reboot().await
+/// Starts a reboot: by D-Bus, or, in emergency mode, where there may be none, by systemctl's own way to systemd.
+pub(super) async fn reboot(systemctl: &Path) -> Result<(), String> {
+    if let Ok(systemd) = SystemdClient::connect().await
+        && systemd.reboot().await.is_ok()
+    {
+        return Ok(());
+    }
+    let mut command = Command::new(systemctl);
+    command.args(["--no-block", "reboot"]);
+    program::run(command).await
 }
 
 /// Sets the deadline and the fallback, and takes back those of another time.

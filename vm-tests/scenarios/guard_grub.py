@@ -45,18 +45,9 @@ with subtest("the machine is booted by its firmware and GRUB from now on"):
 with subtest("tried by a boot, and kept after the grace of that boot"):
     good = system(laptop, "good", lab_more=SERVICE.format("/bin/sleep infinity"))
     staged(laptop, good)
-    power_cut(laptop)
-    booted(laptop, good)
-    assert f"now: boots {base} (the baseline)" in guard(laptop, "status")
-    guard_phase(laptop, "idle")
-    wholly_booted(laptop, good)
-    power_cut(laptop)
-    wholly_booted(laptop, good)
+    kept_by_a_boot(laptop, base, good)
 
 with subtest("a unit fails, the kernel panics"):
     ends = {system(laptop, "worse", lab_more=SERVICE.format("/bin/false")): ("undone", "unhealthy"),
             system(laptop, "panics", params="rdinit=/nowhere"): ("candidate_did_not_boot", "did_not_boot")}
-    for path, end in ends.items():
-        staged(laptop, path)
-        found_end = reboots_back(laptop, good)
-        assert found_end == end, (path, found_end)
+    each_comes_back(laptop, good, ends)

@@ -17,13 +17,7 @@ with subtest("staged through a garbage collection, tried by a boot, and kept aft
     laptop.succeed("touch /boot/loader/loader.tmp")
     staged(laptop, good)
     laptop.succeed("nix-store --gc > /dev/null")
-    power_cut(laptop)
-    booted(laptop, good)
-    assert f"now: boots {base} (the baseline)" in guard(laptop, "status")
-    guard_phase(laptop, "idle")
-    wholly_booted(laptop, good)
-    power_cut(laptop)
-    wholly_booted(laptop, good)
+    kept_by_a_boot(laptop, base, good)
 
 with subtest("taken back before the boot"):
     staged(laptop, system(laptop, "other", **MORE))
@@ -47,8 +41,5 @@ with subtest("a unit fails, the kernel panics, emergency mode"):
     ends = {worse: ("undone", "unhealthy"),
             system(laptop, "panics", params="rdinit=/nowhere"): ("candidate_did_not_boot", "did_not_boot"),
             system(laptop, "emergency", params="systemd.unit=emergency.target"): ("undone", "unhealthy")}
-    for path, end in ends.items():
-        staged(laptop, path, "--allow paused")
-        found_end = reboots_back(laptop, good)
-        assert found_end == end, (path, found_end)
+    each_comes_back(laptop, good, ends)
     assert "denied" in guard(laptop, f"try {worse} --mode reboot", 75)

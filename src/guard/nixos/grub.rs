@@ -56,7 +56,7 @@ impl Grub {
     }
 
     /// Whether GRUB can delete the variable, which it does in place: not on file systems that copy what is written, and not
-    /// through the device mapper or a RAID. What it cannot delete, it would boot for ever.
+    /// through the device mapper or a RAID. What it cannot delete, it would boot again and again.
     pub(super) fn can_delete(&self) -> bool {
         let kind = statfs(&self.folder).map(|found| found.filesystem_type());
         let device = fs::metadata(&self.folder).map(|found| found.dev());

@@ -175,15 +175,9 @@ impl Nixos {
         run(command).await
     }
 
-    /// By D-Bus, or, in emergency mode, where there may be none, by systemctl's own way to systemd.
     async fn reboot(&self, t: &Transaction) -> Result<(), String> {
-        if units::reboot().await.is_ok() {
-            return Ok(());
-        }
         let baseline = self.paths.inside(&t.baseline.system);
-        let mut command = Command::new(baseline.join("sw/bin/systemctl"));
-        command.args(["--no-block", "reboot"]);
-        run(command).await
+        units::reboot(&baseline.join("sw/bin/systemctl")).await
     }
 }
 

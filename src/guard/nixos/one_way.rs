@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Nixos;
+use crate::sys::files::entries;
 
 impl Nixos {
     /// The first of these packages that differs, with the versions of both systems. One that only one of them has does not.
@@ -30,11 +31,6 @@ impl Nixos {
         let texts = texts.filter_map(|path| fs::read_to_string(path).ok());
         texts.collect::<Vec<_>>().join("\n")
     }
-}
-
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
 }
 
 /// The major versions of a package, or of one whose name begins with its, among the store paths of a text.

@@ -159,15 +159,15 @@ impl Paths {
         fs::create_dir_all(self.gcroots())?;
         let link = self.gcroot(side);
         let temporary = link.with_extension("new");
-        remove(&temporary)?;
+        files::remove(&temporary)?;
         symlink(system, &temporary)?;
         fs::rename(temporary, link)?;
         File::open(self.gcroots())?.sync_all()
     }
 
     pub(super) fn remove_roots(&self) -> io::Result<()> {
-        remove(&self.gcroot(Side::Candidate))?;
-        remove(&self.gcroot(Side::Baseline))
+        files::remove(&self.gcroot(Side::Candidate))?;
+        files::remove(&self.gcroot(Side::Baseline))
     }
 
     /// Flushes every file system that an upgrade writes to.
@@ -186,14 +186,7 @@ impl Paths {
         let mut leftovers = BOOT
             .iter()
             .map(|boot| self.root.join(boot).join("loader/loader.tmp"));
-        leftovers.try_for_each(|path| remove(&path))
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        leftovers.try_for_each(|path| files::remove(&path))
     }
 }
 

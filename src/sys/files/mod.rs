@@ -5,6 +5,7 @@
 //! same file is then opened for reading. Links are followed only where nobody else can have made them.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd};
@@ -47,6 +48,20 @@ pub(crate) fn read_to_end(file: &File, limit: u64) -> io::Result<Vec<u8>> {
 /// A path of another machine, which is absolute there, as it is named on this one.
 pub(crate) fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// What is in a folder; nothing if it cannot be read.
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The user's name, or the number of one that has none.

@@ -5,6 +5,12 @@ use std::fs;
 use super::machine::{BASE, CAND, Machine};
 use super::quick;
 
+/// Has the next boot try the candidate.
+async fn stages(machine: &Machine) -> (i32, String) {
+    let tried = format!("try {CAND} --mode reboot");
+    machine.runs(&quick(&tried)).await
+}
+
 #[tokio::test]
 async fn what_cannot_be_activated_now_is_tried_by_the_next_boot_in_mode_auto() {
     let machine = Machine::new().await;
@@ -20,9 +26,7 @@ async fn what_cannot_be_activated_now_is_tried_by_the_next_boot_in_mode_auto() {
 #[tokio::test]
 async fn a_try_by_a_reboot_is_kept_after_the_grace_of_the_boot_that_tries_it() {
     let mut machine = Machine::new().await;
-    let (code, said) = machine
-        .runs(&quick("try /nix/store/cand --mode reboot"))
-        .await;
+    let (code, said) = stages(&machine).await;
     assert_eq!(code, 0, "{said}");
     assert!(
         machine
@@ -56,9 +60,7 @@ async fn a_try_by_a_reboot_is_kept_after_the_grace_of_the_boot_that_tries_it() {
 #[tokio::test]
 async fn a_candidate_that_does_not_boot_is_denied_and_the_baseline_stays() {
     let mut machine = Machine::new().await;
-    machine
-        .runs(&quick("try /nix/store/cand --mode reboot"))
-        .await;
+    stages(&machine).await;
     machine.boots(BASE);
     assert_eq!(machine.runs("act").await.0, 0);
     machine.is_wholly(BASE);
@@ -110,9 +112,7 @@ async fn a_system_that_met_an_outage_is_kept_without_a_verdict_the_next_time() {
 #[tokio::test]
 async fn a_staged_reboot_can_be_taken_back() {
     let machine = Machine::new().await;
-    machine
-        .runs(&quick("try /nix/store/cand --mode reboot"))
-        .await;
+    stages(&machine).await;
     let (code, said) = machine.runs("disarm").await;
     assert_eq!(code, 0, "{said}");
     machine.is_wholly(BASE);
@@ -130,9 +130,7 @@ async fn without_a_one_shot_entry_a_try_by_a_reboot_is_refused() {
 #[tokio::test]
 async fn a_candidate_that_ends_in_emergency_mode_is_undone_though_no_unit_of_it_has_failed() {
     let mut machine = Machine::new().await;
-    machine
-        .runs(&quick("try /nix/store/cand --mode reboot"))
-        .await;
+    stages(&machine).await;
     machine.boots(CAND);
     machine.systemd.is("starting");
     machine.systemd.reaches("emergency.target");
@@ -144,9 +142,7 @@ async fn a_candidate_that_ends_in_emergency_mode_is_undone_though_no_unit_of_it_
 #[tokio::test]
 async fn a_boot_that_is_never_done_is_no_verdict_if_that_of_the_baseline_was() {
     let mut machine = Machine::new().await;
-    machine
-        .runs(&quick("try /nix/store/cand --mode reboot"))
-        .await;
+    stages(&machine).await;
     machine.boots(CAND);
     machine.systemd.is("starting");
     machine.runs("act").await;
@@ -160,9 +156,7 @@ async fn a_boot_that_is_never_done_is_no_verdict_if_that_of_the_baseline_was() {
 async fn a_mount_of_another_fstab_that_fails_undoes_it() {
     let mut machine = Machine::new().await;
     machine.touch("nix/store/cand/etc/fstab", "/dev/gone /data ext4\n");
-    machine
-        .runs(&quick("try /nix/store/cand --mode reboot"))
-        .await;
+    stages(&machine).await;
     machine.boots(CAND);
     machine.systemd.fails("data.mount");
     machine.runs("act").await;
@@ -173,9 +167,7 @@ async fn a_mount_of_another_fstab_that_fails_undoes_it() {
 async fn grub_tries_it_by_the_variable_that_its_menu_deletes() {
     let mut machine = Machine::new().await;
     machine.has_grub();
-    let (code, said) = machine
-        .runs(&quick("try /nix/store/cand --mode reboot"))
-        .await;
+    let (code, said) = stages(&machine).await;
     assert_eq!(code, 0, "{said}");
     let environment = fs::read_to_string(machine.world.path("boot/grub/grubenv")).unwrap();
     assert!(
@@ -194,9 +186,7 @@ async fn grub_tries_it_by_the_variable_that_its_menu_deletes() {
 async fn grubs_variable_is_taken_back_with_the_staged_reboot() {
     let machine = Machine::new().await;
     machine.has_grub();
-    machine
-        .runs(&quick("try /nix/store/cand --mode reboot"))
-        .await;
+    stages(&machine).await;
     assert_eq!(machine.runs("disarm").await.0, 0);
     assert_eq!(machine.status().await["boots_next"], BASE);
     machine.is_wholly(BASE);
