@@ -340,6 +340,7 @@ def installed_version(machine):
 # As NixOS's, in its order: lock, boot loader, stop, activation script, units, exit code. Systems are store paths.
 SWITCH = r"""#!/bin/sh
 self=$(dirname $(dirname $(readlink -f "$0"))); units=/etc/systemd/system
+grep -qsx $self /run/lab/refused && { echo "Pre-switch checks failed" >&2; exit 1; }
 [ "$1" = check ] && exit 0
 mkdir -p /run/nixos; exec 9> /run/nixos/switch-to-configuration.lock
 flock -n 9 || { echo "Could not acquire lock" >&2; exit 1; }

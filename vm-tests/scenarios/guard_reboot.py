@@ -10,14 +10,28 @@ MORE = {"lab_more": SERVICE.format("/bin/sleep infinity")}
 with subtest("the machine is booted by its firmware and systemd-boot from now on"):
     boot_partition(laptop)
     base = first_system(laptop, SYSTEMD_BOOT)
+    # a network that is up as soon as the machine is
+    ip = laptop.succeed("command -v ip").strip()
+    write(laptop, "/etc/systemd/system/wan.service", "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfterExit=yes\n" + "".join(
+        f"ExecStart={ip} {words}\n" for words in ("link add wan0 type dummy", "link set wan0 up", "addr add 10.1.1.2/24 dev wan0", "route add default via 10.1.1.1")))
+    laptop.succeed("mkdir -p /etc/systemd/system/sysinit.target.wants; ln -s ../wan.service /etc/systemd/system/sysinit.target.wants/; sync; "
+                   "systemctl daemon-reload; systemctl start wan")
     wholly_booted(laptop, base)
 
-with subtest("staged through a garbage collection, tried by a boot, and kept after the grace of that boot"):
+with subtest("staged for a week, through a garbage collection: somebody is told once; tried by a boot, and kept after the grace of that boot"):
     good = system(laptop, "good", **MORE)
     laptop.succeed("touch /boot/loader/loader.tmp")
-    staged(laptop, good)
-    laptop.succeed("nix-store --gc > /dev/null")
+    write(laptop, "/var/lib/lab-tell", "#!/bin/sh\necho $UPGRADE_GATE_EVENT >> /var/lib/lab-told\n")
+    laptop.succeed("chmod +x /var/lib/lab-tell")
+    staged(laptop, good, "--notify /var/lib/lab-tell")
+    laptop.succeed("nix-store --gc > /dev/null; date -s '+8 days'; hwclock --systohc")
+    # what the timer of each day does, with a CLOCK_MONOTONIC that is eight days ahead
+    for _ in range(2):
+        laptop.succeed(f"unshare --time --monotonic {8 * 24 * 3600} --fork upgrade-gate guard act")
+    laptop.wait_until_succeeds("grep -x staged /var/lib/lab-told", timeout=60)
+    assert guard(laptop, "status").startswith("guard: staged")
     kept_by_a_boot(laptop, base, good)
+    assert laptop.succeed("cat /var/lib/lab-told").split() == ["staged"]
 
 with subtest("taken back before the boot"):
     staged(laptop, system(laptop, "other", **MORE))
@@ -36,9 +50,10 @@ with subtest("power is lost in the grace"):
     wholly_booted(laptop, good)
     assert guard_ended(laptop) == ("undone", "lost"), guard_ended(laptop)
 
-with subtest("a unit fails, the kernel panics, emergency mode"):
+with subtest("a unit fails, the network is gone, the kernel panics, emergency mode"):
     worse = system(laptop, "worse", lab_more=SERVICE.format("/bin/false"))
     ends = {worse: ("undone", "unhealthy"),
+            system(laptop, "offline", lab_more=SERVICE.format(f"{ip} route del default")): ("undone", "unhealthy"),
             system(laptop, "panics", params="rdinit=/nowhere"): ("candidate_did_not_boot", "did_not_boot"),
             system(laptop, "emergency", params="systemd.unit=emergency.target"): ("undone", "unhealthy")}
     each_comes_back(laptop, good, ends)
