@@ -24,7 +24,7 @@ with subtest("staged for a week, through a garbage collection: somebody is told 
     write(laptop, "/var/lib/lab-tell", "#!/bin/sh\necho $UPGRADE_GATE_EVENT >> /var/lib/lab-told\n")
     laptop.succeed("chmod +x /var/lib/lab-tell")
     staged(laptop, good, "--notify /var/lib/lab-tell")
-    laptop.succeed("nix-store --gc > /dev/null; date -s '+8 days'; hwclock --systohc")
+    laptop.succeed("nix-store --gc > /dev/null; date -s '+8 days'; busybox hwclock -w -u")
     # what the timer of each day does, with a CLOCK_MONOTONIC that is eight days ahead
     for _ in range(2):
         laptop.succeed(f"unshare --time --monotonic {8 * 24 * 3600} --fork upgrade-gate guard act")
