@@ -29,16 +29,18 @@ pub(super) async fn health(
     changed: impl Fn(&str) -> bool,
     kept: impl Fn(&str) -> bool,
 ) -> Health {
-    let route = network::route(t).await;
+    let reaching = network::reaching(root, t).await;
     let mut verdict = match SystemdClient::patiently().await {
         Ok(systemd) => {
             let both = |unit: &str| kept(unit) && changed(unit);
             let listening = network::listening(root, &systemd, t, both).await;
             let units = units(&systemd, t, &changed).await;
-            units.and(route.and(listening)).and(boot(&systemd, t).await)
+            units
+                .and(reaching.and(listening))
+                .and(boot(&systemd, t).await)
         }
         Err(why) => Health::Unknown(why)
-            .and(route)
+            .and(reaching)
             .and(boot_without_a_bus(t).await),
     };
     for words in &t.rules.checks {

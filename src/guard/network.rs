@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
 use super::facts::Health;
-use super::reach::{DefaultRoute, ListeningServices, NetworkBaseline, silent};
+use super::reach::{ListeningServices, NetworkBaseline, NetworkReading, no_resolver, silent};
 use super::state::Transaction;
 use super::systemd::SystemdClient;
 use crate::sources::kernel::default_routes;
+use crate::sources::resolv_conf;
 use crate::sys::clock;
 use crate::sys::files::entries;
 
@@ -23,29 +25,39 @@ struct ListeningSocket {
 
 type Sockets = BTreeMap<u64, ListeningSocket>;
 
-/// A shorter sleep is the difference between two readings.
-const SLEEP: u64 = 1_000_000;
+/// The port of name servers.
+const DNS: u16 = 53;
 
 /// What there is to compare with.
 pub(super) async fn baseline(root: &Path) -> NetworkBaseline {
-    let routes = default_routes().await.ok();
-    NetworkBaseline {
-        route: routes.and_then(|routes| DefaultRoute::of(&routes)),
-        listeners: listeners(root),
-        asleep_usec: asleep_usec(),
-    }
+    let reading = reading(root).await.unwrap_or_default();
+    NetworkBaseline::of(&reading, listeners(root))
 }
 
-/// Whether the default route of the baseline is lost. A kernel that cannot be asked says nothing.
-pub(super) async fn route(t: &Transaction) -> Health {
-    let (Some(before), Ok(now)) = (&t.baseline.network.route, default_routes().await) else {
-        return Health::Good;
-    };
-    let then = match t.boots {
-        0 => t.baseline.network.asleep_usec,
-        _ => 0,
-    };
-    before.health(&now, asleep_usec() > then.saturating_add(SLEEP))
+/// Whether others are reached as before. A kernel that cannot be asked says nothing.
+pub(super) async fn reaching(root: &Path, t: &Transaction) -> Health {
+    let now = reading(root).await;
+    now.map_or(Health::Good, |now| {
+        t.baseline.network.reaching(&now, t.boots == 0)
+    })
+}
+
+async fn reading(root: &Path) -> io::Result<NetworkReading> {
+    let asked = resolv_conf::asked(&root.join("etc/resolv.conf"));
+    Ok(NetworkReading {
+        routes: default_routes().await?,
+        no_resolver: no_resolver(&asked, &bound(root, DNS)),
+        asleep_usec: asleep_usec(),
+    })
+}
+
+/// The addresses at which somebody takes datagrams to a port.
+fn bound(root: &Path, port: u16) -> BTreeSet<IpAddr> {
+    let tables = tables(root, ["udp", "udp6"]);
+    let lines = tables.iter().flat_map(|table| table.lines());
+    let bound = lines.filter_map(|line| local(&words(line)));
+    let bound = bound.filter(|(_, found)| *found == port);
+    bound.map(|(address, _)| address).collect()
 }
 
 /// Whether a service of both systems has fallen silent: one that runs may still listen, one that does not run will not. A
@@ -91,10 +103,14 @@ fn listeners(root: &Path) -> ListeningServices {
 
 /// The sockets that listen, by their inodes.
 fn sockets(root: &Path) -> Sockets {
-    let tables = ["tcp", "tcp6"].map(|name| root.join("proc/net").join(name));
-    let tables = tables.map(|path| fs::read_to_string(path).unwrap_or_default());
+    let tables = tables(root, ["tcp", "tcp6"]);
     let lines = tables.iter().flat_map(|table| table.lines());
     lines.filter_map(listener).collect()
+}
+
+fn tables(root: &Path, names: [&str; 2]) -> [String; 2] {
+    let folder = root.join("proc/net");
+    names.map(|name| fs::read_to_string(folder.join(name)).unwrap_or_default())
 }
 
 /// The services of the system that have one of these sockets open.
@@ -153,14 +169,22 @@ fn ports_of(sockets: &Sockets) -> BTreeSet<u16> {
 fn listener(line: &str) -> Option<(u64, ListeningSocket)> {
     /// `TCP_LISTEN` of `net/tcp_states.h`.
     const LISTEN: &str = "0A";
-    let words: Vec<_> = line.split_ascii_whitespace().collect();
-    let (address, port) = words.get(1)?.split_once(':')?;
-    let socket = ListeningSocket {
-        port: u16::from_str_radix(port, 16).ok()?,
-        is_reached: !address_of(address)?.is_loopback(),
-    };
+    let words = words(line);
+    let (address, port) = local(&words)?;
+    let is_reached = !address.is_loopback();
+    let socket = ListeningSocket { port, is_reached };
     let inode = words.get(9)?.parse().ok()?;
     (*words.get(3)? == LISTEN).then_some((inode, socket))
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_ascii_whitespace().collect()
+}
+
+/// The address and the port of this end.
+fn local(words: &[&str]) -> Option<(IpAddr, u16)> {
+    let (address, port) = words.get(1)?.split_once(':')?;
+    Some((address_of(address)?, u16::from_str_radix(port, 16).ok()?))
 }
 
 /// The kernel prints an address as words of 32 bits, each in the order of the machine.

@@ -7,7 +7,7 @@ mod netlink;
 mod network_manager;
 mod networkd;
 pub mod power_supply;
-mod resolv_conf;
+pub mod resolv_conf;
 pub mod services;
 pub mod suspend_count;
 pub mod uevent;

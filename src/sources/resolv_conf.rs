@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use nix::sys::inotify::AddWatchFlags;
@@ -55,6 +55,18 @@ fn name_server(line: &[u8]) -> Option<NameServer> {
         address: address.parse().ok()?,
         scope,
     })
+}
+
+/// The addresses that the resolver of the machine asks: what the file names, or the machine itself (resolv.conf(5)).
+pub fn asked(path: &Path) -> Vec<IpAddr> {
+    let content = read(path).unwrap_or_default();
+    let named: Vec<_> = name_servers(&content)
+        .map(|server| server.address)
+        .collect();
+    match named.as_slice() {
+        [] => vec![Ipv4Addr::LOCALHOST.into()],
+        _ => named,
+    }
 }
 
 /// The file's content; none if it is not there, cannot be read, or is not a file.
@@ -218,6 +230,14 @@ mod tests {
         let content = " nameserver 192.0.2.1\n;nameserver 192.0.2.2\nnameserver192.0.2.3\n\
                        nameserver\nnameserver banana\nnameserver 192.0.2.4\r\n";
         assert_eq!(parsed(content), ["192.0.2.4"]);
+    }
+
+    #[test]
+    fn where_no_name_server_is_named_the_machine_itself_is_asked() {
+        let (_folder, path) = etc();
+        assert_eq!(asked(&path), [IpAddr::from([127, 0, 0, 1])]);
+        fs::write(&path, "nameserver 192.0.2.53\n").unwrap();
+        assert_eq!(asked(&path), [IpAddr::from([192, 0, 2, 53])]);
     }
 
     #[test]

@@ -46,11 +46,15 @@ async fn a_good_candidate_is_kept_at_the_end_of_the_grace_and_not_before() {
 #[tokio::test]
 async fn what_the_units_run_does_not_end_a_try_that_is_about_to_begin() {
     let machine = Machine::new().await;
-    let mut tries = machine.starts(&quick(&format!("try {CAND}")));
+    let mut tries = machine.starts(&format!(
+        "try {CAND} --within 10min --settle-after 0s --confirm"
+    ));
     while machine.systemd.active("deadline").is_empty() {
         assert_eq!(machine.runs("act").await.0, 0);
         assert_eq!(tries.try_wait().unwrap(), None, "{}", machine.log());
     }
+    machine.until("verifying").await;
+    assert_eq!(machine.runs("confirm --here").await.0, 0);
     assert_eq!(tries.wait().await.unwrap().code(), Some(0));
     machine.is_wholly(CAND);
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::refusals::{Systems, refuse_armed};
 use super::settings::{commands, words};
-use super::{Context, usec};
+use super::{Context, durable, usec};
 use crate::cli::guard::{Arm, How, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
 use crate::config::guard::OnDoubt;
@@ -35,6 +35,9 @@ impl Context {
         if baseline.system == candidate {
             tracing::info!("{} runs already", candidate.display());
             return Ok(None);
+        }
+        if mode == TrialMode::Reboot && self.is_this_machine() {
+            durable::warn_if_unproven(&self.dir);
         }
         let begun = self.begin(&args.watched, mode, baseline, Some(candidate));
         begun.await.map(Some)

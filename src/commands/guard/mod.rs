@@ -1,6 +1,7 @@
 //! `guard`: a try from its beginning to its end, and what people say to it.
 
 mod begin;
+mod durable;
 mod orders;
 mod other;
 mod refusals;
@@ -16,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::Flock;
-use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
 pub(super) use self::status::line;
 use super::prepare::{CommonOptions, Refusal};
@@ -237,10 +237,16 @@ impl Context {
     /// Finishes what a process left behind when it died.
     async fn tidy(&mut self) -> Result<(), Refusal> {
         self.directory()?;
-        if self.machine.inside(Path::new("/")) == Path::new("/") {
-            durable(&self.dir)?;
+        if self.is_this_machine() {
+            durable::refuse_volatile(&self.dir)?;
         }
         self.turns(|_| None, Patience::Leaves).await.map(drop)
+    }
+
+    /// Tests have a machine below a folder, whose state need not last.
+    fn is_this_machine(&self) -> bool {
+        let root = Path::new("/");
+        self.machine.inside(root) == root
     }
 
     /// Only what went wrong is a failure of the unit.
@@ -313,27 +319,6 @@ fn unusable(error: &StoreError) -> Refusal {
         Exit::Config,
         &format!("{error}; nothing was done. upgrade-gate guard reset sets it aside"),
     )
-}
-
-/// A state that ends with the boot guards nothing.
-fn durable(dir: &Path) -> Result<(), Refusal> {
-    let kind = statfs(dir).map(|found| found.filesystem_type());
-    match kind {
-        Ok(kind) if is_volatile(kind) => Err(Refusal::new(
-            Exit::Config,
-            &format!(
-                "{} is in memory: what is guarded would be forgotten at a reboot",
-                dir.display()
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn is_volatile(kind: FsType) -> bool {
-    /// `RAMFS_MAGIC` of statfs(2).
-    const RAMFS: i64 = 0x8584_58f6;
-    kind == TMPFS_MAGIC || kind.0 == RAMFS
 }
 
 fn print(text: &str) -> Result<Exit, Refusal> {

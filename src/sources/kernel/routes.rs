@@ -61,7 +61,7 @@ pub(super) async fn read(
     })
 }
 
-/// The interfaces of the default routes, and those that let packets pass.
+/// The interfaces of the default routes, those that let packets pass, and what they amount to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DefaultRoutes {
     /// The interface through which IPv4 leads anywhere, if it does.
@@ -70,6 +70,8 @@ pub struct DefaultRoutes {
     pub ipv6: Option<String>,
     /// The interfaces that are up and have carrier.
     pub passing: BTreeSet<String>,
+    /// What all of them amount to.
+    pub link_state: LinkState,
 }
 
 /// Asks the kernel once for its default routes.
@@ -80,7 +82,7 @@ pub async fn default_routes() -> Result<DefaultRoutes> {
         ask(&mut queries, ipv4, None).await?,
         ask(&mut queries, ipv6, None).await?,
     ];
-    let (links, _) = everywhere(&mut queries).await?;
+    let (links, link_state) = everywhere(&mut queries).await?;
     let passing = links.values().filter(|link| link.passes && !link.loopback);
     let passing = passing.map(|link| link.name.clone()).collect();
     let [ipv4, ipv6] = found.map(|route| Some(hop_of(&route?, &links)?.interface));
@@ -88,6 +90,7 @@ pub async fn default_routes() -> Result<DefaultRoutes> {
         ipv4,
         ipv6,
         passing,
+        link_state,
     })
 }
 
