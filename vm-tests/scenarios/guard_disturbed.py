@@ -29,7 +29,7 @@ def in_the_grace(path, within):
 
 def deadlines():
     """When systemd looks at the end of the grace, and after it."""
-    name = laptop.succeed("systemctl list-units --no-legend --plain 'upgrade-gate-guard-deadline-*.timer'").split()[0]
+    name = laptop.succeed("systemctl list-units --full --no-legend --plain 'upgrade-gate-guard-deadline-*.timer'").split()[0]
     path = "/org/freedesktop/systemd1/unit/" + "".join(c if c.isalnum() else f"_{ord(c):02x}" for c in name)
     said = laptop.succeed(f"busctl --json=short get-property org.freedesktop.systemd1 {path} org.freedesktop.systemd1.Timer TimersMonotonic")
     return sorted(line for line in json.loads(said)["data"] if line[1] > 3000 * 1_000_000)
