@@ -3,6 +3,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::files::StateDirectory;
 use super::*;
+use crate::guard::reach::NetworkBaseline;
 use crate::guard::state::{Transaction, TransactionPhase};
 
 const MACHINE: &str = "0123456789abcdef0123456789abcdef";
@@ -159,4 +160,22 @@ proptest::proptest! {
     fn no_content_makes_it_panic(text: Vec<u8>) {
         let _ = parse(Path::new("a"), &text, MACHINE);
     }
+}
+
+/// As 0.1.0 wrote it: what came later has the value that it had in effect.
+#[test]
+fn a_state_of_an_earlier_version_is_read() {
+    let text = format!(
+        r#"{{"format":1,"machine_id":"{MACHINE}","transaction":{{"id":"ab12","phase":"verifying","cause":null,"boot_id":"b","steps":3,
+        "tries":0,"boots":0,"armed_at_usec_realtime":1,"tried_at_usec":2,"deadline_usec":3,"bad_since_usec":null,
+        "rules":{{"grace_usec":600000000,"settle_usec":30000000,"confirm":false,"reboot":true,"checks":[["true"]],"notify":[]}},"mode":"live",
+        "baseline":{{"system":"/nix/store/old","generation":1,"failed_units":[]}},"candidate":"/nix/store/new"}},"history":[],"denied":[]}}"#
+    );
+    let (_base, dir) = with(text.as_bytes());
+    let t = store(&dir).load().unwrap().transaction.unwrap();
+    assert_eq!(
+        (t.phase, t.rules.check_usec),
+        (TransactionPhase::Verifying, 60_000_000)
+    );
+    assert_eq!(t.baseline.network, NetworkBaseline::default());
 }
