@@ -114,10 +114,11 @@ impl Context {
             let units = self.machine.inside(system).join("etc/systemd/system");
             units.join(file).symlink_metadata().is_ok()
         };
+        let targets = ["multi-user", "network", "sockets", "timers"];
         let starts = |system: &Path, unit: &str| {
-            let targets = ["multi-user", "network", "sockets", "timers"].into_iter();
-            let mut wants = targets.map(|target| format!("{target}.target.wants/{unit}"));
-            wants.any(|wants| has(system, &wants))
+            let units = socket_of(unit).into_iter().chain([unit.to_owned()]);
+            let wants = |unit| targets.map(|target| format!("{target}.target.wants/{unit}"));
+            units.flat_map(wants).any(|wants| has(system, &wants))
         };
         let is_lost =
             |unit: &&String| starts(systems.baseline, unit) && !starts(systems.candidate, unit);
@@ -165,6 +166,11 @@ impl Context {
             None => Ok(()),
         }
     }
+}
+
+/// What starts a service when it is asked for; with `Accept=` it starts instances of a template of the service's name.
+fn socket_of(unit: &str) -> Option<String> {
+    Some(format!("{}.socket", unit.strip_suffix(".service")?))
 }
 
 pub(super) fn denied(state: &GuardState, candidate: &Path) -> Option<String> {

@@ -39,6 +39,19 @@ async fn a_system_that_does_not_start_what_must_be_started_is_refused() {
 }
 
 #[tokio::test]
+async fn a_service_is_started_by_its_socket_as_well() {
+    let machine = Machine::new().await;
+    let link = |system: &str, wants: &str| format!("nix/store/{system}/etc/systemd/system/{wants}");
+    machine.touch(&link("base", "sockets.target.wants/sshd.socket"), "");
+    let tried = quick(&format!("try {CAND}"));
+    let (code, said) = machine.runs(&tried).await;
+    let lacks = format!("bare: {CAND} has no sshd.service");
+    assert_eq!((code, said.contains(&lacks)), (75, true), "{said}");
+    machine.touch(&link("cand", "multi-user.target.wants/sshd.service"), "");
+    assert_eq!(machine.runs(&tried).await.0, 0);
+}
+
+#[tokio::test]
 async fn another_major_version_of_a_package_whose_data_cannot_go_back_wants_somebodys_word() {
     let machine = Machine::new().await;
     for (system, version) in [("base", "16.4"), ("cand", "17.1")] {
