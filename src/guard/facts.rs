@@ -90,6 +90,8 @@ pub enum Order {
     Confirm,
     /// Return to the baseline.
     Rollback,
+    /// Leave the baseline, of which nothing has been changed yet.
+    Disarm,
     /// Watch the candidate for this long from now.
     Extend(u64),
 }

@@ -151,6 +151,8 @@ pub enum TransactionPhase {
 pub enum Cause {
     /// Somebody asked for it.
     Asked,
+    /// It was taken back before anything of it was activated.
+    TakenBack,
     /// The process that armed it ended, or could not arm.
     Interrupted,
     /// The activation was refused, or failed.
@@ -333,6 +335,7 @@ impl Cause {
     pub const fn end(self) -> TransactionPhase {
         match self {
             Self::DidNotBoot => TransactionPhase::CandidateDidNotBoot,
+            Self::TakenBack => TransactionPhase::Abandoned,
             _ => TransactionPhase::Undone,
         }
     }

@@ -30,8 +30,8 @@ with subtest("staged for a week, through a garbage collection: somebody is told 
         laptop.succeed(f"unshare --time --monotonic {8 * 24 * 3600} --fork upgrade-gate guard act")
     laptop.wait_until_succeeds("grep -x staged /var/lib/lab-told", timeout=60)
     assert guard(laptop, "status").startswith("guard: staged")
-    kept_by_a_boot(laptop, base, good)
     assert laptop.succeed("cat /var/lib/lab-told").split() == ["staged"]
+    kept_by_a_boot(laptop, base, good)
 
 with subtest("taken back before the boot"):
     staged(laptop, system(laptop, "other", **MORE))

@@ -9,7 +9,7 @@ use crate::cli::guard::{Arm, How, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
 use crate::config::guard::OnDoubt;
 use crate::exit::Exit;
-use crate::guard::state::{Baseline, Rules, Transaction, TransactionPhase, TrialMode};
+use crate::guard::state::{Baseline, GuardState, Rules, Transaction, TransactionPhase, TrialMode};
 use crate::sys::clock;
 
 impl Context {
@@ -21,7 +21,7 @@ impl Context {
         }
         let candidate = args.candidate.as_deref().unwrap_or(Path::new("result"));
         let candidate = self.system(candidate)?;
-        refuse_armed(&self.load()?)?;
+        let waiting = self.waiting()?;
         let mode = match args.mode {
             How::Live => TrialMode::Live,
             How::Reboot => TrialMode::Reboot,
@@ -32,6 +32,17 @@ impl Context {
             return Err(Refusal::new(Exit::Unavailable, why));
         }
         let baseline = self.baseline().await?;
+        if waiting.as_ref() == Some(&candidate) {
+            tracing::info!(
+                "guard: {} is staged already: the next boot tries it",
+                candidate.display()
+            );
+            return Ok(None);
+        }
+        if let Some(waiting) = waiting {
+            self.give_way(&waiting, &args.watched, mode, &baseline, &candidate)
+                .await?;
+        }
         if baseline.system == candidate {
             tracing::info!("{} runs already", candidate.display());
             return Ok(None);
@@ -41,6 +52,32 @@ impl Context {
         }
         let begun = self.begin(&args.watched, mode, baseline, Some(candidate));
         begun.await.map(Some)
+    }
+
+    /// The system that waits for its boot; anything else that is under way refuses the next one.
+    fn waiting(&self) -> Result<Option<PathBuf>, Refusal> {
+        let state = self.load()?;
+        let staged = |t: &&Transaction| t.phase == TransactionPhase::Staged && t.commands.is_none();
+        match state.transaction.as_ref().filter(staged) {
+            Some(t) => Ok(t.candidate.clone()),
+            None => refuse_armed(&state).map(|()| None),
+        }
+    }
+
+    /// Nothing of what waits for its boot was activated: it gives way to another system that is not refused.
+    async fn give_way(
+        &mut self,
+        waiting: &Path,
+        watched: &TrialArgs,
+        mode: TrialMode,
+        baseline: &Baseline,
+        candidate: &Path,
+    ) -> Result<(), Refusal> {
+        self.refuse(&self.load()?, watched, mode, baseline, Some(candidate))
+            .await?;
+        let [waiting, candidate] = [waiting.display(), candidate.display()];
+        tracing::info!("guard: {waiting}, which waited for its boot, gives way to {candidate}");
+        self.disarm().await.map(drop)
     }
 
     async fn fitting_mode(&self, candidate: &Path) -> TrialMode {
@@ -124,19 +161,8 @@ impl Context {
         let lock = self.lock()?;
         let mut state = self.load()?;
         refuse_armed(&state)?;
-        // A drill proves that there is a way back, whatever other systems did.
-        let other = candidate.as_deref();
-        if let Some(candidate) = other.filter(|path| *path != baseline.system) {
-            let systems = Systems {
-                candidate,
-                baseline: &baseline.system,
-            };
-            self.refuse_system(&state, watched, &systems)?;
-            if mode == TrialMode::Live {
-                self.refuse_switch(&watched.allow, candidate).await?;
-            }
-        }
-        self.refuse_machine(&baseline, candidate.as_deref()).await?;
+        self.refuse(&state, watched, mode, &baseline, candidate.as_deref())
+            .await?;
         let mut begun = self.transaction(watched, mode, baseline, candidate);
         let other = begun.candidate.as_deref();
         if mode == TrialMode::Reboot && other.is_some_and(|system| state.was_outage(system)) {
@@ -146,6 +172,28 @@ impl Context {
         self.save(&state)?;
         self.arming = Some(lock);
         Ok(begun)
+    }
+
+    async fn refuse(
+        &self,
+        state: &GuardState,
+        watched: &TrialArgs,
+        mode: TrialMode,
+        baseline: &Baseline,
+        candidate: Option<&Path>,
+    ) -> Result<(), Refusal> {
+        // A drill proves that there is a way back, whatever other systems did.
+        if let Some(candidate) = candidate.filter(|path| *path != baseline.system) {
+            let systems = Systems {
+                candidate,
+                baseline: &baseline.system,
+            };
+            self.refuse_system(state, watched, &systems)?;
+            if mode == TrialMode::Live {
+                self.refuse_switch(&watched.allow, candidate).await?;
+            }
+        }
+        self.refuse_machine(baseline, candidate).await
     }
 
     pub(super) fn transaction(

@@ -80,12 +80,7 @@ impl Context {
                 "something was activated already: keep it with confirm, or go back with rollback";
             return Err(Refusal::new(Exit::NotNow, why));
         }
-        let ended = if t.phase == TransactionPhase::Staged {
-            TransactionPhase::Undone
-        } else {
-            TransactionPhase::Abandoned
-        };
-        self.say(Order::Rollback, ended).await
+        self.say(Order::Disarm, TransactionPhase::Abandoned).await
     }
 
     pub(super) async fn verify(&mut self) -> Result<Exit, Refusal> {

@@ -74,6 +74,7 @@ fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
         _ if new_boot && current.is_some() && t.is_baseline(next) => undo(Cause::Lost),
         _ if new_boot && current.is_some() => undo(Cause::DidNotBoot),
         Some(Order::Rollback) => undo(Cause::Asked),
+        Some(Order::Disarm) => undo(Cause::TakenBack),
         _ if t.is_baseline(next) => undo(Cause::EntryGone),
         _ => waiting(t, facts),
     }

@@ -62,6 +62,7 @@ pub(super) fn armed(t: &Transaction, facts: &GuardFacts) -> Move {
     match facts.order {
         _ if !same_boot || facts.now_usec >= t.deadline_usec => abandon(),
         Some(Order::Rollback) => Move::To(TransactionPhase::Abandoned, Some(Cause::Asked)),
+        Some(Order::Disarm) => Move::To(TransactionPhase::Abandoned, Some(Cause::TakenBack)),
         _ if facts.last == Last::Failed => {
             Move::To(TransactionPhase::Abandoned, Some(Cause::NoDeadline))
         }
@@ -140,6 +141,7 @@ fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
             Move::To(TransactionPhase::Verifying, None)
         }
         Some(Order::Rollback) => undo(Cause::Asked),
+        Some(Order::Disarm) => undo(Cause::TakenBack),
         _ if t.is_candidate(facts.one_shot.as_ref()) => waiting(t, facts),
         _ if new_boot => undo(Cause::DidNotBoot),
         _ => undo(Cause::EntryGone),

@@ -128,11 +128,12 @@ fn a_staged_upgrade_waits_for_its_boot_and_for_whoever_knows_what_runs() {
         to(next_boot(facts(BASE, Some(next))), undone, Some(cause));
     }
     to(facts(BASE, Some(BASE)), undone, Some(Cause::EntryGone));
-    to(
-        ordered(Order::Rollback, facts(BASE, Some(CAND))),
-        undone,
-        Some(Cause::Asked),
-    );
+    for (order, cause) in [
+        (Order::Rollback, Cause::Asked),
+        (Order::Disarm, Cause::TakenBack),
+    ] {
+        to(ordered(order, facts(BASE, Some(CAND))), undone, Some(cause));
+    }
     let other = facts(BASE, Some(THIRD));
     to(other, TransactionPhase::TakenOver, Some(Cause::OtherSystem));
 }
@@ -352,6 +353,7 @@ impl Node {
             Some(Order::Try),
             Some(Order::Confirm),
             Some(Order::Rollback),
+            Some(Order::Disarm),
         ];
         let done: &[usize] = if self.deaths < DEATHS {
             &[0, 1, 9]

@@ -19,11 +19,12 @@ struct Node {
     last: Option<(String, TransactionPhase, Last)>,
 }
 
-const ORDERS: [Option<Order>; 4] = [
+const ORDERS: [Option<Order>; 5] = [
     None,
     Some(Order::Try),
     Some(Order::Confirm),
     Some(Order::Rollback),
+    Some(Order::Disarm),
 ];
 /// After which somebody is told that a reboot has not come.
 const WEEK: u64 = 7 * 24 * 3600 * 1_000_000;

@@ -322,6 +322,22 @@ fn a_staged_candidate_whose_entry_is_gone_before_the_reboot_is_not_to_blame() {
 }
 
 #[test]
+fn what_is_taken_back_before_its_boot_is_not_denied_and_nobody_is_told() {
+    let cause = Some(Cause::TakenBack);
+    let disarmed = ordered(Order::Disarm, facts());
+    let armed = transaction(TransactionPhase::Armed);
+    leads(armed, &disarmed, TransactionPhase::Abandoned, cause);
+    let staged = in_mode(TrialMode::Reboot, TransactionPhase::Staged);
+    let state = leads(staged, &disarmed, TransactionPhase::Undoing, cause);
+    let mut undoing = state.transaction.unwrap();
+    undoing.rules.notify = vec!["tell".to_owned()];
+    let ended = leads(undoing, &facts(), TransactionPhase::Abandoned, cause);
+    assert_eq!(ended.denial(CAND.as_ref()), None);
+    let clean = [Effect::DropDeadline, Effect::Unroot];
+    does(ended.transaction.unwrap(), &facts(), &clean);
+}
+
+#[test]
 fn a_boot_into_the_candidate_is_watched_for_the_whole_grace_from_then() {
     for phase in [TransactionPhase::Staged, TransactionPhase::Verifying] {
         let booted = GuardFacts {

@@ -116,7 +116,43 @@ async fn a_staged_reboot_can_be_taken_back() {
     let (code, said) = machine.runs("disarm").await;
     assert_eq!(code, 0, "{said}");
     machine.is_wholly(BASE);
-    assert_eq!(machine.status().await["boots_next"], BASE);
+    let status = machine.status().await;
+    assert_eq!(
+        (&status["boots_next"], &status["history"][0]["cause"]),
+        (&BASE.into(), &"taken_back".into())
+    );
+    assert_eq!(stages(&machine).await.0, 0, "it is not denied");
+}
+
+#[tokio::test]
+async fn what_waits_for_its_boot_gives_way_to_a_newer_system_unless_that_is_refused() {
+    const NEWER: &str = "/nix/store/newer";
+    let mut machine = Machine::new().await;
+    stages(&machine).await;
+    let (code, said) = stages(&machine).await;
+    assert_eq!((code, said.contains("staged already")), (0, true), "{said}");
+    machine.build("newer");
+    let unit = machine
+        .world
+        .path("nix/store/newer/etc/systemd/system/upgrade-gate-guard.service");
+    fs::remove_file(&unit).unwrap();
+    let tried = quick(&format!("try {NEWER} --mode reboot"));
+    let (code, said) = machine.runs(&tried).await;
+    assert_eq!((code, said.contains("bare")), (75, true), "{said}");
+    assert_eq!(machine.status().await["boots_next"], CAND);
+    fs::write(&unit, "[Service]\n").unwrap();
+    let (code, said) = machine.runs(&tried).await;
+    assert_eq!(
+        (code, said.contains(&format!("gives way to {NEWER}"))),
+        (0, true),
+        "{said}"
+    );
+    assert_eq!(machine.status().await["boots_next"], NEWER);
+    machine.boots(NEWER);
+    machine.runs("act").await;
+    machine.until_idle().await;
+    machine.is_wholly(NEWER);
+    assert_eq!(machine.status().await["denied"], serde_json::json!([]));
 }
 
 #[tokio::test]
