@@ -210,7 +210,12 @@ in
         reloadTriggers = lib.optional (settings != { }) checked;
       };
     })
-    { services.upgrade-gate.units = mkIf cfg.autoUpgrade.enable { nixos-upgrade = { }; }; }
+    {
+      # a companion only waits: what would be built is then never tried
+      services.upgrade-gate.units = mkIf cfg.autoUpgrade.enable {
+        nixos-upgrade.mode = mkIf guarded (mkDefault "run");
+      };
+    }
     (mkIf (guarded && cfg.autoUpgrade.enable) {
       services.upgrade-gate.settings.profile.nixos-upgrade.guard = {
         enable = true;

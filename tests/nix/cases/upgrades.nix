@@ -119,6 +119,10 @@ in
       "reboot"
     ]
   ];
+  "with the guard the upgrade is never a mere companion" = [
+    (gates (guarded { }))
+    [ "gate system nixos-upgrade --mode=run" ]
+  ];
   "one option upgrades at boot and whenever the network returns after so long" = [
     (
       let
