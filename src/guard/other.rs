@@ -131,7 +131,8 @@ impl OtherSystem {
         File::open(&self.state_dir)?.sync_all()
     }
 
-    fn disarm(&self) -> io::Result<()> {
+    /// Removes what systemd was given: then the fallback does nothing.
+    pub fn disarm(&self) -> io::Result<()> {
         files::remove(&self.armed())?;
         files::remove(&self.hand())
     }
@@ -219,12 +220,10 @@ pub fn environment(t: &Transaction) -> Vec<String> {
         ("CANDIDATE", path(t.candidate.as_ref())),
         ("SNAPSHOT", t.baseline.snapshot.clone()),
     ];
-    let variables = variables
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
+    // Empty where it is not known: a shell with `set -u` would end at one that is missing.
     variables
-        .map(|(name, value)| format!("UPGRADE_GATE_{name}={value}"))
-        .collect()
+        .map(|(name, value)| format!("UPGRADE_GATE_{name}={}", value.unwrap_or_default()))
+        .into()
 }
 
 async fn one_line(words: &[String], within: Duration) -> Result<String, String> {

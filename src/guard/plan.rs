@@ -55,6 +55,8 @@ pub struct Programs {
 
 /// The pattern of all units that are a deadline.
 pub const DEADLINES: &str = "upgrade-gate-guard-deadline-*";
+/// The patterns of all units that activate a system.
+pub const ACTIVATIONS: [&str; 2] = ["upgrade-gate-guard-try-*", "upgrade-gate-guard-undo-*"];
 /// The pattern of all units that tell somebody.
 pub const NOTICES: &str = "upgrade-gate-guard-notify-*";
 /// The pattern of all units that are a fallback.
@@ -62,7 +64,7 @@ pub const FALLBACKS: &str = "upgrade-gate-guard-fallback-*";
 
 const SECOND: u64 = 1_000_000;
 const MINUTE: u64 = 60 * SECOND;
-/// How long after the deadline systemd falls back by itself.
+/// How long after all else systemd falls back by itself.
 const FALLBACK: u64 = 5 * MINUTE;
 
 /// When this is, in `CLOCK_MONOTONIC`.
@@ -74,9 +76,17 @@ pub struct Clock {
     pub startup_usec: u64,
 }
 
-/// When systemd falls back by itself.
+/// When systemd falls back by itself: not while a look, or the way back, may still be under way.
 pub fn fallback_usec(t: &Transaction) -> u64 {
-    t.deadline_usec.saturating_add(FALLBACK)
+    let checks = u64::try_from(t.rules.checks.len()).unwrap_or(u64::MAX);
+    let look = t.rules.check_usec.saturating_mul(checks);
+    let spans = [look, activation_usec(t), FALLBACK];
+    spans.into_iter().fold(t.deadline_usec, u64::saturating_add)
+}
+
+/// How long an activation, or the way back, may take.
+fn activation_usec(t: &Transaction) -> u64 {
+    t.rules.grace_usec.max(5 * MINUTE)
 }
 
 /// The name of the deadline's units.
@@ -138,7 +148,7 @@ pub fn activation(t: &Transaction, side: Side, programs: &Programs) -> UnitSpec 
         Side::Candidate => programs.activate.clone(),
     };
     let name = activation_name(t, side);
-    let mut unit = service(name, vec![command], t.rules.grace_usec.max(5 * MINUTE));
+    let mut unit = service(name, vec![command], activation_usec(t));
     unit.settings.push(environment(programs));
     // How it ended is read afterwards.
     unit.settings.retain(|(name, _)| *name != "CollectMode");

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::facts::Health;
-use crate::gate::event::LinkState;
 use crate::sources::kernel::DefaultRoutes;
 
 /// The TCP ports on which each service of the system listens, but for those that only this machine reaches.
@@ -29,7 +28,7 @@ pub struct NetworkReading {
 pub struct NetworkBaseline {
     /// The default route, if there was one.
     pub route: Option<DefaultRoute>,
-    /// Where there was none, but an address: the interfaces that let packets pass.
+    /// Where there was none: the interfaces that let packets pass and had an address.
     pub links: BTreeSet<String>,
     /// Whether there was a name server to ask.
     pub resolver: bool,
@@ -46,8 +45,7 @@ impl NetworkBaseline {
     /// What must not be lost of it.
     pub fn of(reading: &NetworkReading, listeners: ListeningServices) -> Self {
         let route = DefaultRoute::of(&reading.routes);
-        let local = route.is_none() && reading.routes.link_state == LinkState::Addressed;
-        let links = local.then(|| reading.routes.passing.clone());
+        let links = route.is_none().then(|| reading.routes.addressed.clone());
         Self {
             route,
             links: links.unwrap_or_default(),
@@ -74,14 +72,22 @@ impl NetworkBaseline {
         }
     }
 
-    /// What has become of the address of a machine that reaches its own network only.
+    /// What has become of the addresses of a machine that reaches its own networks only. One that is on another interface now was
+    /// moved, as to a bridge.
     fn address(&self, now: &DefaultRoutes) -> Health {
-        if self.links.is_empty() || now.link_state == LinkState::Addressed {
+        let lost = self.links.difference(&now.addressed);
+        let lost: Vec<_> = lost.map(String::as_str).collect();
+        if lost.is_empty() || !now.addressed.is_subset(&self.links) {
             return Health::Good;
         }
-        match self.links.intersection(&now.passing).next() {
-            Some(link) => Health::Bad(format!("there is no address, though {link} has carrier")),
-            None => Health::Unknown("no interface has carrier".to_owned()),
+        match lost.iter().find(|link| now.passing.contains(**link)) {
+            Some(link) => Health::Bad(format!("{link} has no address, though it has carrier")),
+            None if now.addressed.is_empty() => {
+                let lost = lost.join(", ");
+                Health::Unknown(format!("{lost}: no carrier, or not there"))
+            }
+            // A bridge without containers, a cable of several.
+            None => Health::Good,
         }
     }
 }
@@ -146,12 +152,16 @@ pub fn silent<'a>(before: &'a ListeningServices, ports: &BTreeSet<u16>) -> Vec<&
 mod tests {
     use super::*;
 
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     fn routes(ipv4: Option<&str>, ipv6: Option<&str>, passing: &[&str]) -> NetworkReading {
         let routes = DefaultRoutes {
             ipv4: ipv4.map(str::to_owned),
             ipv6: ipv6.map(str::to_owned),
-            passing: passing.iter().map(|name| (*name).to_owned()).collect(),
-            link_state: LinkState::Addressed,
+            passing: names(passing),
+            addressed: names(passing),
         };
         NetworkReading {
             routes,
@@ -159,12 +169,10 @@ mod tests {
         }
     }
 
-    fn without_an_address(passing: &[&str]) -> NetworkReading {
+    /// No default route; these interfaces let packets pass, and those have an address.
+    fn local(passing: &[&str], addressed: &[&str]) -> NetworkReading {
         let mut reading = routes(None, None, passing);
-        reading.routes.link_state = match passing {
-            [] => LinkState::NoLink,
-            _ => LinkState::NoAddress,
-        };
+        reading.routes.addressed = names(addressed);
         reading
     }
 
@@ -217,23 +225,22 @@ mod tests {
 
     #[test]
     fn an_address_counts_where_there_was_no_default_route() {
-        let local = baseline(&routes(None, None, &["eth0"]));
-        let health = |now: &NetworkReading| local.reaching(now, true);
-        assert_eq!(health(&routes(None, None, &["eth1"])), Health::Good);
-        let lost = "there is no address, though eth0 has carrier";
+        let before = baseline(&local(&["docker0", "eth0", "eth1"], &["docker0", "eth0"]));
+        let health = |passing: &[&str], addressed: &[&str]| {
+            before.reaching(&local(passing, addressed), true)
+        };
+        let lost = Health::Bad("eth0 has no address, though it has carrier".to_owned());
+        assert_eq!(health(&["docker0", "eth0"], &["docker0"]), lost);
+        let unknown = Health::Unknown("docker0, eth0: no carrier, or not there".to_owned());
+        assert_eq!(health(&["eth1"], &[]), unknown);
         assert_eq!(
-            health(&without_an_address(&["eth0"])),
-            Health::Bad(lost.to_owned())
+            health(&["eth0", "eth1"], &["eth0"]),
+            Health::Good,
+            "no container"
         );
-        assert!(matches!(
-            health(&without_an_address(&[])),
-            Health::Unknown(_)
-        ));
-        let nowhere = baseline(&without_an_address(&["eth0"]));
-        assert_eq!(
-            nowhere.reaching(&without_an_address(&["eth0"]), true),
-            Health::Good
-        );
+        assert_eq!(health(&["br0", "eth0"], &["br0"]), Health::Good, "moved");
+        let nowhere = baseline(&local(&["eth0"], &[]));
+        assert_eq!(nowhere.reaching(&local(&["eth0"], &[]), true), Health::Good);
     }
 
     #[test]
@@ -242,7 +249,7 @@ mod tests {
         deaf.no_resolver = Some("nothing listens".to_owned());
         assert!(ethernet().reaching(&deaf, true).is_bad());
         assert_eq!(baseline(&deaf).reaching(&deaf, true), Health::Good);
-        deaf.routes = without_an_address(&[]).routes;
+        deaf.routes = local(&[], &[]).routes;
         assert!(!ethernet().reaching(&deaf, true).is_bad());
     }
 

@@ -411,13 +411,17 @@ impl GuardState {
         }
     }
 
-    /// Whether three systems were undone since one was kept, however often each was tried: then it is not the systems.
+    /// Whether three systems were undone since one was kept, however often each was tried: then it is not the systems. One whose
+    /// name nobody knows may be another one each time.
     pub fn is_paused(&self) -> bool {
         let kept = |ended: &EndedTransaction| ended.phase == TransactionPhase::Confirmed;
         let since = self.history.iter().rev().take_while(|ended| !kept(ended));
         let blamed = since.filter(|ended| ended.blames());
-        let systems: BTreeSet<_> = blamed.map(|ended| &ended.candidate).collect();
-        systems.len() >= PAUSE
+        let (known, unknown): (Vec<_>, Vec<_>) = blamed
+            .map(|ended| ended.candidate.as_ref())
+            .partition(Option::is_some);
+        let systems: BTreeSet<_> = known.into_iter().collect();
+        systems.len() + unknown.len() >= PAUSE
     }
 
     /// A person has seen to what is broken.

@@ -211,14 +211,14 @@ impl SystemdClient {
         Ok(())
     }
 
-    /// Forgets a unit that has ended, however it ended.
-    pub(super) async fn forget(&self, unit: &str) -> Result<(), String> {
-        self.stop_all(&[unit], "").await?;
-        if self.list(&["failed"], &[unit]).await?.is_empty() {
-            return Ok(());
+    /// Forgets the units that have ended, however they ended.
+    pub(super) async fn forget(&self, pattern: &str) -> Result<(), String> {
+        self.stop_all(&[pattern], "").await?;
+        for unit in self.list(&["failed"], &[pattern]).await? {
+            let reset = self.manager.reset_failed_unit(&unit.0).await;
+            reset.map_err(|error| said(&error))?;
         }
-        let reset = self.manager.reset_failed_unit(unit).await;
-        reset.map_err(|error| said(&error))
+        Ok(())
     }
 
     pub(super) async fn stop(&self, unit: &str) -> Result<(), String> {

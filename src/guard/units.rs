@@ -6,7 +6,7 @@ use std::path::Path;
 use tokio::process::Command;
 
 use super::facts::{Effect, ProgramState, Side};
-use super::plan::{self, Clock, DEADLINES, FALLBACKS, NOTICES, Notice, Programs};
+use super::plan::{self, ACTIVATIONS, Clock, DEADLINES, FALLBACKS, NOTICES, Notice, Programs};
 use super::program;
 use super::state::{Baseline, Transaction};
 use super::systemd::SystemdClient;
@@ -65,6 +65,17 @@ pub(super) async fn drop_deadline(t: &Transaction) -> Result<(), String> {
     systemd.stop_all(&[&deadlines, &fallbacks], "").await?;
     for side in [Side::Candidate, Side::Baseline] {
         systemd.forget(&plan::activation_name(t, side)).await?;
+    }
+    Ok(())
+}
+
+/// Takes back all that systemd would still do, of whatever transaction.
+pub async fn drop_all() -> Result<(), String> {
+    let systemd = SystemdClient::patiently().await?;
+    let [deadlines, fallbacks] = timers();
+    systemd.stop_all(&[&deadlines, &fallbacks], "").await?;
+    for pattern in ACTIVATIONS {
+        systemd.forget(pattern).await?;
     }
     Ok(())
 }

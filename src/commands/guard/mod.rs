@@ -92,7 +92,7 @@ pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, 
         GuardCommand::Status { json } => context.status(json).await,
         GuardCommand::Denied => context.denied(),
         GuardCommand::Allow { system } => context.allow(&system),
-        GuardCommand::Reset => context.reset(),
+        GuardCommand::Reset => context.reset().await,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Context, Patience, exit_of, is_other, print, status, usec};
+use super::{Context, Patience, exit_of, is_other, print, status, usec, what_to_type};
 use crate::cli::guard::Confirm;
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
@@ -11,6 +11,7 @@ use crate::guard::drive::Machine;
 use crate::guard::facts::{Health, Order};
 use crate::guard::state::{Denial, GuardState, Transaction, TransactionPhase};
 use crate::guard::store::STATE;
+use crate::guard::units;
 use crate::sys::clock;
 
 impl Context {
@@ -43,6 +44,9 @@ impl Context {
         match state.history.iter().find(|ended| ended.id == t.id) {
             Some(ended) if ended.phase == wanted => Ok(Exit::Ok),
             Some(_) => Ok(exit_of(&state, &t.id)),
+            None if state.transaction.as_ref().is_some_and(is_broken) => {
+                Err(Refusal::new(Exit::RollbackFailed, &what_to_type(&t)))
+            }
             None => {
                 let phase = state
                     .transaction
@@ -72,13 +76,13 @@ impl Context {
 
     pub(super) async fn disarm(&mut self) -> Result<Exit, Refusal> {
         let t = self.under_way()?;
-        if !matches!(
-            t.phase,
-            TransactionPhase::Arming | TransactionPhase::Armed | TransactionPhase::Staged
-        ) {
-            let why =
-                "something was activated already: keep it with confirm, or go back with rollback";
-            return Err(Refusal::new(Exit::NotNow, why));
+        match t.phase {
+            TransactionPhase::Arming | TransactionPhase::Armed | TransactionPhase::Staged => {}
+            TransactionPhase::Broken => return Err(Refusal::new(Exit::NotNow, &what_to_type(&t))),
+            _ => {
+                let why = "something was activated already: keep it with confirm, or go back with rollback";
+                return Err(Refusal::new(Exit::NotNow, why));
+            }
         }
         self.say(Order::Disarm, TransactionPhase::Abandoned).await
     }
@@ -122,11 +126,13 @@ impl Context {
         Ok(Exit::Ok)
     }
 
-    /// At a person's order only: what cannot be read is set aside, and what is broken ends.
-    pub(super) fn reset(&self) -> Result<Exit, Refusal> {
+    /// At a person's order only: what cannot be read is set aside, and what is broken ends. Systemd no longer does anything for
+    /// either, as it would undo what the person has repaired.
+    pub(super) async fn reset(&self) -> Result<Exit, Refusal> {
         let _lock = self.lock()?;
         let store = self.store()?;
         let Ok(mut state) = store.load() else {
+            self.leave_nothing().await;
             let suffix = clock::wall().0.as_secs().to_string();
             let aside = self.directory()?.set_aside(STATE, &suffix);
             let aside = aside.map_err(|error| Refusal::new(Exit::Config, &error))?;
@@ -134,7 +140,10 @@ impl Context {
             return Ok(Exit::Ok);
         };
         match &state.transaction {
-            Some(t) if t.phase == TransactionPhase::Broken => state.forget(),
+            Some(t) if is_broken(t) => {
+                self.leave_nothing().await;
+                state.forget();
+            }
             Some(_) => {
                 return Err(Refusal::new(
                     Exit::NotNow,
@@ -147,8 +156,27 @@ impl Context {
         Ok(Exit::Ok)
     }
 
+    async fn leave_nothing(&self) {
+        let io = |done: std::io::Result<()>| done.map_err(|error| error.to_string());
+        let left = [
+            units::drop_all().await,
+            io(self.machine.remove_roots()),
+            io(self.other.disarm()),
+        ];
+        for why in left.into_iter().filter_map(Result::err) {
+            tracing::warn!(
+                "guard: {why}; to see what is left: systemctl list-units 'upgrade-gate-guard-*', \
+                 and to end it: systemctl stop 'upgrade-gate-guard-*.timer'"
+            );
+        }
+    }
+
     pub(super) fn under_way(&self) -> Result<Transaction, Refusal> {
         let idle = || Refusal::new(Exit::NotNow, "nothing is under way");
         self.load()?.transaction.ok_or_else(idle)
     }
+}
+
+fn is_broken(t: &Transaction) -> bool {
+    t.phase == TransactionPhase::Broken
 }

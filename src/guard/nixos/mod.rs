@@ -95,6 +95,11 @@ impl Nixos {
         self.paths.inside(path)
     }
 
+    /// Lets the garbage collector have what was tried.
+    pub fn remove_roots(&self) -> std::io::Result<()> {
+        self.paths.remove_roots()
+    }
+
     /// When this unit became active, in `CLOCK_MONOTONIC`.
     pub async fn active_since(&self, unit: &str) -> Result<u64, String> {
         SystemdClient::patiently().await?.active_since(unit).await

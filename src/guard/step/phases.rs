@@ -180,8 +180,8 @@ pub(super) fn verifying(t: &Transaction, facts: &GuardFacts) -> Move {
 
 fn extend(t: &Transaction, deadline: u64) -> Move {
     let mut noted = Box::new(t.clone());
-    // The deadline in systemd is another one now, and is set with all the tries there are.
-    (noted.deadline_usec, noted.tries) = (deadline, 0);
+    // The deadline in systemd is another one now, and is set with all the tries there are; what a person asks for is no loop.
+    (noted.deadline_usec, noted.tries, noted.steps) = (deadline, 0, 0);
     Move::Note(noted, AfterTurn::Again)
 }
 

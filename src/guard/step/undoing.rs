@@ -10,7 +10,13 @@ pub(super) const UNDO_TRIES: u32 = 6;
 
 pub(super) fn undoing(t: &Transaction, facts: &GuardFacts) -> Move {
     if facts.activation == ProgramState::Running && facts.boot_id == t.boot_id {
-        return end_activation(t, facts);
+        // What cannot be stopped, as without a bus, ends with the boot.
+        let by_a_boot = t.tries == UNDO_TRIES && t.rules.reboot;
+        return if by_a_boot {
+            Move::Do([pin(), vec![Effect::Reboot]].concat())
+        } else {
+            end_activation(t, facts)
+        };
     }
     if facts.undo == ProgramState::Running {
         return Move::Stay(AfterTurn::Poll);

@@ -198,6 +198,27 @@ fn an_activation_that_runs_is_waited_for_until_the_deadline() {
 }
 
 #[test]
+fn an_activation_that_cannot_be_stopped_ends_with_a_reboot_if_that_is_allowed() {
+    let late = GuardFacts {
+        activation: ProgramState::Running,
+        now_usec: 10 * MINUTE,
+        ..facts()
+    };
+    let tired = |tries, reboot| {
+        let mut t = undoing(Cause::Unhealthy);
+        (t.tries, t.rules.reboot) = (tries, reboot);
+        t
+    };
+    let turn = decided(tired(6, true), &late);
+    assert_eq!(turn.effects.last(), Some(&Effect::Reboot));
+    assert_eq!(turn.next, AfterTurn::Rest);
+    let broken = TransactionPhase::Broken;
+    for given_up in [tired(7, true), tired(6, false)] {
+        leads(given_up, &late, broken, Some(Cause::Unhealthy));
+    }
+}
+
+#[test]
 fn an_activation_that_ended_in_the_candidate_is_verified_whatever_it_exited_with() {
     for code in [0, 1, 2, 4] {
         let ended = GuardFacts {

@@ -394,6 +394,33 @@ fn systems_that_were_each_tried_twice_pause_the_next_as_those_tried_once() {
 }
 
 #[test]
+fn upgrades_whose_systems_nobody_knows_may_each_be_another_one() {
+    let nameless = EndedTransaction {
+        candidate: None,
+        ..ended("a", Cause::ActivationFailed)
+    };
+    let undone = |times| GuardState {
+        history: vec![nameless.clone(); times],
+        ..GuardState::idle("m")
+    };
+    assert!(!undone(2).is_paused());
+    assert!(undone(3).is_paused());
+}
+
+#[test]
+fn a_grace_may_be_extended_as_often_as_somebody_likes() {
+    let mut t = transaction(TransactionPhase::Verifying);
+    for _ in 0..100 {
+        let extended = decided(t, &ordered(Order::Extend(MINUTE), switched()));
+        let mut late = switched();
+        late.deadline_set = false;
+        let set = decided(extended.state.transaction.unwrap(), &late);
+        assert_eq!(set.effects, [Effect::SetDeadline]);
+        t = set.state.transaction.unwrap();
+    }
+}
+
+#[test]
 fn what_was_not_a_systems_fault_does_not_pause_the_next() {
     for cause in [
         Cause::Asked,

@@ -61,7 +61,7 @@ pub(super) async fn read(
     })
 }
 
-/// The interfaces of the default routes, those that let packets pass, and what they amount to.
+/// The interfaces of the default routes, those that let packets pass, and those of them that have an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DefaultRoutes {
     /// The interface through which IPv4 leads anywhere, if it does.
@@ -70,8 +70,8 @@ pub struct DefaultRoutes {
     pub ipv6: Option<String>,
     /// The interfaces that are up and have carrier.
     pub passing: BTreeSet<String>,
-    /// What all of them amount to.
-    pub link_state: LinkState,
+    /// Those of them that have an address beyond link-local ones.
+    pub addressed: BTreeSet<String>,
 }
 
 /// Asks the kernel once for its default routes.
@@ -82,15 +82,20 @@ pub async fn default_routes() -> Result<DefaultRoutes> {
         ask(&mut queries, ipv4, None).await?,
         ask(&mut queries, ipv6, None).await?,
     ];
-    let (links, link_state) = everywhere(&mut queries).await?;
+    let links = all(&mut queries).await?;
+    let with_address = usable_addresses(&mut queries, 0).await?;
     let passing = links.values().filter(|link| link.passes && !link.loopback);
+    let addressed = passing
+        .clone()
+        .filter(|link| with_address.contains(&link.index));
+    let addressed = addressed.map(|link| link.name.clone()).collect();
     let passing = passing.map(|link| link.name.clone()).collect();
     let [ipv4, ipv6] = found.map(|route| Some(hop_of(&route?, &links)?.interface));
     Ok(DefaultRoutes {
         ipv4,
         ipv6,
         passing,
-        link_state,
+        addressed,
     })
 }
 
@@ -111,14 +116,18 @@ async fn on_the_way(
     Ok((links, link_state))
 }
 
-/// All links, and what they amount to.
-async fn everywhere(queries: &mut Queries) -> Result<(Links, LinkState)> {
+async fn all(queries: &mut Queries) -> Result<Links> {
     let links = queries
         .all(RTM_GETLINK, &link_at(0), |message| {
             link(message.payload).filter(|_| message.kind == RTM_NEWLINK)
         })
         .await?;
-    let links = links.into_iter().map(|link| (link.index, link)).collect();
+    Ok(links.into_iter().map(|link| (link.index, link)).collect())
+}
+
+/// All links, and what they amount to.
+async fn everywhere(queries: &mut Queries) -> Result<(Links, LinkState)> {
+    let links = all(queries).await?;
     let with_address = usable_addresses(queries, 0).await?;
     let link_state = link_state(&links, &with_address);
     Ok((links, link_state))
