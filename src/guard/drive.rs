@@ -10,8 +10,9 @@ use super::store::{Store, StoreError};
 
 /// What the guard sees and does.
 pub trait Machine {
-    /// What the machine is like, for this state. `order` and `last` are not its affair.
-    fn facts(&mut self, state: &GuardState) -> impl Future<Output = GuardFacts>;
+    /// What the machine is like, for this state; `compares` if it is to be compared with the baseline. `order` and `last` are not
+    /// its affair.
+    fn facts(&mut self, state: &GuardState, compares: bool) -> impl Future<Output = GuardFacts>;
 
     /// Does one thing, or says why it cannot.
     fn perform(
@@ -61,7 +62,7 @@ impl Driver {
         let facts = GuardFacts {
             order,
             last: self.last_of(&state),
-            ..machine.facts(&state).await
+            ..machine.facts(&state, compares(&state, order)).await
         };
         self.tell(&facts.health);
         let Turn {
@@ -108,6 +109,22 @@ impl Driver {
         let transaction = state.transaction.as_ref();
         self.last = transaction.map(|t| (t.id.clone(), t.phase, last));
     }
+}
+
+/// What somebody has decided waits for no check.
+fn compares(state: &GuardState, order: Option<Order>) -> bool {
+    let phase = state.transaction.as_ref().map(|t| t.phase);
+    let is_decided = match phase {
+        Some(TransactionPhase::Verifying) => {
+            matches!(
+                order,
+                Some(Order::Confirm | Order::Rollback | Order::Extend(_))
+            )
+        }
+        Some(TransactionPhase::Comparing) => order == Some(Order::Rollback),
+        _ => false,
+    };
+    phase.is_some_and(TransactionPhase::is_looked_at) && !is_decided
 }
 
 async fn perform<M: Machine>(machine: &mut M, effects: &[Effect], state: &GuardState) -> bool {

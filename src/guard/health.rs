@@ -148,6 +148,7 @@ async fn check(words: &[String], within: Duration) -> Health {
     let mut command = Command::new(name);
     let command = command
         .args(arguments)
+        .env("PATH", program::search_path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .kill_on_drop(true);

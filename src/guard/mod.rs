@@ -12,7 +12,7 @@ mod network;
 pub mod nixos;
 pub mod other;
 pub mod plan;
-mod program;
+pub mod program;
 pub mod reach;
 pub mod state;
 pub mod step;

@@ -16,7 +16,7 @@ use super::plan::{Notice, Programs};
 use super::program;
 use super::state::{Baseline, GuardState, SystemCommands, Transaction};
 use super::units::{self, now_usec};
-use crate::sys::files;
+use crate::sys::{files, mounts};
 
 /// How often what runs is asked for, and how long one answer may take.
 const ATTEMPTS: u32 = 3;
@@ -63,10 +63,13 @@ impl OtherSystem {
         }
     }
 
-    /// Whether a snapshot of the root file system has the guard's state in it, which the way back would make an old one.
+    /// Whether a snapshot of the root file system has the guard's state in it, which the way back would make an old one. A
+    /// subvolume that is not mounted, but only lies in the root's, is gone after it: a snapshot has an empty directory there.
     pub fn state_is_in_root(&self) -> bool {
         let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
-        device(&self.root) == device(&self.state_dir)
+        let point = |path: &Path| mounts::of(path).map(|mount| mount.point);
+        let [root, state] = [&self.root, &self.state_dir];
+        device(root) == device(state) || point(root) == point(state)
     }
 
     /// Whether the unit that finishes what a reboot interrupts is enabled.
@@ -160,7 +163,7 @@ impl OtherSystem {
 }
 
 impl Machine for OtherSystem {
-    async fn facts(&mut self, state: &GuardState) -> GuardFacts {
+    async fn facts(&mut self, state: &GuardState, compares: bool) -> GuardFacts {
         let mut facts = GuardFacts {
             boot_id: units::boot_id(&self.root),
             now_usec: now_usec(),
@@ -173,7 +176,7 @@ impl Machine for OtherSystem {
         (facts.activation, facts.undo) = (told.activation, told.undo);
         facts.deadline_set = told.deadline_set;
         self.systems(&mut facts, commands).await;
-        if t.phase.is_looked_at() {
+        if compares {
             // What else an upgrade in place has changed is not known: each unit may have failed for it.
             facts.health = health(&self.root, t, |_| true, |_| true).await;
         }

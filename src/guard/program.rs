@@ -1,15 +1,40 @@
 //! Programs that are run to their end.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::unistd::{AccessFlags, access};
 use tokio::process::Command;
 
 use crate::text::span::format_span;
 
 /// How long a program of Nix, of the boot loader or of a profile may take.
 const PROGRAM: Duration = Duration::from_secs(15 * 60);
+
+/// Where programs are found besides `$PATH`: a unit of NixOS has none of these in it.
+const PLACES: &str = "/run/wrappers/bin:/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// `$PATH`, and then where programs usually are.
+pub(super) fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    if !path.is_empty() {
+        path.push(":");
+    }
+    path.push(PLACES);
+    path
+}
+
+/// Whether there is such a program: at its path, or by its name where programs are searched for.
+pub fn is_found(name: &str) -> bool {
+    let is_executable = |path: &Path| access(path, AccessFlags::X_OK).is_ok() && path.is_file();
+    if name.contains('/') {
+        return is_executable(Path::new(name));
+    }
+    let places = search_path();
+    std::env::split_paths(&places).any(|place| is_executable(&place.join(name)))
+}
 
 /// Runs a program to its end; what it says goes where our own words go.
 pub(super) async fn run(mut command: Command) -> Result<(), String> {
@@ -88,6 +113,14 @@ fn installed(own: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_is_found_where_programs_are_whatever_the_path_says() {
+        assert!(is_found("sh") && is_found("/bin/sh"));
+        assert!(!is_found("/bin") && !is_found("no-such-program"));
+        let places = search_path();
+        assert!(places.to_string_lossy().ends_with(PLACES));
+    }
 
     #[test]
     fn a_deadline_starts_the_program_that_has_replaced_this_one() {

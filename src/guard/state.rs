@@ -157,6 +157,8 @@ pub enum Cause {
     Interrupted,
     /// The activation was refused, or failed.
     ActivationFailed,
+    /// The activation took longer than the grace.
+    ActivationTimeout,
     /// The activation wants a reboot.
     NeedsReboot,
     /// The candidate is worse than the baseline.
@@ -350,6 +352,7 @@ impl Cause {
         matches!(
             self,
             Self::ActivationFailed
+                | Self::ActivationTimeout
                 | Self::NotConfirmed
                 | Self::NoVerdict
                 | Self::Lost

@@ -3,5 +3,6 @@
 pub mod command_line;
 pub mod line;
 pub mod secret;
+pub mod shell;
 pub(crate) mod similar;
 pub mod span;

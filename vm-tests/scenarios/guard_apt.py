@@ -57,7 +57,8 @@ with subtest("the machine moves to a btrfs; the guard's state has a subvolume of
         mount = where.strip("/").replace("-", "\\x2d").replace("/", "-")
         laptop.succeed(f"printf '[Mount]\\nWhat=/dev/loop0\\nWhere={where}\\nType=btrfs\\nOptions=subvol={name}\\n' > '{units}/{mount}.mount'; "
                        f"mkdir -p {where} {units}/local-fs.target.wants; ln -sf '../{mount}.mount' {units}/local-fs.target.wants/")
-    unit_text = ("[Service]\nType=exec\nTimeoutStartSec=infinity\nExecStart=/usr/bin/upgrade-gate run --profile apt-upgrade -- /usr/bin/apt-get update\n")
+    unit_text = ("[Service]\nType=exec\nTimeoutStartSec=infinity\nExecStart=/usr/bin/upgrade-gate run --profile apt-upgrade -- "
+                 "/bin/sh -c 'apt-get --quiet update && apt-get --yes --quiet --download-only upgrade'\n")
     write(laptop, f"{units}/apt-upgrade.service", unit_text)
     guarded = {"enable": True, "within": "40s", "settle_after": "5s",
                **{key: f"{GUARD} {key}" for key in ("identify", "offer", "snapshot", "activate", "rollback")}}

@@ -68,7 +68,10 @@ with subtest("a suspend in the grace does not use it up"):
     undone("not_confirmed")
     now_awake, now = clocks()
     print(f"guard: undone {now_awake - awake:.1f} s awake after the grace began, {now - all_time:.1f} s in all")
-    assert now_awake - awake >= 58 and now - all_time >= now_awake - awake + 10
+    assert now_awake - awake >= 58
+    # with s2idle, which is all that QEMU's aarch64 has, CLOCK_MONOTONIC goes on
+    stops = laptop.execute("grep -q '\\[deep\\]' /sys/power/mem_sleep")[0] == 0
+    assert not stops or now - all_time >= now_awake - awake + 10
 
 with subtest("a hundred reloads and ten reexecs do not move the deadline"):
     in_the_grace(candidate("reloaded"), 3600)

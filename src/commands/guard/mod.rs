@@ -32,8 +32,9 @@ use crate::guard::step::AfterTurn;
 use crate::guard::store::files::StateDirectory;
 use crate::guard::store::{Store, StoreError};
 use crate::sys::clock;
-use crate::sys::dirs::Dirs;
+use crate::sys::dirs::{Dirs, Unusable};
 use crate::text::secret;
+use crate::text::shell::quoted;
 
 /// How often a process that stays looks at the candidate.
 const RECHECK: Duration = Duration::from_secs(5);
@@ -63,10 +64,15 @@ enum Patience {
 /// Carries out a command of `guard`.
 pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, Refusal> {
     refuse_unprivileged(setting)?;
-    let mut context = Context::new(&setting.root)?;
+    let only_looks = matches!(
+        args.command,
+        GuardCommand::Status { .. } | GuardCommand::Denied
+    );
+    let mut context = Context::new(&setting.root, only_looks)?;
     match args.command {
         GuardCommand::Try(args) => {
             let args = settings::settled(args, setting)?;
+            settings::refuse_unknown_programs(&args.watched.checks)?;
             context.tidy().await?;
             let begun = context.begin_try(&args).await;
             let system = args.candidate.as_deref();
@@ -76,6 +82,7 @@ pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, 
             }
         }
         GuardCommand::Arm(args) => {
+            settings::refuse_unknown_programs(&args.watched.checks)?;
             context.tidy().await?;
             let begun = context.begin_arm(&args).await;
             let system = args.candidate.as_deref();
@@ -106,14 +113,17 @@ pub(super) fn refuse_unprivileged(setting: &CommonOptions) -> Result<(), Refusal
 
 /// Before anything is fetched that could not be tried.
 pub(super) fn refuse_incomplete(guard: &GuardSettings) -> Result<(), Refusal> {
+    settings::refuse_unknown_programs(&guard.checks)?;
     settings::commands(&guard.commands).map(drop)
 }
 
 impl Context {
-    fn new(root: &Path) -> Result<Self, Refusal> {
+    fn new(root: &Path, only_looks: bool) -> Result<Self, Refusal> {
         let dirs = Dirs::of_process(root);
-        let state = dirs.usable_state();
-        let state = state.map_err(|error| Refusal::new(Exit::Config, &error))?;
+        let state = match &dirs.state {
+            Some(state) if only_looks => state,
+            _ => dirs.usable_state().map_err(|error| unwritable(&error))?,
+        };
         let dir = state.join("guard");
         Ok(Self {
             machine: Nixos::new(root, &dir),
@@ -141,7 +151,10 @@ impl Context {
         lock.map_err(|error| {
             Refusal::new(
                 Exit::Config,
-                &format!("cannot take the guard's lock: {error}"),
+                &format!(
+                    "cannot take the guard's lock {}/lock: {error}",
+                    self.dir.display()
+                ),
             )
         })
     }
@@ -299,10 +312,12 @@ fn exit_of(state: &GuardState, id: &str) -> Exit {
 
 fn what_to_type(t: &Transaction) -> String {
     if let Some(commands) = &t.commands {
-        let typed = [environment(t), commands.rollback.clone()]
-            .concat()
-            .join(" ");
-        let typed = secret::text(&typed);
+        let variables = environment(t);
+        let variables = variables.iter().filter_map(|line| line.split_once('='));
+        let variables = variables.map(|(name, value)| format!("{name}={}", quoted(value)));
+        let program = commands.rollback.iter().map(|word| quoted(word));
+        let typed: Vec<_> = variables.chain(program).collect();
+        let typed = secret::text(&typed.join(" "));
         return format!(
             "the way back failed. To go back by hand: {typed}; then upgrade-gate guard reset"
         );
@@ -312,6 +327,20 @@ fn what_to_type(t: &Transaction) -> String {
         "the way back failed. To go back by hand: nix-env -p /nix/var/nix/profiles/system --set {base} && \
          {base}/bin/switch-to-configuration switch; then upgrade-gate guard reset"
     )
+}
+
+/// Here it is more than a directory for what was "recent".
+fn unwritable(error: &Unusable) -> Refusal {
+    let why = match error {
+        Unusable::Use { path, source, .. } => {
+            format!(
+                "cannot keep the guard's state in {}: {source}",
+                path.display()
+            )
+        }
+        Unusable::Nowhere { .. } => error.to_string(),
+    };
+    Refusal::new(Exit::Config, &why)
 }
 
 fn unusable(error: &StoreError) -> Refusal {

@@ -94,9 +94,9 @@ impl Context {
         }
         let state = self.load()?;
         let facts = if is_other(&state) {
-            self.other.facts(&state).await
+            self.other.facts(&state, true).await
         } else {
-            self.machine.facts(&state).await
+            self.machine.facts(&state, true).await
         };
         let (text, exit) = match facts.health {
             Health::Good => ("good: nothing is worse than before".to_owned(), Exit::Ok),

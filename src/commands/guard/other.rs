@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use nix::sys::statvfs::{FsFlags, statvfs};
+
 use super::Context;
 use super::refusals::{GUARD_UNIT, denied, first, paused, refuse_armed};
 use crate::cli::guard::{TrialArgs, Waived};
@@ -36,6 +38,12 @@ impl Context {
 
     /// A way back that takes the state with it would try the same again each night.
     fn refuse_place(&self, commands: &SystemCommands) -> Result<(), Refusal> {
+        let flags = statvfs(&self.dir).map(|found| found.flags());
+        if flags.is_ok_and(|flags| flags.contains(FsFlags::ST_NOEXEC)) {
+            let dir = self.dir.display();
+            let why = format!("{dir} is mounted noexec, and the guard runs a copy of itself there");
+            return Err(Refusal::new(Exit::Config, &why));
+        }
         if commands.snapshot.is_empty() || !self.other.state_is_in_root() {
             return Ok(());
         }
@@ -43,7 +51,7 @@ impl Context {
         Err(Refusal::new(
             Exit::Config,
             &format!(
-                "{dir} is on the file system that snapshot saves and rollback brings back: mount another one there, or a subvolume of its own"
+                "{dir} is on the file system that snapshot saves and rollback brings back: mount another one there, or a subvolume that is not below the root's, as docs/setups/debian.md does"
             ),
         ))
     }

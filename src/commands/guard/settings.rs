@@ -4,6 +4,7 @@ use crate::cli::guard::{Guard, GuardCommand, Try};
 use crate::commands::prepare::{CommonOptions, Refusal, profile};
 use crate::config::guard::CommandSettings;
 use crate::exit::Exit;
+use crate::guard::program;
 use crate::guard::state::SystemCommands;
 
 /// What a profile says, if one is named.
@@ -46,6 +47,21 @@ pub(super) fn commands(settings: &CommandSettings) -> Result<Option<SystemComman
             ),
         )),
         None => Ok(Some(commands)),
+    }
+}
+
+/// A check that cannot be started would count against each system.
+pub(super) fn refuse_unknown_programs(checks: &[String]) -> Result<(), Refusal> {
+    let names = checks
+        .iter()
+        .filter_map(|line| line.split_whitespace().next());
+    let mut unknown = names.filter(|name| !program::is_found(name));
+    match unknown.next() {
+        Some(name) => Err(Refusal::new(
+            Exit::Config,
+            &format!("the check {name} is not there, or cannot be executed; give its whole path"),
+        )),
+        None => Ok(()),
     }
 }
 

@@ -188,7 +188,7 @@ impl Nixos {
 
 impl Machine for Nixos {
     /// systemd first: a program that has ended by then has left what is read after it.
-    async fn facts(&mut self, state: &GuardState) -> GuardFacts {
+    async fn facts(&mut self, state: &GuardState, compares: bool) -> GuardFacts {
         let mut facts = GuardFacts::default();
         if let Some(t) = &state.transaction {
             let told = units::facts(t).await;
@@ -202,7 +202,7 @@ impl Machine for Nixos {
                 // A boot activates it: no unit does, even if systemd cannot be asked.
                 TrialMode::Reboot => facts.activation = ProgramState::Absent,
             }
-            if t.phase.is_looked_at() {
+            if compares {
                 let changed = |unit: &str| self.changed(t, unit);
                 let kept = |unit: &str| self.is_in_candidate(t, unit);
                 facts.health = health(&self.paths.root, t, changed, kept).await;

@@ -34,7 +34,7 @@ fn trying(t: &Transaction, facts: &GuardFacts) -> Move {
     match facts.activation {
         _ if facts.boot_id != t.boot_id => undo(Cause::Lost),
         _ if facts.order == Some(Order::Rollback) => undo(Cause::Asked),
-        _ if facts.now_usec >= t.deadline_usec => undo(Cause::ActivationFailed),
+        _ if facts.now_usec >= t.deadline_usec => undo(Cause::ActivationTimeout),
         ProgramState::Running => Move::Stay(AfterTurn::Poll),
         ProgramState::Absent if first => Move::Do(vec![Effect::Activate(Side::Candidate)]),
         ProgramState::Exited(0) => activated(t, facts),

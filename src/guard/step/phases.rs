@@ -89,7 +89,7 @@ fn trying(t: &Transaction, facts: &GuardFacts) -> Move {
     let first = t.tries == 0 && facts.order == Some(Order::Try);
     match facts.activation {
         _ if facts.order == Some(Order::Rollback) => undo(Cause::Asked),
-        _ if facts.now_usec >= t.deadline_usec => undo(Cause::ActivationFailed),
+        _ if facts.now_usec >= t.deadline_usec => undo(Cause::ActivationTimeout),
         ProgramState::Running => Move::Stay(AfterTurn::Poll),
         ProgramState::Absent if first => Move::Do(vec![Effect::Activate(Side::Candidate)]),
         // The init interface has changed: nothing was activated.

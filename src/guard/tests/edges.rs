@@ -34,7 +34,7 @@ impl Handle {
 }
 
 impl Machine for Handle {
-    async fn facts(&mut self, state: &GuardState) -> GuardFacts {
+    async fn facts(&mut self, state: &GuardState, _compares: bool) -> GuardFacts {
         self.world().facts(state)
     }
 

@@ -187,7 +187,7 @@ fn an_activation_that_runs_is_waited_for_until_the_deadline() {
         now_usec: 10 * MINUTE,
         ..running
     };
-    let cause = Cause::ActivationFailed;
+    let cause = Cause::ActivationTimeout;
     leads(
         transaction(TransactionPhase::Trying),
         &late,

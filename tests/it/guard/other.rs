@@ -234,10 +234,15 @@ async fn a_way_back_that_does_not_lead_back_is_said_loudly_with_what_to_type() {
     other.machine.script("rollback", "#!/bin/sh\nexit 0\n");
     let (code, said) = other.tries().await;
     let typed = format!(
-        "To go back by hand: UPGRADE_GATE_BASELINE=v1 UPGRADE_GATE_CANDIDATE=v2 {}/rollback",
+        "To go back by hand: UPGRADE_GATE_BASELINE=v1 UPGRADE_GATE_CANDIDATE=v2 UPGRADE_GATE_SNAPSHOT='' {}/rollback",
         other.machine.world.root.path().display()
     );
     assert_eq!((code, said.contains(&typed)), (81, true), "{said}");
+    // Whoever has repaired it is not overrun by systemd afterwards.
+    assert_eq!(other.machine.systemd.active("fallback").len(), 1);
+    assert_eq!(other.machine.runs("disarm").await.0, 75);
+    assert_eq!(other.machine.runs("reset").await.0, 0);
+    other.is_clean();
 }
 
 #[tokio::test]

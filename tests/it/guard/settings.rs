@@ -26,6 +26,16 @@ async fn a_check_that_takes_too_long_has_failed() {
 }
 
 #[tokio::test]
+async fn a_check_that_is_no_program_is_refused_before_anything_is_done() {
+    let machine = Machine::new().await;
+    let words = format!("try {CAND} --check no-such-program");
+    let (code, said) = machine.runs(&quick(&words)).await;
+    let why = "the check no-such-program is not there";
+    assert_eq!((code, said.contains(why)), (78, true), "{said}");
+    assert_eq!(machine.log(), "");
+}
+
+#[tokio::test]
 async fn a_system_that_does_not_start_what_must_be_started_is_refused() {
     let machine = Machine::new().await;
     let wants = "etc/systemd/system/multi-user.target.wants/tailscaled.service";
