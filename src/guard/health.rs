@@ -86,6 +86,7 @@ async fn boot_without_a_bus(t: &Transaction) -> Health {
     let mut command = Command::new("systemctl");
     command.args(["--quiet", "is-active"]).args(RESCUE);
     command.stdin(Stdio::null()).kill_on_drop(true);
+    command.env("PATH", program::search_path());
     let ended = tokio::time::timeout(SYSTEMCTL, command.status()).await;
     match ended {
         Ok(Ok(status)) if status.success() => rescued(),

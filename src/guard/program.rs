@@ -40,6 +40,7 @@ pub fn is_found(name: &str) -> bool {
 pub(super) async fn run(mut command: Command) -> Result<(), String> {
     let name = name(&command);
     command.stdin(Stdio::null()).kill_on_drop(true);
+    command.env("PATH", search_path());
     let status = ended(&name, PROGRAM, command.status()).await?;
     succeeded(&name, status)
 }
@@ -48,7 +49,7 @@ pub(super) async fn run(mut command: Command) -> Result<(), String> {
 pub(super) async fn line(mut command: Command, within: Duration) -> Result<String, String> {
     let name = name(&command);
     command.stdin(Stdio::null()).stderr(Stdio::inherit());
-    command.kill_on_drop(true);
+    command.kill_on_drop(true).env("PATH", search_path());
     let output = ended(&name, within, command.output()).await?;
     succeeded(&name, output.status)?;
     let said = String::from_utf8_lossy(&output.stdout);

@@ -22,15 +22,7 @@ impl Context {
         let candidate = args.candidate.as_deref().unwrap_or(Path::new("result"));
         let candidate = self.system(candidate)?;
         let waiting = self.waiting()?;
-        let mode = match args.mode {
-            How::Live => TrialMode::Live,
-            How::Reboot => TrialMode::Reboot,
-            How::Auto => self.fitting_mode(&candidate).await,
-        };
-        if mode == TrialMode::Reboot && !self.machine.has_one_shot() {
-            let why = "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
-            return Err(Refusal::new(Exit::Unavailable, why));
-        }
+        let mode = self.mode(args.mode, &candidate).await?;
         let baseline = self.baseline().await?;
         if waiting.as_ref() == Some(&candidate) {
             tracing::info!(
@@ -80,13 +72,30 @@ impl Context {
         self.disarm().await.map(drop)
     }
 
-    async fn fitting_mode(&self, candidate: &Path) -> TrialMode {
+    async fn mode(&self, how: How, candidate: &Path) -> Result<TrialMode, Refusal> {
+        let by_a_boot = match how {
+            How::Live => false,
+            How::Reboot => true,
+            How::Auto => self.wants_a_boot(candidate).await,
+        };
+        if by_a_boot && !self.machine.has_one_shot() {
+            let why = "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
+            return Err(Refusal::new(Exit::Unavailable, why));
+        }
+        Ok(if by_a_boot {
+            TrialMode::Reboot
+        } else {
+            TrialMode::Live
+        })
+    }
+
+    async fn wants_a_boot(&self, candidate: &Path) -> bool {
         match self.machine.refuses_switch(candidate).await {
             Some(why) if self.machine.has_one_shot() => {
                 tracing::info!("guard: only a reboot can activate it: {why}");
-                TrialMode::Reboot
+                true
             }
-            _ => TrialMode::Live,
+            _ => false,
         }
     }
 
