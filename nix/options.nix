@@ -27,7 +27,7 @@ let
       "live"
       "reboot"
       "auto"
-    ]) "Whether it is activated now, or tried once by the next boot; `auto`: by the next boot if it cannot be activated now.";
+    ]) "Whether it is activated now, or tried once by the next boot; `auto`: by the next boot if it cannot be activated now, or has another kernel.";
     within = setting types.str "How long it is watched before it is kept, in awake time.";
     settle_after =
       setting types.str

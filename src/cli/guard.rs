@@ -185,7 +185,7 @@ pub enum How {
     Live,
     /// The next boot tries it, once.
     Reboot,
-    /// Live, or by the next boot if its checks refuse the switch.
+    /// Live, or by the next boot if its checks refuse the switch, or if it has another kernel.
     Auto,
 }
 

@@ -70,7 +70,7 @@ pub enum Activation {
     Live,
     /// By the next boot.
     Reboot,
-    /// Live, or by the next boot if its checks refuse the switch.
+    /// Live, or by the next boot if its checks refuse the switch, or if it has another kernel.
     Auto,
 }
 

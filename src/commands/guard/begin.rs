@@ -90,13 +90,18 @@ impl Context {
     }
 
     async fn wants_a_boot(&self, candidate: &Path) -> bool {
-        match self.machine.refuses_switch(candidate).await {
-            Some(why) if self.machine.has_one_shot() => {
-                tracing::info!("guard: only a reboot can activate it: {why}");
-                true
-            }
-            _ => false,
+        if !self.machine.has_one_shot() {
+            return false;
         }
+        if let Some(why) = self.machine.refuses_switch(candidate).await {
+            tracing::info!("guard: only a reboot can activate it: {why}");
+            return true;
+        }
+        let others = self.machine.boots_another(candidate);
+        if let Some(others) = &others {
+            tracing::info!("guard: only a reboot tries its {others}");
+        }
+        others.is_some()
     }
 
     /// Begins to wait for an activation by somebody else.

@@ -6,6 +6,7 @@ mod one_way;
 mod paths;
 mod space;
 mod switching;
+mod triggers;
 mod version;
 
 use std::path::{Path, PathBuf};

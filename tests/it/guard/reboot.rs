@@ -24,6 +24,31 @@ async fn what_cannot_be_activated_now_is_tried_by_the_next_boot_in_mode_auto() {
 }
 
 #[tokio::test]
+async fn a_kernel_is_tried_by_the_next_boot_in_mode_auto() {
+    let machine = Machine::new().await;
+    machine.link(BASE, "run/booted-system");
+    for (system, kernel) in [("base", "6.12.1"), ("cand", "6.12.2")] {
+        machine.link(kernel, &format!("nix/store/{system}/kernel"));
+    }
+    let tried = quick(&format!("try {CAND} --mode auto"));
+    let (code, said) = machine.runs(&tried).await;
+    let why = "only a reboot tries its kernel";
+    assert_eq!(
+        (code, said.contains(why), said.contains("staged")),
+        (0, true, true),
+        "{said}"
+    );
+    machine.runs("disarm").await;
+    for system in ["base", "cand"] {
+        let triggers = format!("nix/store/{system}/reboot-triggers");
+        machine.touch(&triggers, &format!(r#"{{"kernel":"6.12","{system}":"1"}}"#));
+    }
+    let (code, said) = machine.runs(&tried).await;
+    assert_eq!((code, said.contains("staged")), (0, false), "{said}");
+    machine.is_wholly(CAND);
+}
+
+#[tokio::test]
 async fn a_try_by_a_reboot_is_kept_after_the_grace_of_the_boot_that_tries_it() {
     let mut machine = Machine::new().await;
     let (code, said) = stages(&machine).await;
