@@ -68,6 +68,15 @@ impl Health {
         matches!(self, Self::Failed(_) | Self::Bad(_))
     }
 
+    /// What is worse may not be so for long: no verdict.
+    #[must_use]
+    pub fn not_yet(self) -> Self {
+        match self {
+            Self::Failed(why) | Self::Bad(why) => Self::Unknown(why),
+            other => other,
+        }
+    }
+
     /// Both together: what is worse of one is worse.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -138,6 +147,8 @@ pub enum Effect {
     StopActivation,
     /// Points the system profile to a system.
     SetProfile(Side),
+    /// Removes the generation that staging has made for the candidate: many of them would push the baseline out of the boot menu.
+    DropGeneration,
     /// Makes a system the boot default.
     InstallBoot(Side),
     /// Writes a boot entry for every generation; the default stays the baseline.
@@ -165,6 +176,7 @@ impl Effect {
             Self::Activate(Side::Candidate) => "cannot start the activation of the candidate",
             Self::StopActivation => "cannot stop the activation of the candidate",
             Self::SetProfile(_) => "cannot set the system profile",
+            Self::DropGeneration => "cannot remove the candidate's generation",
             Self::InstallBoot(_) | Self::WriteEntries => "cannot write the boot entries",
             Self::SetOneShot | Self::ClearOneShot => "cannot set the one-shot boot entry",
             Self::Reboot => "cannot reboot",

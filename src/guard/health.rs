@@ -35,9 +35,13 @@ pub(super) async fn health(
             let both = |unit: &str| kept(unit) && changed(unit);
             let listening = network::listening(root, &systemd, t, both).await;
             let units = units(&systemd, t, &changed).await;
-            units
-                .and(reaching.and(listening))
-                .and(boot(&systemd, t).await)
+            let boot = boot(&systemd, t).await;
+            // A network may come as late as the boot itself.
+            let reaching = match boot {
+                Health::Unknown(_) => reaching.not_yet(),
+                _ => reaching,
+            };
+            units.and(reaching.and(listening)).and(boot)
         }
         Err(why) => Health::Unknown(why)
             .and(reaching)

@@ -30,8 +30,15 @@ const DNS: u16 = 53;
 
 /// What there is to compare with.
 pub(super) async fn baseline(root: &Path) -> NetworkBaseline {
-    let reading = reading(root).await.unwrap_or_default();
-    NetworkBaseline::of(&reading, listeners(root))
+    let listeners = listeners(root);
+    match reading(root).await {
+        Ok(reading) => NetworkBaseline::of(&reading, listeners),
+        Err(_) => NetworkBaseline {
+            listeners,
+            asleep_usec: asleep_usec(),
+            ..NetworkBaseline::default()
+        },
+    }
 }
 
 /// Whether others are reached as before. A kernel that cannot be asked says nothing.

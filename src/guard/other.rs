@@ -176,7 +176,7 @@ impl Machine for OtherSystem {
         (facts.activation, facts.undo) = (told.activation, told.undo);
         facts.deadline_set = told.deadline_set;
         self.systems(&mut facts, commands).await;
-        if compares {
+        if compares && t.is_compared(facts.deadline_set, facts.now_usec) {
             // What else an upgrade in place has changed is not known: each unit may have failed for it.
             facts.health = health(&self.root, t, |_| true, |_| true).await;
         }
@@ -202,6 +202,7 @@ impl Machine for OtherSystem {
             // Only NixOS has these.
             Effect::Root(Side::Candidate)
             | Effect::SetProfile(_)
+            | Effect::DropGeneration
             | Effect::InstallBoot(_)
             | Effect::WriteEntries
             | Effect::SetOneShot

@@ -65,7 +65,7 @@ pub const FALLBACKS: &str = "upgrade-gate-guard-fallback-*";
 const SECOND: u64 = 1_000_000;
 const MINUTE: u64 = 60 * SECOND;
 /// How long after all else systemd falls back by itself.
-const FALLBACK: u64 = 5 * MINUTE;
+const FALLBACK: u64 = 10 * MINUTE;
 
 /// When this is, in `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +78,14 @@ pub struct Clock {
 
 /// When systemd falls back by itself: not while a look, or the way back, may still be under way.
 pub fn fallback_usec(t: &Transaction) -> u64 {
-    let checks = u64::try_from(t.rules.checks.len()).unwrap_or(u64::MAX);
-    let look = t.rules.check_usec.saturating_mul(checks);
-    let spans = [look, activation_usec(t), FALLBACK];
+    let spans = [look_usec(t), activation_usec(t), FALLBACK];
     spans.into_iter().fold(t.deadline_usec, u64::saturating_add)
+}
+
+/// How long the checks may take.
+fn look_usec(t: &Transaction) -> u64 {
+    let checks = u64::try_from(t.rules.checks.len()).unwrap_or(u64::MAX);
+    t.rules.check_usec.saturating_mul(checks)
 }
 
 /// How long an activation, or the way back, may take.
@@ -119,7 +123,8 @@ pub fn deadline(t: &Transaction, programs: &Programs, clock: Clock) -> [UnitSpec
     let late = [0, 2 * MINUTE, 10 * MINUTE, 60 * MINUTE].map(|span| end + span);
     let lines: Vec<u64> = early.chain(late).collect();
     let act = [programs.ours.clone(), words(&["guard", "act"])].concat();
-    let mut service = service(deadline_name(t), vec![act], 15 * MINUTE);
+    let timeout = look_usec(t).saturating_add(activation_usec(t) + 15 * MINUTE);
+    let mut service = service(deadline_name(t), vec![act], timeout);
     service
         .settings
         .push(("OOMScoreAdjust", PropertyValue::I32(-900)));

@@ -1,7 +1,7 @@
 //! Programs that are run to their end.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -26,14 +26,14 @@ pub(super) fn search_path() -> OsString {
     path
 }
 
-/// Whether there is such a program: at its path, or by its name where programs are searched for.
-pub fn is_found(name: &str) -> bool {
-    let is_executable = |path: &Path| access(path, AccessFlags::X_OK).is_ok() && path.is_file();
-    if name.contains('/') {
-        return is_executable(Path::new(name));
-    }
+/// The path of a program: its own, or where programs are searched for. Links stay what they are: that of the system that runs
+/// leads to another one later.
+pub fn found(name: &str) -> Option<PathBuf> {
+    let is_executable = |path: &PathBuf| access(path, AccessFlags::X_OK).is_ok() && path.is_file();
     let places = search_path();
-    std::env::split_paths(&places).any(|place| is_executable(&place.join(name)))
+    let places = std::env::split_paths(&places).map(|place| place.join(name));
+    let mut paths = places.filter(|path| path.is_absolute());
+    paths.find(is_executable)
 }
 
 /// Runs a program to its end; what it says goes where our own words go.
@@ -117,8 +117,9 @@ mod tests {
 
     #[test]
     fn a_program_is_found_where_programs_are_whatever_the_path_says() {
-        assert!(is_found("sh") && is_found("/bin/sh"));
-        assert!(!is_found("/bin") && !is_found("no-such-program"));
+        assert!(found("sh").is_some_and(|path| path.is_absolute()));
+        assert_eq!(found("/bin/sh"), Some("/bin/sh".into()));
+        assert_eq!((found("/bin"), found("no-such-program")), (None, None));
         let places = search_path();
         assert!(places.to_string_lossy().ends_with(PLACES));
     }

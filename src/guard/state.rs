@@ -72,6 +72,9 @@ pub struct Transaction {
     pub armed_at_usec_realtime: u64,
     /// When the activation began, or was left to the next boot, in `CLOCK_MONOTONIC` of `boot_id`.
     pub tried_at_usec: u64,
+    /// Since when, in `CLOCK_MONOTONIC` of the boot in which it is staged, one system after the other waits for a boot.
+    #[serde(default)]
+    pub waits_since_usec: Option<u64>,
     /// When the candidate is undone unless it is confirmed, in `CLOCK_MONOTONIC` of `boot_id`.
     pub deadline_usec: u64,
     /// Since when the candidate is worse than the baseline.
@@ -296,6 +299,13 @@ pub struct EndedTransaction {
     pub baseline: PathBuf,
     /// When it was armed, for people.
     pub armed_at_usec_realtime: u64,
+}
+
+impl Transaction {
+    /// Whether a look is worth its time: without a deadline that is set first, so that whoever is killed in the midst leaves one.
+    pub fn is_compared(&self, deadline_set: bool, now_usec: u64) -> bool {
+        deadline_set || self.tries > 0 || now_usec >= self.deadline_usec
+    }
 }
 
 impl EndedTransaction {

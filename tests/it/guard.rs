@@ -111,7 +111,8 @@ async fn a_check_that_fails_is_named_undoes_the_candidate_and_denies_it() {
     assert_eq!(code, 80, "{said}");
     for words in [
         &format!("guard: trying {CAND}"),
-        "guard: worse than the baseline: false: exit status: 1",
+        "guard: worse than the baseline: /",
+        "/false: exit status: 1",
         "guard: undoing (unhealthy)",
         &format!("guard: undone (unhealthy): {BASE} runs, and boots"),
     ] {
@@ -505,7 +506,7 @@ async fn a_state_that_cannot_be_read_is_said_and_nothing_is_done() {
         r#"{"format":9,"machine_id":"0123456789abcdef"}"#,
         r#"{"format":1,"machine_id":"ff"}"#,
     ] {
-        machine.runs("status").await;
+        machine.runs("act").await;
         fs::write(machine.state(), text).unwrap();
         for words in [
             "act",

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::refusals::{Systems, refuse_armed};
-use super::settings::{commands, words};
-use super::{Context, durable, usec};
+use super::settings::{check, commands, words};
+use super::{Context, Patience, durable, usec};
 use crate::cli::guard::{Arm, How, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
 use crate::config::guard::OnDoubt;
 use crate::exit::Exit;
+use crate::guard::facts::Order;
 use crate::guard::state::{Baseline, GuardState, Rules, Transaction, TransactionPhase, TrialMode};
 use crate::sys::clock;
 
@@ -24,52 +25,56 @@ impl Context {
         let waiting = self.waiting()?;
         let mode = self.mode(args.mode, &candidate).await?;
         let baseline = self.baseline().await?;
-        if waiting.as_ref() == Some(&candidate) {
-            tracing::info!(
-                "guard: {} is staged already: the next boot tries it",
-                candidate.display()
-            );
+        let is_waiting = waiting
+            .as_ref()
+            .is_some_and(|t| t.is_candidate(Some(&candidate)));
+        if is_waiting && mode == TrialMode::Reboot {
+            let candidate = candidate.display();
+            tracing::info!("guard: {candidate} is staged already: the next boot tries it");
             return Ok(None);
         }
+        let mut begun = self.transaction(&args.watched, mode, baseline, Some(candidate.clone()));
         if let Some(waiting) = waiting {
-            self.give_way(&waiting, &args.watched, mode, &baseline, &candidate)
-                .await?;
+            self.refuse(&self.load()?, &args.watched, &begun).await?;
+            self.give_way(&waiting, &candidate).await?;
+            begun.waits_since_usec = waiting.waits_since_usec.or(Some(waiting.tried_at_usec));
         }
-        if baseline.system == candidate {
+        if begun.baseline.system == candidate {
             tracing::info!("{} runs already", candidate.display());
             return Ok(None);
         }
         if mode == TrialMode::Reboot && self.is_this_machine() {
             durable::warn_if_unproven(&self.dir);
         }
-        let begun = self.begin(&args.watched, mode, baseline, Some(candidate));
-        begun.await.map(Some)
+        self.begin(&args.watched, begun).await.map(Some)
     }
 
-    /// The system that waits for its boot; anything else that is under way refuses the next one.
-    fn waiting(&self) -> Result<Option<PathBuf>, Refusal> {
+    /// What waits for its boot; anything else that is under way refuses the next one.
+    fn waiting(&self) -> Result<Option<Transaction>, Refusal> {
         let state = self.load()?;
-        let staged = |t: &&Transaction| t.phase == TransactionPhase::Staged && t.commands.is_none();
-        match state.transaction.as_ref().filter(staged) {
-            Some(t) => Ok(t.candidate.clone()),
+        let waiting = state.transaction.clone().filter(waits);
+        match waiting {
+            Some(waiting) => Ok(Some(waiting)),
             None => refuse_armed(&state).map(|()| None),
         }
     }
 
-    /// Nothing of what waits for its boot was activated: it gives way to another system that is not refused.
-    async fn give_way(
-        &mut self,
-        waiting: &Path,
-        watched: &TrialArgs,
-        mode: TrialMode,
-        baseline: &Baseline,
-        candidate: &Path,
-    ) -> Result<(), Refusal> {
-        self.refuse(&self.load()?, watched, mode, baseline, Some(candidate))
-            .await?;
-        let [waiting, candidate] = [waiting.display(), candidate.display()];
-        tracing::info!("guard: {waiting}, which waited for its boot, gives way to {candidate}");
-        self.disarm().await.map(drop)
+    /// Nothing of what waits for its boot was activated. What somebody else has begun since then is left alone.
+    async fn give_way(&mut self, waiting: &Transaction, to: &Path) -> Result<(), Refusal> {
+        let system = waiting.candidate.as_deref().unwrap_or(Path::new(""));
+        tracing::info!(
+            "guard: {}, which waited for its boot, gives way to {}",
+            system.display(),
+            to.display()
+        );
+        let is_it = |t: &Transaction| t.id == waiting.id && waits(t);
+        let order = |state: &GuardState| state.transaction.as_ref().is_some_and(is_it);
+        self.turns(
+            |state| order(state).then_some(Order::Disarm),
+            Patience::Leaves,
+        )
+        .await
+        .map(drop)
     }
 
     async fn mode(&self, how: How, candidate: &Path) -> Result<TrialMode, Refusal> {
@@ -109,8 +114,8 @@ impl Context {
         let candidate = args.candidate.as_deref();
         let candidate = candidate.map(|path| self.system(path)).transpose()?;
         let baseline = self.baseline().await?;
-        self.begin(&args.watched, TrialMode::Foreign, baseline, candidate)
-            .await
+        let begun = self.transaction(&args.watched, TrialMode::Foreign, baseline, candidate);
+        self.begin(&args.watched, begun).await
     }
 
     /// Begins a try of what runs already.
@@ -120,8 +125,8 @@ impl Context {
     ) -> Result<Transaction, Refusal> {
         let baseline = self.baseline().await?;
         let candidate = baseline.system.clone();
-        self.begin(watched, TrialMode::Live, baseline, Some(candidate))
-            .await
+        let begun = self.transaction(watched, TrialMode::Live, baseline, Some(candidate));
+        self.begin(watched, begun).await
     }
 
     pub(super) async fn baseline(&self) -> Result<Baseline, Refusal> {
@@ -168,18 +173,14 @@ impl Context {
     async fn begin(
         &mut self,
         watched: &TrialArgs,
-        mode: TrialMode,
-        baseline: Baseline,
-        candidate: Option<PathBuf>,
+        mut begun: Transaction,
     ) -> Result<Transaction, Refusal> {
         let lock = self.lock()?;
         let mut state = self.load()?;
         refuse_armed(&state)?;
-        self.refuse(&state, watched, mode, &baseline, candidate.as_deref())
-            .await?;
-        let mut begun = self.transaction(watched, mode, baseline, candidate);
+        self.refuse(&state, watched, &begun).await?;
         let other = begun.candidate.as_deref();
-        if mode == TrialMode::Reboot && other.is_some_and(|system| state.was_outage(system)) {
+        if begun.mode == TrialMode::Reboot && other.is_some_and(|system| state.was_outage(system)) {
             begun.rules.on_doubt = kept_after_an_outage(watched.on_doubt);
         }
         (state.transaction, state.refused) = (Some(begun.clone()), None);
@@ -192,10 +193,10 @@ impl Context {
         &self,
         state: &GuardState,
         watched: &TrialArgs,
-        mode: TrialMode,
-        baseline: &Baseline,
-        candidate: Option<&Path>,
+        begun: &Transaction,
     ) -> Result<(), Refusal> {
+        let baseline = &begun.baseline;
+        let candidate = begun.candidate.as_deref();
         // A drill proves that there is a way back, whatever other systems did.
         if let Some(candidate) = candidate.filter(|path| *path != baseline.system) {
             let systems = Systems {
@@ -203,7 +204,7 @@ impl Context {
                 baseline: &baseline.system,
             };
             self.refuse_system(state, watched, &systems)?;
-            if mode == TrialMode::Live {
+            if begun.mode == TrialMode::Live {
                 self.refuse_switch(&watched.allow, candidate).await?;
             }
         }
@@ -232,7 +233,7 @@ impl Context {
                 confirm: watched.confirm,
                 on_doubt: watched.on_doubt,
                 reboot: !watched.no_reboot,
-                checks: watched.checks.iter().map(|line| words(line)).collect(),
+                checks: watched.checks.iter().map(|line| check(line)).collect(),
                 check_usec: usec(watched.check_timeout),
                 ignore_units: watched.ignore_units.clone(),
                 notify: words(watched.notify.as_deref().unwrap_or_default()),
@@ -262,4 +263,8 @@ fn kept_after_an_outage(wanted: OnDoubt) -> OnDoubt {
 pub(super) fn id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     id.trim().replace('-', "")
+}
+
+fn waits(t: &Transaction) -> bool {
+    t.phase == TransactionPhase::Staged && t.commands.is_none()
 }

@@ -170,7 +170,12 @@ impl Context {
         Ok(Store::new(self.directory()?, &self.dir, &machine_id))
     }
 
+    /// Creates nothing: whoever only looks may not be able to.
     fn load(&self) -> Result<GuardState, Refusal> {
+        if matches!(StateDirectory::existing(&self.dir), Ok(None)) {
+            let machine_id = self.machine.machine_id();
+            return Ok(GuardState::idle(&machine_id.unwrap_or_default()));
+        }
         self.store()?.load().map_err(|error| unusable(&error))
     }
 

@@ -50,19 +50,34 @@ pub(super) fn commands(settings: &CommandSettings) -> Result<Option<SystemComman
     }
 }
 
-/// A check that cannot be started would count against each system.
+/// A check that cannot be started would count against each system, and a unit that looks later has another directory and `$PATH`.
 pub(super) fn refuse_unknown_programs(checks: &[String]) -> Result<(), Refusal> {
-    let names = checks
-        .iter()
-        .filter_map(|line| line.split_whitespace().next());
-    let mut unknown = names.filter(|name| !program::is_found(name));
-    match unknown.next() {
+    let name = |line: &String| words(line).into_iter().next();
+    let is_unknown = |name: &String| program(name).is_none();
+    match checks.iter().filter_map(name).find(is_unknown) {
         Some(name) => Err(Refusal::new(
             Exit::Config,
             &format!("the check {name} is not there, or cannot be executed; give its whole path"),
         )),
         None => Ok(()),
     }
+}
+
+/// A check, with the whole path of its program.
+pub(super) fn check(line: &str) -> Vec<String> {
+    let mut words = words(line);
+    if let Some(name) = words.first_mut()
+        && let Some(path) = program(name)
+    {
+        *name = path;
+    }
+    words
+}
+
+fn program(name: &str) -> Option<String> {
+    let is_relative = name.contains('/') && !name.starts_with('/');
+    let found = program::found(name).filter(|_| !is_relative)?;
+    found.into_os_string().into_string().ok()
 }
 
 /// A command line as it is typed, without quotes or a shell.

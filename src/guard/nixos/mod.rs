@@ -139,6 +139,22 @@ impl Nixos {
         run(command).await
     }
 
+    /// One that is left is not worth an undo.
+    async fn drop_generation(&self, t: &Transaction) -> Result<(), String> {
+        let candidate = system_of(t, Side::Candidate)?;
+        let Some(number) = self.paths.newest_generation(candidate) else {
+            return Ok(());
+        };
+        let nix_env = self.paths.inside(&t.baseline.system).join("sw/bin/nix-env");
+        let mut command = Command::new(nix_env);
+        command.arg("-p").arg(self.paths.profile());
+        command.arg("--delete-generations").arg(number.to_string());
+        if let Err(why) = run(command).await {
+            tracing::warn!("guard: {}: {why}", Effect::DropGeneration.label());
+        }
+        Ok(())
+    }
+
     async fn install_boot(&self, t: &Transaction, side: Side) -> Result<(), String> {
         let system = system_of(t, side)?;
         if self.paths.boot_default().as_deref() == Some(system) {
@@ -203,7 +219,7 @@ impl Machine for Nixos {
                 // A boot activates it: no unit does, even if systemd cannot be asked.
                 TrialMode::Reboot => facts.activation = ProgramState::Absent,
             }
-            if compares {
+            if compares && t.is_compared(facts.deadline_set, now_usec()) {
                 let changed = |unit: &str| self.changed(t, unit);
                 let kept = |unit: &str| self.is_in_candidate(t, unit);
                 facts.health = health(&self.paths.root, t, changed, kept).await;
@@ -234,6 +250,7 @@ impl Machine for Nixos {
             Effect::Activate(side) => units::activate(t, side, &self.programs(t)).await,
             Effect::StopActivation => self.stop_activation(t).await,
             Effect::SetProfile(side) => self.set_profile(t, side).await,
+            Effect::DropGeneration => self.drop_generation(t).await,
             Effect::InstallBoot(side) => self.install_boot(t, side).await,
             Effect::WriteEntries => self.write_boot(&t.baseline.system).await,
             Effect::SetOneShot => self.set_one_shot(t).await,

@@ -53,14 +53,20 @@ impl Paths {
 
     /// The generation of the system profile, and its system.
     pub(super) fn profile_system(&self) -> Option<(u64, PathBuf)> {
-        let link = fs::read_link(self.profile()).ok()?;
-        let name = link.file_name()?.to_str()?;
-        let number = name.strip_prefix("system-")?.strip_suffix("-link")?;
-        let number = number.parse().ok()?;
+        let number = number(&fs::read_link(self.profile()).ok()?)?;
         Some((number, self.generation(number)?))
     }
 
     /// The system of a generation.
+    /// The number of the last generation, if it is this system's and the profile has gone back from it.
+    pub(super) fn newest_generation(&self, system: &Path) -> Option<u64> {
+        let names = files::entries(&self.root.join("nix/var/nix/profiles"));
+        let numbers = names.iter().filter_map(|path| number(path));
+        let newest = numbers.max()?;
+        let (current, _) = self.profile_system()?;
+        (newest > current && self.generation(newest).as_deref() == Some(system)).then_some(newest)
+    }
+
     pub(super) fn generation(&self, number: u64) -> Option<PathBuf> {
         let link = format!("nix/var/nix/profiles/system-{number}-link");
         fs::read_link(self.root.join(link)).ok()
@@ -197,6 +203,15 @@ fn without_tries(name: &str) -> String {
         .rsplit_once('+')
         .filter(|(_, tries)| tries.chars().all(|c| c.is_ascii_digit() || c == '-'));
     format!("{}.conf", counted.map_or(stem, |(stem, _)| stem))
+}
+
+/// The number of a generation's link.
+fn number(link: &Path) -> Option<u64> {
+    let name = link.file_name()?.to_str()?;
+    name.strip_prefix("system-")?
+        .strip_suffix("-link")?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]

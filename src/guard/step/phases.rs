@@ -126,7 +126,9 @@ fn staging(t: &Transaction, facts: &GuardFacts) -> Move {
             Effect::DropDeadline,
         ]);
     }
-    if facts.last == Last::Done && t.is_candidate(facts.one_shot.as_ref()) {
+    // A builder with a short boot menu may have left the baseline out.
+    let falls_back = t.is_baseline(facts.boot_default.as_ref());
+    if facts.last == Last::Done && t.is_candidate(facts.one_shot.as_ref()) && falls_back {
         Move::To(TransactionPhase::Staged, None)
     } else {
         undo(Cause::Interrupted)
@@ -151,7 +153,7 @@ fn staged(t: &Transaction, facts: &GuardFacts) -> Move {
 /// The entry is set, and the reboot does not come: nothing is undone for that, but somebody is told.
 pub(super) fn waiting(t: &Transaction, facts: &GuardFacts) -> Move {
     let since = if facts.boot_id == t.boot_id {
-        t.tried_at_usec
+        t.waits_since_usec.unwrap_or(t.tried_at_usec)
     } else {
         0
     };

@@ -1,6 +1,6 @@
 //! The way back: what boots first, what runs then.
 
-use super::{AfterTurn, Move};
+use super::{AfterTurn, Move, TRIES};
 use crate::config::guard::OnDoubt;
 use crate::guard::facts::{Effect, GuardFacts, Last, ProgramState, Side};
 use crate::guard::state::{Cause, Transaction, TransactionPhase, TrialMode};
@@ -11,9 +11,9 @@ pub(super) const UNDO_TRIES: u32 = 6;
 pub(super) fn undoing(t: &Transaction, facts: &GuardFacts) -> Move {
     if facts.activation == ProgramState::Running && facts.boot_id == t.boot_id {
         // What cannot be stopped, as without a bus, ends with the boot.
-        let by_a_boot = t.tries == UNDO_TRIES && t.rules.reboot;
-        return if by_a_boot {
-            Move::Do([pin(), vec![Effect::Reboot]].concat())
+        let boots = UNDO_TRIES..UNDO_TRIES + TRIES;
+        return if t.rules.reboot && boots.contains(&t.tries) {
+            Move::Do([pin(t), vec![Effect::Reboot]].concat())
         } else {
             end_activation(t, facts)
         };
@@ -27,7 +27,7 @@ pub(super) fn undoing(t: &Transaction, facts: &GuardFacts) -> Move {
     }
     match pinned {
         _ if t.tries >= UNDO_TRIES => Move::To(TransactionPhase::Broken, None),
-        false => Move::Do(pin()),
+        false => Move::Do(pin(t)),
         true => restore(t, facts),
     }
 }
@@ -51,14 +51,16 @@ pub(super) fn end_activation(t: &Transaction, facts: &GuardFacts) -> Move {
     }
 }
 
-fn pin() -> Vec<Effect> {
-    vec![
-        Effect::ClearOneShot,
-        Effect::SetProfile(Side::Baseline),
+fn pin(t: &Transaction) -> Vec<Effect> {
+    let was_staged = t.cause == Some(Cause::TakenBack);
+    let dropped = was_staged.then_some(Effect::DropGeneration);
+    let profile = [Effect::ClearOneShot, Effect::SetProfile(Side::Baseline)];
+    let boot = [
         Effect::Sync,
         Effect::InstallBoot(Side::Baseline),
         Effect::Sync,
-    ]
+    ];
+    profile.into_iter().chain(dropped).chain(boot).collect()
 }
 
 /// Whether the baseline boots next. Where the boot loader cannot be read, only having written it tells.
@@ -70,9 +72,9 @@ fn is_pinned(t: &Transaction, facts: &GuardFacts) -> bool {
     profile && !one_shot && (known || written)
 }
 
-/// Whether the candidate may have become the boot default.
+/// Whether the candidate may have become the boot default, or the baseline's entry may be gone.
 fn may_be_written(t: &Transaction) -> bool {
-    t.mode == TrialMode::Foreign || t.cause == Some(Cause::CommitFailed)
+    t.mode != TrialMode::Live || t.cause == Some(Cause::CommitFailed)
 }
 
 /// Whether the baseline runs, and what the activation stopped has been started again: by an activation, or by a boot.

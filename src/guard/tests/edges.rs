@@ -106,6 +106,7 @@ impl World {
             Effect::StopActivation => self.end_by_force(),
             Effect::SetProfile(side) => self.set_profile(side),
             Effect::InstallBoot(side) => self.install_boot(side),
+            Effect::DropGeneration => Ok(()),
             Effect::WriteEntries => self.install_boot(Side::Baseline),
             Effect::SetOneShot => {
                 self.spend()?;

@@ -213,7 +213,9 @@ fn an_activation_that_cannot_be_stopped_ends_with_a_reboot_if_that_is_allowed() 
     assert_eq!(turn.effects.last(), Some(&Effect::Reboot));
     assert_eq!(turn.next, AfterTurn::Rest);
     let broken = TransactionPhase::Broken;
-    for given_up in [tired(7, true), tired(6, false)] {
+    let again = decided(tired(8, true), &late);
+    assert_eq!(again.effects.last(), Some(&Effect::Reboot));
+    for given_up in [tired(9, true), tired(6, false)] {
         leads(given_up, &late, broken, Some(Cause::Unhealthy));
     }
 }
@@ -350,6 +352,10 @@ fn what_is_taken_back_before_its_boot_is_not_denied_and_nobody_is_told() {
     leads(armed, &disarmed, TransactionPhase::Abandoned, cause);
     let staged = in_mode(TrialMode::Reboot, TransactionPhase::Staged);
     let state = leads(staged, &disarmed, TransactionPhase::Undoing, cause);
+    let mut there = facts();
+    there.one_shot = Some(CAND.into());
+    let turn = decided(state.transaction.clone().unwrap(), &there);
+    assert!(turn.effects.contains(&Effect::DropGeneration));
     let mut undoing = state.transaction.unwrap();
     undoing.rules.notify = vec!["tell".to_owned()];
     let ended = leads(undoing, &facts(), TransactionPhase::Abandoned, cause);

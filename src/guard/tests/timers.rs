@@ -71,10 +71,10 @@ fn the_fallback_comes_after_the_deadline_and_needs_no_program_of_ours() {
     let [timer, service] = fallback(&t, &programs(), CLOCK);
     let due = |timer: &UnitSpec| lines(timer)[0].1 + CLOCK.startup_usec - t.deadline_usec;
     // the way back may take as long as the grace
-    assert_eq!((lines(&timer).len(), due(&timer)), (1, 15 * MINUTE));
+    assert_eq!((lines(&timer).len(), due(&timer)), (1, 20 * MINUTE));
     let mut slow = t.clone();
     (slow.rules.checks, slow.rules.check_usec) = (vec![vec![]; 3], MINUTE);
-    assert_eq!(due(&fallback(&slow, &programs(), CLOCK)[0]), 18 * MINUTE);
+    assert_eq!(due(&fallback(&slow, &programs(), CLOCK)[0]), 23 * MINUTE);
     let commands = PropertyValue::Exec(programs().fallback);
     assert!(service.settings.contains(&("ExecStart", commands)));
     let condition = PropertyValue::IfLink(programs().armed);

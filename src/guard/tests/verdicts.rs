@@ -316,6 +316,13 @@ fn somebody_is_told_once_of_a_staged_system_whose_reboot_has_not_come_for_a_week
     };
     stays(staged.clone(), &after(week - 1), AfterTurn::Rest);
     tells_once(&staged, &after(week));
+    let gave_way = Transaction {
+        tried_at_usec: week,
+        waits_since_usec: Some(MINUTE),
+        ..staged.clone()
+    };
+    stays(gave_way.clone(), &after(week - 1), AfterTurn::Rest);
+    tells_once(&gave_way, &after(week));
     let other_boot = GuardFacts {
         boot_id: "boot2".to_owned(),
         ..after(week - 2 * MINUTE)

@@ -51,6 +51,7 @@ root='@root@'; profiles="$root/nix/var/nix/profiles"
 echo "nix-env $3 $4" >> "$root/log"
 case "$3" in
   --switch-generation) ln -sfn "system-$4-link" "$profiles/system" ;;
+  --delete-generations) rm "$profiles/system-$4-link" ;;
   --set)
     n=1; while [ -e "$profiles/system-$n-link" ] || [ -L "$profiles/system-$n-link" ]; do n=$((n + 1)); done
     ln -s "$4" "$profiles/system-$n-link"
