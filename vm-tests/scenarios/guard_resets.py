@@ -29,8 +29,12 @@ for point in range(POINTS):
         power_cut(laptop)
         guard_phase(laptop, "idle")
         phase, cause = guard_ended(laptop)
-        if phase == "confirmed" and laptop.succeed("readlink /run/booted-system").strip() == candidate:
+        if phase == "confirmed" and laptop.succeed("readlink -f /nix/var/nix/profiles/system").strip() == candidate:
             runs_now, kept = candidate, kept + 1
+            # cut off in the commit, which is finished by the boot into the system before: the next one boots it
+            if laptop.succeed("readlink /run/booted-system").strip() != candidate:
+                assert f"{candidate} boots from now on" in journal(laptop, "upgrade-gate-guard")
+                power_cut(laptop)
         log(f"cut at {whole * point / (POINTS - 1):.1f} s of {whole:.1f}: {phase}, {cause}")
         wholly_booted(laptop, runs_now)
 print(f"guard: {POINTS} cuts, {kept} after the commit")

@@ -12,16 +12,23 @@ use crate::sys::{clock, mounts};
 
 /// A state that ends with the boot guards nothing.
 pub(super) fn refuse_volatile(dir: &Path) -> Result<(), Refusal> {
+    let shown = dir.display();
     let why = match upper(dir) {
-        // One that the initrd mounted may be out of reach.
-        Some(upper) if kind(&upper).is_none_or(is_memory) => "on an overlay in memory",
+        Some(upper) if kind(&upper).is_some_and(is_memory) => "on an overlay in memory",
+        // One that the initrd mounted is out of reach, and may be on a disk.
+        Some(upper) if kind(&upper).is_none() => {
+            let upper = upper.display();
+            tracing::warn!(
+                "guard: {shown} is on an overlay that is written to {upper}, which cannot be seen: in memory, a reboot would forget what is guarded"
+            );
+            return Ok(());
+        }
         None if kind(dir).is_some_and(is_memory) => "in memory",
         _ => return Ok(()),
     };
+    let parent = parent(dir).display();
     let why = format!(
-        "{} is {why}: what is guarded would be forgotten at a reboot. Mount a file system of a disk at {}",
-        dir.display(),
-        parent(dir).display()
+        "{shown} is {why}: what is guarded would be forgotten at a reboot. Mount a file system of a disk at {parent}"
     );
     Err(Refusal::new(Exit::Config, &why))
 }

@@ -238,7 +238,7 @@ impl Context {
             "guard: {}{}{}",
             status::label(t.phase),
             cause.unwrap_or_default(),
-            system_in_question(t)
+            self.system_in_question(t)
         );
         match t.phase {
             TransactionPhase::Broken => tracing::error!("{line}: {}", what_to_type(t)),
@@ -250,6 +250,28 @@ impl Context {
             }
             _ => tracing::info!("{line}"),
         }
+    }
+
+    /// The system that a phase begins or ends with. A commit that a reboot interrupted ends while the baseline runs.
+    fn system_in_question(&self, t: &Transaction) -> String {
+        let candidate = t.candidate.as_deref();
+        let runs = |system: &Path| format!(": {} runs, and boots", system.display());
+        let kept = |system: &Path| match self.machine.current_system() {
+            Some(current) if t.commands.is_none() && current != system => {
+                let [system, current] = [system.display(), current.display()];
+                format!(": {system} boots from now on; until then {current} runs")
+            }
+            _ => runs(system),
+        };
+        match t.phase {
+            TransactionPhase::Trying => candidate.map(|system| format!(" {}", system.display())),
+            TransactionPhase::Confirmed => candidate.map(kept),
+            TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot => {
+                Some(runs(&t.baseline.system))
+            }
+            _ => None,
+        }
+        .unwrap_or_default()
     }
 
     /// Finishes what a process left behind when it died.
@@ -372,19 +394,4 @@ async fn pause(until: u64) {
 /// In microseconds.
 fn usec(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The system that a phase begins or ends with.
-fn system_in_question(t: &Transaction) -> String {
-    let candidate = t.candidate.as_deref();
-    let runs = |system: &Path| format!(": {} runs, and boots", system.display());
-    match t.phase {
-        TransactionPhase::Trying => candidate.map(|system| format!(" {}", system.display())),
-        TransactionPhase::Confirmed => candidate.map(runs),
-        TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot => {
-            Some(runs(&t.baseline.system))
-        }
-        _ => None,
-    }
-    .unwrap_or_default()
 }

@@ -70,6 +70,11 @@ impl Nixos {
         })
     }
 
+    /// What runs.
+    pub fn current_system(&self) -> Option<PathBuf> {
+        self.paths.current_system()
+    }
+
     /// What the system profile points to.
     pub fn profile_system(&self) -> Option<PathBuf> {
         self.paths.profile_system().map(|(_, system)| system)
