@@ -22,7 +22,7 @@ def candidate(name, activate=":"):
 
 def in_the_grace(path, within):
     """It is tried, and wants somebody's word; the clocks as its grace begins."""
-    background(laptop, "lab-try", f"upgrade-gate guard try {path} --within {within}s --confirm")
+    background(laptop, "lab-try", f"upgrade-gate guard try {path} --within {within}s --confirm --allow paused")
     guard_phase(laptop, "verifying")
     return clocks()
 
@@ -84,7 +84,7 @@ with subtest("a hundred reloads and ten reexecs do not move the deadline"):
     undone("not_confirmed")
 
 with subtest("the unit of the activation is killed"):
-    background(laptop, "lab-try", f"upgrade-gate guard try {candidate('stuck', 'sleep 1000')} --within 10min")
+    background(laptop, "lab-try", f"upgrade-gate guard try {candidate('stuck', 'sleep 1000')} --within 10min --allow paused")
     laptop.wait_until_succeeds("pgrep -x sleep -a | grep 1000", timeout=60)
     laptop.succeed("systemctl kill -s KILL 'upgrade-gate-guard-try-*'")
     undone("activation_failed")
@@ -100,7 +100,7 @@ with subtest("an exit code of 4 is routine: a unit that no system changed has fa
     unit(laptop, "other.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
     systemctl = laptop.succeed("command -v systemctl").strip()
     fine = system(laptop, "fine", lab_more=f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=-{systemctl} start other\n")
-    guard(laptop, f"try {fine} --within 20s --settle-after 5s")
+    guard(laptop, f"try {fine} --within 20s --settle-after 5s --allow paused")
     laptop.succeed("journalctl -o cat | grep 'upgrade-gate-guard-try-.*status=4'")
     laptop.succeed("systemctl reset-failed")
     wholly(fine)
