@@ -116,8 +116,9 @@ impl OtherSystem {
         let new = self.state_dir.join("hand.new");
         let said = |error: io::Error| error.to_string();
         fs::copy("/proc/self/exe", &new).map_err(said)?;
-        if self.root.join("sys/fs/selinux/enforce").exists() {
-            // systemd may not execute what is labelled as a state directory's.
+        let enforces = fs::read_to_string(self.root.join("sys/fs/selinux/enforce"));
+        if enforces.is_ok_and(|text| text.trim() == "1") {
+            // systemd may not execute what is labelled as a state directory's. Without a policy, files may have no labels.
             let own = std::env::current_exe().map_err(said)?;
             let mut label = Command::new("chcon");
             label.arg("--reference").arg(own).arg(&new);
