@@ -50,7 +50,7 @@ struct Context {
     dir: PathBuf,
     driver: Driver,
     said: Option<(String, TransactionPhase)>,
-    /// Held while this process arms: to another one, an arming without a process that holds it was interrupted.
+    /// Held until the activation has been started: to another process, a beginning that nobody holds was interrupted.
     arming: Option<Flock<File>>,
 }
 
@@ -220,7 +220,8 @@ impl Context {
         };
         let (state, next) = turn.map_err(|error| unusable(&error))?;
         let phase = state.transaction.as_ref().map(|t| t.phase);
-        self.arming = (phase == Some(TransactionPhase::Arming)).then_some(lock);
+        let begins = next == AfterTurn::Again && phase.is_some_and(is_beginning);
+        self.arming = begins.then_some(lock);
         Ok((state, next))
     }
 
@@ -311,6 +312,17 @@ impl Context {
         };
         print(&text)
     }
+}
+
+/// Whether nothing has been started yet.
+fn is_beginning(phase: TransactionPhase) -> bool {
+    matches!(
+        phase,
+        TransactionPhase::Arming
+            | TransactionPhase::Armed
+            | TransactionPhase::Trying
+            | TransactionPhase::Staging
+    )
 }
 
 /// Whether what is under way is of a system other than NixOS.
