@@ -1,6 +1,7 @@
 //! Programs that are run to their end.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -48,9 +49,11 @@ pub(super) async fn run(mut command: Command) -> Result<(), String> {
 /// The first line that a program prints.
 pub(super) async fn line(mut command: Command, within: Duration) -> Result<String, String> {
     let name = name(&command);
-    command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.stdin(Stdio::null());
     command.kill_on_drop(true).env("PATH", search_path());
     let output = ended(&name, within, command.output()).await?;
+    // What it says of itself goes where our own words go; tokio takes it in any case.
+    let _ = std::io::stderr().write_all(&output.stderr);
     succeeded(&name, output.status)?;
     let said = String::from_utf8_lossy(&output.stdout);
     let first = said.lines().next().unwrap_or_default().trim();
