@@ -60,9 +60,7 @@ pub(super) async fn drop_fallback() -> Result<(), String> {
 }
 
 pub(super) async fn drop_deadline(t: &Transaction) -> Result<(), String> {
-    let systemd = SystemdClient::patiently().await?;
-    let [deadlines, fallbacks] = timers();
-    systemd.stop_all(&[&deadlines, &fallbacks], "").await?;
+    let systemd = without_timers().await?;
     for side in [Side::Candidate, Side::Baseline] {
         systemd.forget(&plan::activation_name(t, side)).await?;
     }
@@ -71,13 +69,19 @@ pub(super) async fn drop_deadline(t: &Transaction) -> Result<(), String> {
 
 /// Takes back all that systemd would still do, of whatever transaction.
 pub async fn drop_all() -> Result<(), String> {
-    let systemd = SystemdClient::patiently().await?;
-    let [deadlines, fallbacks] = timers();
-    systemd.stop_all(&[&deadlines, &fallbacks], "").await?;
+    let systemd = without_timers().await?;
     for pattern in ACTIVATIONS {
         systemd.forget(pattern).await?;
     }
     Ok(())
+}
+
+/// Systemd, once no deadline and no fallback is left in it.
+async fn without_timers() -> Result<SystemdClient, String> {
+    let systemd = SystemdClient::patiently().await?;
+    let [deadlines, fallbacks] = timers();
+    systemd.stop_all(&[&deadlines, &fallbacks], "").await?;
+    Ok(systemd)
 }
 
 pub(super) async fn activate(
