@@ -116,6 +116,21 @@ let
     upgrade.flags
     ++ lib.optional (upgrade.channel == null && (upgrade.upgrade or true)) "--upgrade";
 
+  # what may reboot into a system that is staged
+  reboot =
+    let
+      always = {
+        lower = "00:00";
+        upper = "00:00";
+      };
+      window = if upgrade.rebootWindow or null == null then always else upgrade.rebootWindow;
+    in
+    pkgs.writeShellScript "upgrade-gate-reboot" ''
+      export PATH=${pkgs.coreutils}/bin:${systemd.package}/bin
+      lower=${lib.escapeShellArgs [ window.lower ]}
+      upper=${lib.escapeShellArgs [ window.upper ]}
+      ${builtins.readFile ./nix/reboot.sh}'';
+
   # the environment that other services have, for the package's units
   surroundings = {
     path = [ config.programs.ssh.package ];
@@ -152,10 +167,6 @@ in
         {
           assertion = guarded -> cfg.autoUpgrade.enable;
           message = "services.upgrade-gate.autoUpgrade.guard.enable needs services.upgrade-gate.autoUpgrade.enable = true;";
-        }
-        {
-          assertion = guarded -> !upgrade.allowReboot;
-          message = "services.upgrade-gate.autoUpgrade.guard does not reboot into a system that it has not tried. Set system.autoUpgrade.allowReboot = false;";
         }
         {
           assertion = guarded -> kept == null || kept >= 2;
@@ -220,7 +231,10 @@ in
       services.upgrade-gate.settings.profile.nixos-upgrade.guard = {
         enable = true;
         system = mkDefault "${builds}/result";
-        mode = mkIf (upgrade.operation == "boot") (mkDefault "reboot");
+        mode = mkIf (upgrade.operation == "boot" || upgrade.allowReboot) (
+          mkDefault (if upgrade.operation == "boot" then "reboot" else "auto")
+        );
+        on_staged = mkIf upgrade.allowReboot (mkDefault "${reboot}");
       };
       # it builds; run has the guard activate what it leaves in its directory
       systemd.services.nixos-upgrade = {

@@ -53,6 +53,7 @@ let
     notify =
       setting types.str
         "What is started if it is undone or refused, if the undo fails, or if its reboot does not come.";
+    on_staged = setting types.str "What is started when the next boot is to try it, and may reboot.";
   };
 
   # docs/configuration.md has the same keys and sentences; tests/nix compares them

@@ -30,6 +30,7 @@ impl Guard {
                 Activation::Reboot => How::Reboot,
                 Activation::Auto => How::Auto,
             },
+            on_staged: settings.on_staged.clone(),
             watched: TrialArgs {
                 within: settings.within,
                 confirm: settings.confirm,
@@ -144,7 +145,7 @@ pub struct Try {
     #[arg(required_unless_present = "profile")]
     pub candidate: Option<PathBuf>,
     /// What `run` does with this profile after its command: its system, or its commands, and its settings
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["candidate", "mode", "within", "confirm", "settle_after", "on_doubt", "checks", "check_timeout", "ignore_units", "must_have", "one_way", "notify", "no_reboot"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["candidate", "mode", "within", "confirm", "settle_after", "on_doubt", "checks", "check_timeout", "ignore_units", "must_have", "one_way", "notify", "no_reboot", "on_staged"])]
     pub profile: Option<String>,
     /// How a system other than NixOS is tried.
     #[arg(skip)]
@@ -152,6 +153,9 @@ pub struct Try {
     /// How it is activated
     #[arg(long, default_value = "live")]
     pub mode: How,
+    /// A command that is started when the next boot is to try it, and may reboot
+    #[arg(long, value_name = "COMMAND")]
+    pub on_staged: Option<String>,
     /// How it is watched.
     #[command(flatten)]
     pub watched: TrialArgs,

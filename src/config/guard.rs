@@ -42,6 +42,8 @@ pub struct GuardSettings {
     pub one_way: Vec<String>,
     /// The command that tells somebody what went wrong.
     pub notify: Option<String>,
+    /// The command that may reboot into what is staged.
+    pub on_staged: Option<String>,
     /// How a system other than NixOS is known, changed and brought back.
     pub commands: CommandSettings,
 }
@@ -104,6 +106,7 @@ impl Default for GuardSettings {
             must_have: must_have(),
             one_way: Vec::new(),
             notify: None,
+            on_staged: None,
             commands: CommandSettings::default(),
         }
     }
@@ -201,6 +204,11 @@ pub const KEYS: &[Key<GuardSettings>] = &[
         name: "notify",
         read: |node| set(optional(node, command), |g, v| g.notify = v),
         show: |guard| shown(guard.notify.as_ref()),
+    },
+    Key {
+        name: "on_staged",
+        read: |node| set(optional(node, command), |g, v| g.on_staged = v),
+        show: |guard| shown(guard.on_staged.as_ref()),
     },
     Key {
         name: "identify",

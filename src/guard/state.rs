@@ -437,11 +437,6 @@ impl GuardState {
         systems.len() + unknown.len() >= PAUSE
     }
 
-    /// A person has seen to what is broken.
-    pub fn forget(&mut self) {
-        self.close();
-    }
-
     /// Whether an outage was found instead of this system's fault.
     pub fn was_outage(&self, system: &Path) -> bool {
         let is = |ended: &EndedTransaction| ended.candidate.as_deref() == Some(system);
@@ -450,7 +445,7 @@ impl GuardState {
     }
 
     /// Moves what is under way into the history.
-    pub(super) fn close(&mut self) {
+    pub fn close(&mut self) {
         let Some(transaction) = self.transaction.take() else {
             return;
         };

@@ -15,6 +15,11 @@ let
       generate = _: value: builtins.toJSON value;
     };
     runCommand = name: environment: text: { inherit name environment text; };
+    coreutils = "/store/coreutils";
+    writeShellScript = name: text: {
+      inherit name text;
+      outPath = "/store/${name}";
+    };
     writeText = name: text: { inherit name text; };
     stdenv = {
       buildPlatform.canExecute = _: true;

@@ -104,7 +104,9 @@ in
       flags = list;
       operation = option types.str "switch";
       allowReboot = option types.bool false;
+      rebootWindow = option (types.nullOr types.anything) null;
     };
+    systemd.package = option types.str "/store/systemd";
     systemd.packages = list;
     systemd.suppressedSystemUnits = list;
     systemd.additionalUpstreamSystemUnits = list;

@@ -139,9 +139,7 @@ def guest_sysroot(arch: Arch, cache: Path) -> Path:
 def bootstrap(cache: Path, final: Path, release: str, arches: str, packages: list[str], variant: str,
               folders: list[str]) -> Path:
     with work_folder(cache) as work:
-        # a release in the making may be past its date
-        options = ['--aptopt=Acquire::Check-Valid-Until "false"']
-        debootstrap(work / "root", release, arches, variant, packages, options)
+        debootstrap(work / "root", release, arches, variant, packages, [])
         for folder in folders:
             (work / "root" / folder).mkdir()
         (work / "root").rename(final)

@@ -12,10 +12,11 @@ from .cache import drop_others, wants_root, work_folder
 from .mirror import debian_mirror
 from .progress import say
 
-RELEASE = "trixie"
+# another one: scenarios then run with its systemd and kernel
+RELEASE = os.environ.get("UPGRADE_GATE_VM_RELEASE", "trixie")
 MIRROR = debian_mirror()
-# a server that does not answer at once is asked again
-APT_OPTIONS = ['--aptopt=Acquire::Retries "5"']
+# a server that does not answer at once is asked again, and a release in the making may be past its date
+APT_OPTIONS = ['--aptopt=Acquire::Retries "5"', '--aptopt=Acquire::Check-Valid-Until "false"']
 # needed before the root is there, or at every boot: loaded in stage 1, so that udev need not find them
 EARLY_MODULES = ["crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "overlay", "virtio_console", "virtio_net",
                  "virtio_rng"]

@@ -39,6 +39,19 @@ with subtest("taken back before the boot"):
     power_cut(laptop)
     wholly_booted(laptop, good)
 
+with subtest("what is started when it is staged reboots into it, also when it was staged before"):
+    later = system(laptop, "later", **MORE)
+    staged(laptop, later)
+    write(laptop, "/var/lib/lab-reboot", "#!/bin/sh\nsleep 5\nsystemctl reboot\n")
+    laptop.succeed("chmod +x /var/lib/lab-reboot")
+    staged(laptop, later, "--on-staged /var/lib/lab-reboot")
+    laptop.wait_for_shutdown()
+    laptop.start()
+    booted(laptop, later)
+    guard_phase(laptop, "idle")
+    wholly_booted(laptop, later)
+    good = later
+
 with subtest("power is lost in the grace"):
     cut = system(laptop, "cut", lab_more=SERVICE.format("/bin/sleep 5000"))
     staged(laptop, cut, "--confirm")

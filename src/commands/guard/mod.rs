@@ -5,6 +5,7 @@ mod durable;
 mod orders;
 mod other;
 mod refusals;
+mod said;
 mod session;
 mod settings;
 mod status;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use nix::fcntl::Flock;
 
+use self::said::{unusable, unwritable};
 pub(super) use self::status::line;
 use super::prepare::{CommonOptions, Refusal};
 use crate::cli::guard::{Guard, GuardCommand};
@@ -26,15 +28,13 @@ use crate::exit::Exit;
 use crate::guard::drive::Driver;
 use crate::guard::facts::Order;
 use crate::guard::nixos::Nixos;
-use crate::guard::other::{OtherSystem, environment};
-use crate::guard::state::{Cause, GuardState, Transaction, TransactionPhase};
+use crate::guard::other::OtherSystem;
+use crate::guard::state::{Cause, GuardState, TransactionPhase};
 use crate::guard::step::AfterTurn;
+use crate::guard::store::Store;
 use crate::guard::store::files::StateDirectory;
-use crate::guard::store::{Store, StoreError};
 use crate::sys::clock;
-use crate::sys::dirs::{Dirs, Unusable};
-use crate::text::secret;
-use crate::text::shell::quoted;
+use crate::sys::dirs::Dirs;
 
 /// How often a process that stays looks at the candidate.
 const RECHECK: Duration = Duration::from_secs(5);
@@ -70,25 +70,8 @@ pub(super) async fn guard(args: Guard, setting: &CommonOptions) -> Result<Exit, 
     );
     let mut context = Context::new(&setting.root, only_looks)?;
     match args.command {
-        GuardCommand::Try(args) => {
-            let args = settings::settled(args, setting)?;
-            settings::refuse_unknown_programs(&args.watched.checks)?;
-            context.tidy().await?;
-            let begun = context.begin_try(&args).await;
-            let system = args.candidate.as_deref();
-            match context.told(&args.watched, system, begun).await? {
-                Some(begun) => context.follow(&begun).await,
-                None => Ok(Exit::Ok),
-            }
-        }
-        GuardCommand::Arm(args) => {
-            settings::refuse_unknown_programs(&args.watched.checks)?;
-            context.tidy().await?;
-            let begun = context.begin_arm(&args).await;
-            let system = args.candidate.as_deref();
-            let begun = context.told(&args.watched, system, begun).await?;
-            context.arm(&begun).await
-        }
+        GuardCommand::Try(args) => context.attempt(&settings::settled(args, setting)?).await,
+        GuardCommand::Arm(args) => context.arm(&args).await,
         GuardCommand::Drill { within } => context.drill(within).await,
         GuardCommand::Verify => context.verify().await,
         GuardCommand::Confirm(args) => context.confirm(&args).await,
@@ -225,56 +208,6 @@ impl Context {
         Ok((state, next))
     }
 
-    /// Says each phase once.
-    fn tell(&mut self, state: &GuardState) {
-        let Some(t) = &state.transaction else {
-            return;
-        };
-        let now = (t.id.clone(), t.phase);
-        if self.said.replace(now.clone()) == Some(now) {
-            return;
-        }
-        let cause = t.cause.map(|cause| format!(" ({})", status::label(cause)));
-        let line = format!(
-            "guard: {}{}{}",
-            status::label(t.phase),
-            cause.unwrap_or_default(),
-            self.system_in_question(t)
-        );
-        match t.phase {
-            TransactionPhase::Broken => tracing::error!("{line}: {}", what_to_type(t)),
-            TransactionPhase::Undoing
-            | TransactionPhase::Undone
-            | TransactionPhase::CandidateDidNotBoot
-            | TransactionPhase::TakenOver => {
-                tracing::warn!("{line}");
-            }
-            _ => tracing::info!("{line}"),
-        }
-    }
-
-    /// The system that a phase begins or ends with. A commit that a reboot interrupted ends while the baseline runs.
-    fn system_in_question(&self, t: &Transaction) -> String {
-        let candidate = t.candidate.as_deref();
-        let runs = |system: &Path| format!(": {} runs, and boots", system.display());
-        let kept = |system: &Path| match self.machine.current_system() {
-            Some(current) if t.commands.is_none() && current != system => {
-                let [system, current] = [system.display(), current.display()];
-                format!(": {system} boots from now on; until then {current} runs")
-            }
-            _ => runs(system),
-        };
-        match t.phase {
-            TransactionPhase::Trying => candidate.map(|system| format!(" {}", system.display())),
-            TransactionPhase::Confirmed => candidate.map(kept),
-            TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot => {
-                Some(runs(&t.baseline.system))
-            }
-            _ => None,
-        }
-        .unwrap_or_default()
-    }
-
     /// Finishes what a process left behind when it died.
     async fn tidy(&mut self) -> Result<(), Refusal> {
         self.directory()?;
@@ -347,46 +280,6 @@ fn exit_of(state: &GuardState, id: &str) -> Exit {
         Some(TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot) => Exit::RolledBack,
         _ => Exit::NotNow,
     }
-}
-
-fn what_to_type(t: &Transaction) -> String {
-    if let Some(commands) = &t.commands {
-        let variables = environment(t);
-        let variables = variables.iter().filter_map(|line| line.split_once('='));
-        let variables = variables.map(|(name, value)| format!("{name}={}", quoted(value)));
-        let program = commands.rollback.iter().map(|word| quoted(word));
-        let typed: Vec<_> = variables.chain(program).collect();
-        let typed = secret::text(&typed.join(" "));
-        return format!(
-            "the way back failed. To go back by hand: {typed}; then upgrade-gate guard reset"
-        );
-    }
-    let base = t.baseline.system.display();
-    format!(
-        "the way back failed. To go back by hand: nix-env -p /nix/var/nix/profiles/system --set {base} && \
-         {base}/bin/switch-to-configuration switch; then upgrade-gate guard reset"
-    )
-}
-
-/// Here it is more than a directory for what was "recent".
-fn unwritable(error: &Unusable) -> Refusal {
-    let why = match error {
-        Unusable::Use { path, source, .. } => {
-            format!(
-                "cannot keep the guard's state in {}: {source}",
-                path.display()
-            )
-        }
-        Unusable::Nowhere { .. } => error.to_string(),
-    };
-    Refusal::new(Exit::Config, &why)
-}
-
-fn unusable(error: &StoreError) -> Refusal {
-    Refusal::new(
-        Exit::Config,
-        &format!("{error}; nothing was done. upgrade-gate guard reset sets it aside"),
-    )
 }
 
 fn print(text: &str) -> Result<Exit, Refusal> {

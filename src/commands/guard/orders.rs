@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Context, Patience, exit_of, is_other, print, status, usec, what_to_type};
+use super::said::what_to_type;
+use super::{Context, Patience, exit_of, is_other, print, status, usec};
 use crate::cli::guard::Confirm;
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
@@ -142,7 +143,7 @@ impl Context {
         match &state.transaction {
             Some(t) if is_broken(t) => {
                 self.leave_nothing().await;
-                state.forget();
+                state.close();
             }
             Some(_) => {
                 return Err(Refusal::new(

@@ -1,16 +1,18 @@
-//! Somebody is told of a try that was refused: when that changes, not each night.
+//! Commands that a try starts: somebody is told that it was refused, when that changes, not each night; and what is staged is
+//! rebooted into, if somebody wants that.
 
 use std::path::Path;
 
 use super::Context;
 use super::begin::id;
 use super::settings::words;
-use crate::cli::guard::TrialArgs;
+use crate::cli::guard::{TrialArgs, Try};
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
 use crate::guard::plan::Notice;
-use crate::guard::state::ToldRefusal;
+use crate::guard::state::{ToldRefusal, Transaction, TransactionPhase};
 use crate::guard::units::notify;
+use crate::text::secret;
 
 /// The reasons that are the machine's, whatever system was to be tried.
 const OF_THE_MACHINE: &[&str] = &["armed", "busy", "paused", "other_system"];
@@ -30,6 +32,39 @@ impl Context {
             tracing::error!("guard: cannot tell of the refusal: {}", error.text());
         }
         begun
+    }
+
+    /// Starts what may reboot into what was staged, or is staged already. If this process is killed before, the next try of the
+    /// system does.
+    pub(super) async fn after_staging(
+        &self,
+        args: &Try,
+        begun: Option<&Transaction>,
+    ) -> Result<(), Refusal> {
+        let command = words(args.on_staged.as_deref().unwrap_or_default());
+        let state = self.load()?;
+        let is_ours = |t: &&Transaction| {
+            t.phase == TransactionPhase::Staged && begun.is_none_or(|begun| begun.id == t.id)
+        };
+        let Some(t) = state.transaction.as_ref().filter(is_ours) else {
+            return Ok(());
+        };
+        if command.is_empty() {
+            return Ok(());
+        }
+        let shown = secret::text(&command.join(" "));
+        tracing::info!("guard: it is staged, so {shown} is started");
+        // Not once for the transaction, but each time.
+        let notice = Notice {
+            command: &command,
+            id: &id(),
+            ..Notice::of(t)
+        };
+        let started = notify(&notice).await;
+        started.map_err(|why| {
+            let why = format!("it is staged, but {shown} cannot be started: {why}");
+            Refusal::new(Exit::Unavailable, &why)
+        })
     }
 
     /// Started first and noted then: who is killed in between tells it a second time.

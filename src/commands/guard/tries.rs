@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Context, LATE, POLL, Patience, exit_of, print, status};
-use crate::cli::guard::TrialArgs;
+use super::{Context, LATE, POLL, Patience, exit_of, print, settings, status};
+use crate::cli::guard::{Arm, TrialArgs, Try};
 use crate::commands::prepare::Refusal;
 use crate::config::guard::OnDoubt;
 use crate::exit::Exit;
@@ -12,7 +12,22 @@ use crate::guard::state::{Cause, GuardState, Transaction, TransactionPhase};
 use crate::sys::clock;
 
 impl Context {
-    pub(super) async fn follow(&mut self, begun: &Transaction) -> Result<Exit, Refusal> {
+    /// `guard try`: to its end, or until its boot is waited for.
+    pub(super) async fn attempt(&mut self, args: &Try) -> Result<Exit, Refusal> {
+        settings::refuse_unknown_programs(&args.watched.checks)?;
+        self.tidy().await?;
+        let begun = self.begin_try(args).await;
+        let system = args.candidate.as_deref();
+        let begun = self.told(&args.watched, system, begun).await?;
+        let exit = match &begun {
+            Some(begun) => self.follow(begun).await?,
+            None => Exit::Ok,
+        };
+        self.after_staging(args, begun.as_ref()).await?;
+        Ok(exit)
+    }
+
+    async fn follow(&mut self, begun: &Transaction) -> Result<Exit, Refusal> {
         if begun.rules.confirm {
             let token = &begun.id;
             tracing::warn!(
@@ -25,7 +40,13 @@ impl Context {
         Ok(exit_of(&state, &begun.id))
     }
 
-    pub(super) async fn arm(&mut self, begun: &Transaction) -> Result<Exit, Refusal> {
+    /// `guard arm`: until the activation may begin.
+    pub(super) async fn arm(&mut self, args: &Arm) -> Result<Exit, Refusal> {
+        settings::refuse_unknown_programs(&args.watched.checks)?;
+        self.tidy().await?;
+        let begun = self.begin_arm(args).await;
+        let system = args.candidate.as_deref();
+        let begun = self.told(&args.watched, system, begun).await?;
         let state = self.turns(|_| Some(Order::Arm), Patience::Leaves).await?;
         match &state.transaction {
             Some(t) if t.id == begun.id => print(&format!("{}\n", t.id)),

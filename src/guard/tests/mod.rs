@@ -1,3 +1,4 @@
+mod bounds;
 mod by_commands;
 mod disk;
 mod doubt;

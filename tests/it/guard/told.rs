@@ -26,6 +26,33 @@ fn count(machine: &Machine) -> usize {
 }
 
 #[tokio::test]
+async fn what_may_reboot_is_started_each_time_that_a_try_leaves_its_system_to_the_next_boot() {
+    let (machine, notify) = telling().await;
+    let on_staged = notify.replace("--notify", "--on-staged");
+    let tried = async |words: &str| {
+        let (code, said) = machine.runs(&quick(words)).await;
+        assert_eq!(code, 0, "{said}");
+        count(&machine)
+    };
+    let staging = format!("try {CAND} --mode reboot {on_staged}");
+    assert_eq!(tried(&staging).await, 1);
+    let line = format!("staged {CAND} {BASE}\n");
+    assert_eq!(machine.until_written("told").await, line);
+    assert_eq!(tried(&staging).await, 2, "it is staged already");
+    assert_eq!(
+        tried(&format!("try {BASE} {on_staged}")).await,
+        2,
+        "it gives way"
+    );
+    assert_eq!(
+        tried(&format!("try {CAND} {on_staged}")).await,
+        2,
+        "it runs"
+    );
+    machine.is_wholly(CAND);
+}
+
+#[tokio::test]
 async fn somebody_is_told_of_an_undo_and_of_a_kept_system_never() {
     let (machine, notify) = telling().await;
     let failing = quick(&format!("try {CAND} --check false {notify}"));

@@ -89,10 +89,6 @@ in
       in
       [
         (guarded "needs services.upgrade-gate.autoUpgrade.enable = true" { })
-        (guarded "Set system.autoUpgrade.allowReboot = false" {
-          imports = [ gated ];
-          system.autoUpgrade.allowReboot = true;
-        })
         (guarded "configurationLimit to 2 or more" {
           imports = [ gated ];
           boot.loader.systemd-boot.configurationLimit = 1;
@@ -100,7 +96,6 @@ in
       ]
     )
     [
-      true
       true
       true
     ]

@@ -119,6 +119,30 @@ in
       "reboot"
     ]
   ];
+  "with allowReboot the guard may reboot into what wants a boot" = [
+    (
+      let
+        guard = upgrade: (settings (guarded { system.autoUpgrade = upgrade; })).profile.nixos-upgrade.guard;
+        rebooting = upgrade: {
+          inherit (guard (upgrade // { allowReboot = true; })) mode on_staged;
+        };
+      in
+      map rebooting [
+        { }
+        { operation = "boot"; }
+      ]
+    )
+    [
+      {
+        mode = "auto";
+        on_staged = "/store/upgrade-gate-reboot";
+      }
+      {
+        mode = "reboot";
+        on_staged = "/store/upgrade-gate-reboot";
+      }
+    ]
+  ];
   "with the guard the upgrade is never a mere companion" = [
     (gates (guarded { }))
     [ "gate system nixos-upgrade --mode=run" ]
