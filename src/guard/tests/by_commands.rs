@@ -10,7 +10,7 @@ use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState,
 use crate::guard::state::{Cause, GuardState, SystemCommands, Transaction, TransactionPhase};
 use crate::guard::step::{AfterTurn, step};
 
-fn in_phase(phase: TransactionPhase) -> Transaction {
+pub(super) fn in_phase(phase: TransactionPhase) -> Transaction {
     Transaction {
         commands: Some(SystemCommands::default()),
         candidate: None,
@@ -18,21 +18,21 @@ fn in_phase(phase: TransactionPhase) -> Transaction {
     }
 }
 
-fn of_candidate(phase: TransactionPhase) -> Transaction {
+pub(super) fn of_candidate(phase: TransactionPhase) -> Transaction {
     Transaction {
         candidate: Some(CAND.into()),
         ..in_phase(phase)
     }
 }
 
-fn undoing(cause: Cause) -> Transaction {
+pub(super) fn undoing(cause: Cause) -> Transaction {
     Transaction {
         cause: Some(cause),
         ..of_candidate(TransactionPhase::Undoing)
     }
 }
 
-fn facts(current: &str, next: Option<&str>) -> GuardFacts {
+pub(super) fn facts(current: &str, next: Option<&str>) -> GuardFacts {
     GuardFacts {
         boot_id: "boot1".to_owned(),
         now_usec: MINUTE,
@@ -51,7 +51,7 @@ fn ended(code: u8, facts: GuardFacts) -> GuardFacts {
     }
 }
 
-fn next_boot(facts: GuardFacts) -> GuardFacts {
+pub(super) fn next_boot(facts: GuardFacts) -> GuardFacts {
     GuardFacts {
         boot_id: "boot2".to_owned(),
         deadline_set: false,
@@ -59,7 +59,7 @@ fn next_boot(facts: GuardFacts) -> GuardFacts {
     }
 }
 
-fn unknown() -> GuardFacts {
+pub(super) fn unknown() -> GuardFacts {
     GuardFacts {
         current: None,
         ..facts(BASE, None)

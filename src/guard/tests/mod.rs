@@ -1,5 +1,6 @@
 mod bounds;
 mod by_commands;
+mod command_bounds;
 mod disk;
 mod doubt;
 mod edges;
@@ -8,5 +9,6 @@ mod play;
 mod search;
 mod table;
 mod timers;
+mod turns;
 mod verdicts;
 mod world;
