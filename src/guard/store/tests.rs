@@ -147,6 +147,54 @@ fn a_state_that_another_user_planted_says_nothing() {
 }
 
 #[test]
+fn what_is_not_there_is_not_made_durable() {
+    let (base, dir) = with(b"");
+    let mut files = StateDirectory::open(&dir).unwrap();
+    files.sync(STATE).unwrap();
+    files.sync_dir().unwrap();
+    assert!(files.sync(TEMPORARY).is_err());
+    fs::remove_dir_all(&dir).unwrap();
+    assert!(files.sync_dir().is_err());
+    drop(base);
+}
+
+#[test]
+fn who_only_looks_creates_nothing_and_is_told_what_is_wrong() {
+    let base = tempfile::tempdir().unwrap();
+    let dir = base.path().join("guard");
+    assert!(StateDirectory::existing(&dir).unwrap().is_none());
+    assert!(!dir.exists());
+    StateDirectory::open(&dir).unwrap();
+    assert!(StateDirectory::existing(&dir).unwrap().is_some());
+    let file = base.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(StateDirectory::existing(&file).is_err());
+    assert!(StateDirectory::existing(&file.join("guard")).is_err());
+}
+
+#[test]
+fn what_is_set_aside_is_kept_under_the_name_that_is_said() {
+    let (_base, dir) = with(b"what it was");
+    let aside = StateDirectory::open(&dir).unwrap().set_aside(STATE, "7");
+    let aside = aside.unwrap();
+    assert_eq!(aside, dir.join("state.json.7"));
+    assert_eq!(fs::read(aside).unwrap(), b"what it was");
+    assert!(!dir.join(STATE).exists());
+}
+
+#[test]
+fn what_is_written_is_its_owners_alone() {
+    let base = tempfile::tempdir().unwrap();
+    let dir = base.path().join("guard");
+    store(&dir).save(&armed()).unwrap();
+    let _lock = StateDirectory::open(&dir).unwrap().lock().unwrap();
+    for name in [STATE, "lock"] {
+        let mode = dir.join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
 fn a_write_cut_off_before_the_rename_leaves_the_old_state() {
     let (_base, dir) = with(&serde_json::to_vec(&armed()).unwrap());
     fs::write(dir.join(TEMPORARY), "{\"form").unwrap();

@@ -4,6 +4,7 @@ mod command_bounds;
 mod disk;
 mod doubt;
 mod edges;
+mod history;
 mod loss;
 mod play;
 mod search;

@@ -367,7 +367,7 @@ fn when_idle_nothing_is_done() {
     assert_eq!((turn.state, turn.effects), (idle, vec![]));
 }
 
-fn ended(candidate: &str, cause: Cause) -> EndedTransaction {
+pub(super) fn ended(candidate: &str, cause: Cause) -> EndedTransaction {
     EndedTransaction {
         id: String::new(),
         phase: cause.end(),
@@ -378,7 +378,7 @@ fn ended(candidate: &str, cause: Cause) -> EndedTransaction {
     }
 }
 
-fn is_paused(history: &[(&str, Cause)]) -> bool {
+pub(super) fn is_paused(history: &[(&str, Cause)]) -> bool {
     let history = history.iter().map(|(system, cause)| ended(system, *cause));
     GuardState {
         history: history.collect(),

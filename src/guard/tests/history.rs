@@ -1,0 +1,143 @@
+//! What earlier tries say about the next one.
+
+use super::table::*;
+use super::verdicts::{ended, is_paused};
+use crate::guard::state::{
+    Cause, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode,
+};
+use crate::guard::step::step;
+
+fn after(history: Vec<EndedTransaction>) -> GuardState {
+    GuardState {
+        history,
+        ..GuardState::idle("m")
+    }
+}
+
+/// Three tries like this one, each of another system.
+fn three(like: &EndedTransaction) -> GuardState {
+    let systems = ["/a", "/b", "/c"];
+    let of = |system: &str| EndedTransaction {
+        candidate: Some(system.into()),
+        ..like.clone()
+    };
+    after(systems.map(of).into())
+}
+
+#[test]
+fn only_what_was_undone_for_what_may_have_been_its_fault_pauses_the_next() {
+    let undone = |cause| ended("a", cause);
+    for cause in [Cause::Unhealthy, Cause::DidNotBoot, Cause::Lost] {
+        assert!(three(&undone(cause)).is_paused(), "{cause:?}");
+    }
+    let kept = EndedTransaction {
+        phase: TransactionPhase::TakenOver,
+        ..undone(Cause::Unhealthy)
+    };
+    let unknown = EndedTransaction {
+        cause: None,
+        ..undone(Cause::Unhealthy)
+    };
+    for other in [
+        undone(Cause::Asked),
+        undone(Cause::EntryGone),
+        kept,
+        unknown,
+    ] {
+        assert!(!three(&other).is_paused(), "{other:?}");
+    }
+    let drills = EndedTransaction {
+        candidate: Some(BASE.into()),
+        ..undone(Cause::NotConfirmed)
+    };
+    let mixed = [drills, undone(Cause::Lost), ended("b", Cause::Lost)];
+    assert!(!after(mixed.into()).is_paused());
+}
+
+#[test]
+fn a_system_that_was_kept_ends_the_pause() {
+    use Cause::Unhealthy;
+    let mut state = three(&ended("a", Unhealthy));
+    assert!(state.is_paused());
+    state.history.push(EndedTransaction {
+        phase: TransactionPhase::Confirmed,
+        cause: None,
+        ..ended("d", Unhealthy)
+    });
+    assert!(!state.is_paused());
+    assert!(!is_paused(&[("a", Unhealthy), ("b", Unhealthy)]));
+}
+
+#[test]
+fn nameless_upgrades_and_known_ones_count_together() {
+    let nameless = EndedTransaction {
+        candidate: None,
+        ..ended("a", Cause::Lost)
+    };
+    let mut state = after(vec![nameless.clone(), nameless]);
+    assert!(!state.is_paused());
+    state.history.push(ended("a", Cause::Lost));
+    assert!(state.is_paused());
+}
+
+#[test]
+fn a_second_suspicion_denies_and_nothing_else_that_has_happened_does() {
+    let denies = |history: EndedTransaction, cause: Cause| {
+        let mut state = after(vec![history]);
+        state.transaction = Some(Transaction {
+            mode: TrialMode::Reboot,
+            ..undoing(cause)
+        });
+        let ended = step(&state, &facts()).state;
+        let phase = ended.transaction.as_ref().map(|t| t.phase);
+        assert_eq!(phase, Some(cause.end()));
+        ended.denial(CAND.as_ref()).is_some()
+    };
+    let lost = ended(CAND, Cause::Lost);
+    assert!(denies(lost.clone(), Cause::Lost));
+    assert!(!denies(lost.clone(), Cause::EntryGone), "not its fault");
+    let other = ended(THIRD, Cause::Lost);
+    assert!(!denies(other.clone(), Cause::Lost));
+    assert!(denies(other, Cause::Unhealthy), "at once");
+    let gone = ended(CAND, Cause::EntryGone);
+    assert!(!denies(gone, Cause::Lost));
+    let kept = EndedTransaction {
+        phase: TransactionPhase::Confirmed,
+        ..lost
+    };
+    assert!(!denies(kept, Cause::Lost));
+}
+
+#[test]
+fn a_system_is_denied_once() {
+    let mut state = after(Vec::new());
+    state.transaction = Some(Transaction {
+        mode: TrialMode::Reboot,
+        ..undoing(Cause::Unhealthy)
+    });
+    let first = step(&state, &facts()).state;
+    state.denied.clone_from(&first.denied);
+    let again = step(&state, &facts()).state;
+    assert_eq!((first.denied.len(), again.denied.len()), (1, 1));
+}
+
+#[test]
+fn an_outage_is_remembered_of_the_system_that_met_it() {
+    let met = after(vec![ended(CAND, Cause::Outage), ended(THIRD, Cause::Lost)]);
+    assert!(met.was_outage(CAND.as_ref()));
+    assert!(!met.was_outage(THIRD.as_ref()));
+    assert!(!met.was_outage(BASE.as_ref()));
+}
+
+#[test]
+fn what_is_known_of_a_system_is_asked_for_by_its_name() {
+    let mut state = after(Vec::new());
+    state.transaction = Some(Transaction {
+        mode: TrialMode::Reboot,
+        ..undoing(Cause::DidNotBoot)
+    });
+    let state = step(&state, &facts()).state;
+    let denial = state.denial(CAND.as_ref()).unwrap();
+    assert_eq!(denial.cause, Cause::DidNotBoot);
+    assert_eq!(state.denial(THIRD.as_ref()), None);
+}
