@@ -169,6 +169,10 @@ in
           message = "services.upgrade-gate.autoUpgrade.guard.enable needs services.upgrade-gate.autoUpgrade.enable = true;";
         }
         {
+          assertion = guarded -> !(upgrade.runGarbageCollection or false);
+          message = "services.upgrade-gate.autoUpgrade.guard cannot collect garbage after an upgrade that it watches. Set system.autoUpgrade.runGarbageCollection = false; and use nix.gc.automatic.";
+        }
+        {
           assertion = guarded -> kept == null || kept >= 2;
           message = "services.upgrade-gate.autoUpgrade.guard needs the boot entry of the system before. Set boot.loader.systemd-boot.configurationLimit to 2 or more.";
         }

@@ -41,8 +41,11 @@ pub(super) async fn run(run: RunArgs, setting: &CommonOptions) -> Result<Exit, R
     };
     let engine = Engine::start(prepared.policy, prepared.request, setting.root.clone());
     let ended = Runner::new(plan, engine, reporter, signals).run().await;
-    if !tried.enable || !ended.has_run || ended.exit != Exit::Ok {
+    if !tried.enable || ended.exit != Exit::Ok {
         return Ok(ended.exit);
+    }
+    if !ended.has_run {
+        return guard::after_staging(&tried, setting).await;
     }
     let mut signals = ended.signals;
     tokio::select! {

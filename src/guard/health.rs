@@ -89,9 +89,7 @@ async fn boot_without_a_bus(t: &Transaction) -> Health {
     }
     let mut command = Command::new("systemctl");
     command.args(["--quiet", "is-active"]).args(RESCUE);
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    command.env("PATH", program::search_path());
-    let ended = tokio::time::timeout(SYSTEMCTL, command.status()).await;
+    let ended = tokio::time::timeout(SYSTEMCTL, program::prepare(&mut command).status()).await;
     match ended {
         Ok(Ok(status)) if status.success() => rescued(),
         _ => Health::Good,
@@ -151,12 +149,7 @@ async fn check(words: &[String], within: Duration) -> Health {
         return Health::Good;
     };
     let mut command = Command::new(name);
-    let command = command
-        .args(arguments)
-        .env("PATH", program::search_path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
+    let command = program::prepare(command.args(arguments)).stdout(Stdio::null());
     let shown = secret::text(&words.join(" "));
     match program::ended(name, within, command.status()).await {
         Ok(status) if status.success() => Health::Good,

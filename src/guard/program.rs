@@ -18,7 +18,7 @@ const PROGRAM: Duration = Duration::from_secs(15 * 60);
 const PLACES: &str = "/run/wrappers/bin:/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// `$PATH`, and then where programs usually are.
-pub(super) fn search_path() -> OsString {
+fn search_path() -> OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     if !path.is_empty() {
         path.push(":");
@@ -37,21 +37,23 @@ pub fn found(name: &str) -> Option<PathBuf> {
     paths.find(is_executable)
 }
 
+/// Nothing to read, an end with ours, and a `$PATH` in which programs are found.
+pub(super) fn prepare(command: &mut Command) -> &mut Command {
+    let command = command.stdin(Stdio::null()).kill_on_drop(true);
+    command.env("PATH", search_path())
+}
+
 /// Runs a program to its end; what it says goes where our own words go.
 pub(super) async fn run(mut command: Command) -> Result<(), String> {
     let name = name(&command);
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    command.env("PATH", search_path());
-    let status = ended(&name, PROGRAM, command.status()).await?;
+    let status = ended(&name, PROGRAM, prepare(&mut command).status()).await?;
     succeeded(&name, status)
 }
 
 /// The first line that a program prints.
 pub(super) async fn line(mut command: Command, within: Duration) -> Result<String, String> {
     let name = name(&command);
-    command.stdin(Stdio::null());
-    command.kill_on_drop(true).env("PATH", search_path());
-    let output = ended(&name, within, command.output()).await?;
+    let output = ended(&name, within, prepare(&mut command).output()).await?;
     // What it says of itself goes where our own words go; tokio takes it in any case.
     let _ = std::io::stderr().write_all(&output.stderr);
     succeeded(&name, output.status)?;

@@ -140,7 +140,7 @@ pub enum TransactionPhase {
     Undone,
     /// Ended: the boot into the candidate did not come up.
     CandidateDidNotBoot,
-    /// Ended: somebody else changed the system; nothing was touched.
+    /// Ended: somebody else changed the system; nothing was touched but our own boot entry.
     TakenOver,
     /// Ended: nothing had happened yet.
     Abandoned,

@@ -104,6 +104,7 @@ in
       flags = list;
       operation = option types.str "switch";
       allowReboot = option types.bool false;
+      runGarbageCollection = option types.bool false;
       rebootWindow = option (types.nullOr types.anything) null;
     };
     systemd.package = option types.str "/store/systemd";

@@ -11,6 +11,7 @@ use crate::config::guard::OnDoubt;
 use crate::exit::Exit;
 use crate::guard::facts::Order;
 use crate::guard::state::{Baseline, GuardState, Rules, Transaction, TransactionPhase, TrialMode};
+use crate::report::status_file::unit;
 use crate::sys::clock;
 
 impl Context {
@@ -37,7 +38,9 @@ impl Context {
         if let Some(waiting) = waiting {
             self.refuse(&self.load()?, &args.watched, &begun).await?;
             self.give_way(&waiting, &candidate).await?;
-            begun.waits_since_usec = waiting.waits_since_usec.or(Some(waiting.tried_at_usec));
+            let since = waiting.waits_since_usec.unwrap_or(waiting.tried_at_usec);
+            let is_same_boot = waiting.boot_id == begun.boot_id;
+            begun.waits_since_usec = Some(if is_same_boot { since } else { 0 });
         }
         if begun.baseline.system == candidate {
             tracing::info!("{} runs already", candidate.display());
@@ -78,35 +81,35 @@ impl Context {
     }
 
     async fn mode(&self, how: How, candidate: &Path) -> Result<TrialMode, Refusal> {
-        let by_a_boot = match how {
-            How::Live => false,
-            How::Reboot => true,
-            How::Auto => self.wants_a_boot(candidate).await,
-        };
-        if by_a_boot && !self.machine.has_one_shot() {
-            let why = "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
-            return Err(Refusal::new(Exit::Unavailable, why));
+        match how {
+            How::Reboot if !self.machine.has_one_shot() => {
+                let why = "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
+                Err(Refusal::new(Exit::Unavailable, why))
+            }
+            How::Reboot => Ok(TrialMode::Reboot),
+            How::Auto if self.wants_a_boot(candidate).await => Ok(TrialMode::Reboot),
+            How::Live | How::Auto => Ok(TrialMode::Live),
         }
-        Ok(if by_a_boot {
-            TrialMode::Reboot
-        } else {
-            TrialMode::Live
-        })
     }
 
+    /// Whether only a boot can try it, and one can.
     async fn wants_a_boot(&self, candidate: &Path) -> bool {
-        if !self.machine.has_one_shot() {
-            return false;
-        }
-        if let Some(why) = self.machine.refuses_switch(candidate).await {
+        let boots_once = self.machine.has_one_shot();
+        let others = self.machine.boots_another(candidate);
+        if boots_once && let Some(why) = self.machine.refuses_switch(candidate).await {
             tracing::info!("guard: only a reboot can activate it: {why}");
             return true;
         }
-        let others = self.machine.boots_another(candidate);
-        if let Some(others) = &others {
-            tracing::info!("guard: only a reboot tries its {others}");
+        match &others {
+            Some(others) if boots_once => {
+                tracing::info!("guard: only a reboot tries its {others}");
+            }
+            Some(others) => tracing::warn!(
+                "guard: its {others} takes effect at the next boot, which cannot try it: there is no one-shot boot entry"
+            ),
+            None => {}
         }
-        others.is_some()
+        boots_once && others.is_some()
     }
 
     /// Begins to wait for an activation by somebody else.
@@ -183,6 +186,9 @@ impl Context {
         if begun.mode == TrialMode::Reboot && other.is_some_and(|system| state.was_outage(system)) {
             begun.rules.on_doubt = kept_after_an_outage(watched.on_doubt);
         }
+        // What refuses may have taken its time.
+        let now = usec(clock::now().monotonic.0);
+        begun.deadline_usec = now.saturating_add(begun.rules.grace_usec);
         (state.transaction, state.refused) = (Some(begun.clone()), None);
         self.save(&state)?;
         self.arming = Some(lock);
@@ -235,7 +241,7 @@ impl Context {
                 reboot: !watched.no_reboot,
                 checks: watched.checks.iter().map(|line| check(line)).collect(),
                 check_usec: usec(watched.check_timeout),
-                ignore_units: watched.ignore_units.clone(),
+                ignore_units: watched.ignore_units.iter().cloned().chain(unit()).collect(),
                 notify: words(watched.notify.as_deref().unwrap_or_default()),
             },
             mode,

@@ -100,6 +100,16 @@ pub(super) fn refuse_incomplete(guard: &GuardSettings) -> Result<(), Refusal> {
     settings::commands(&guard.commands).map(drop)
 }
 
+/// An upgrade that is recent may still wait for its boot.
+pub(super) async fn after_staging(
+    guard: &GuardSettings,
+    setting: &CommonOptions,
+) -> Result<Exit, Refusal> {
+    let context = Context::new(&setting.root, true)?;
+    context.after_staging(guard.on_staged.as_deref()).await?;
+    Ok(Exit::Ok)
+}
+
 impl Context {
     fn new(root: &Path, only_looks: bool) -> Result<Self, Refusal> {
         let dirs = Dirs::of_process(root);

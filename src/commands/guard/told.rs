@@ -6,12 +6,12 @@ use std::path::Path;
 use super::Context;
 use super::begin::id;
 use super::settings::words;
-use crate::cli::guard::{TrialArgs, Try};
+use crate::cli::guard::TrialArgs;
 use crate::commands::prepare::Refusal;
 use crate::exit::Exit;
 use crate::guard::plan::Notice;
 use crate::guard::state::{ToldRefusal, Transaction, TransactionPhase};
-use crate::guard::units::notify;
+use crate::guard::units::{notify, start};
 use crate::text::secret;
 
 /// The reasons that are the machine's, whatever system was to be tried.
@@ -34,35 +34,29 @@ impl Context {
         begun
     }
 
-    /// Starts what may reboot into what was staged, or is staged already. If this process is killed before, the next try of the
-    /// system does.
-    pub(super) async fn after_staging(
-        &self,
-        args: &Try,
-        begun: Option<&Transaction>,
-    ) -> Result<(), Refusal> {
-        let command = words(args.on_staged.as_deref().unwrap_or_default());
+    /// Starts what may reboot into a system that is staged, whoever has staged it. A process that is killed before leaves it to the
+    /// next one.
+    pub(super) async fn after_staging(&self, command: Option<&str>) -> Result<(), Refusal> {
+        let command = words(command.unwrap_or_default());
         let state = self.load()?;
-        let is_ours = |t: &&Transaction| {
-            t.phase == TransactionPhase::Staged && begun.is_none_or(|begun| begun.id == t.id)
-        };
-        let Some(t) = state.transaction.as_ref().filter(is_ours) else {
+        let is_staged = |t: &&Transaction| t.phase == TransactionPhase::Staged;
+        let Some(t) = state.transaction.as_ref().filter(is_staged) else {
             return Ok(());
         };
         if command.is_empty() {
             return Ok(());
         }
         let shown = secret::text(&command.join(" "));
-        tracing::info!("guard: it is staged, so {shown} is started");
+        let system = t.candidate.as_deref().unwrap_or(Path::new("")).display();
+        tracing::info!("guard: {system} waits for its boot, so {shown} is started");
         // Not once for the transaction, but each time.
         let notice = Notice {
             command: &command,
             id: &id(),
             ..Notice::of(t)
         };
-        let started = notify(&notice).await;
-        started.map_err(|why| {
-            let why = format!("it is staged, but {shown} cannot be started: {why}");
+        start(&notice).await.map_err(|why| {
+            let why = format!("{system} waits for its boot, but {shown} cannot be started: {why}");
             Refusal::new(Exit::Unavailable, &why)
         })
     }

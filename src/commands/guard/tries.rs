@@ -18,13 +18,16 @@ impl Context {
         self.tidy().await?;
         let begun = self.begin_try(args).await;
         let system = args.candidate.as_deref();
-        let begun = self.told(&args.watched, system, begun).await?;
-        let exit = match &begun {
-            Some(begun) => self.follow(begun).await?,
-            None => Exit::Ok,
+        let told = self.told(&args.watched, system, begun).await;
+        let on_staged = args.on_staged.as_deref();
+        let exit = match &told {
+            Ok(Some(begun)) => self.follow(begun).await?,
+            // What was staged before still waits.
+            Ok(None) | Err(_) => Exit::Ok,
         };
-        self.after_staging(args, begun.as_ref()).await?;
-        Ok(exit)
+        let started = self.after_staging(on_staged).await;
+        told?;
+        started.map(|()| exit)
     }
 
     async fn follow(&mut self, begun: &Transaction) -> Result<Exit, Refusal> {

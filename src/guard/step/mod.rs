@@ -110,8 +110,11 @@ fn closing(transaction: &Transaction, facts: &GuardFacts) -> Move {
             TransactionPhase::Undone | TransactionPhase::CandidateDidNotBoot
         );
         let told = (undone && !transaction.rules.notify.is_empty()).then_some(Effect::Notify);
+        // Or the next boot would try what somebody has replaced.
+        let entry = transaction.is_candidate(facts.one_shot.as_ref());
+        let entry = entry.then_some(Effect::ClearOneShot);
         let clean = [Effect::DropDeadline, Effect::Unroot];
-        Move::Do(told.into_iter().chain(clean).collect())
+        Move::Do(told.into_iter().chain(entry).chain(clean).collect())
     }
 }
 

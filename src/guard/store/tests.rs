@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::files::StateDirectory;
 use super::*;
 use crate::guard::reach::NetworkBaseline;
-use crate::guard::state::{Transaction, TransactionPhase};
+use crate::guard::state::{Cause, Transaction, TransactionPhase};
 
 const MACHINE: &str = "0123456789abcdef0123456789abcdef";
 
@@ -192,6 +192,28 @@ fn what_is_written_is_its_owners_alone() {
         let mode = dir.join(name).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
+}
+
+#[test]
+fn years_of_upgrades_take_32_kibibytes_at_most() {
+    let base = tempfile::tempdir().unwrap();
+    let dir = base.path().join("guard");
+    let system = format!("/nix/store/{}-nixos-system-laptop-25.11", "0".repeat(32));
+    let mut state = GuardState::idle(MACHINE);
+    for _ in 0..1000 {
+        let mut t = armed().transaction.unwrap();
+        t.id = MACHINE.to_owned();
+        t.phase = TransactionPhase::CandidateDidNotBoot;
+        t.cause = Some(Cause::RolledBackElsewhere);
+        t.armed_at_usec_realtime = 1_800_000_000_000_000;
+        t.candidate = Some(system.clone().into());
+        t.baseline.system = system.clone().into();
+        state.transaction = Some(t);
+        state.close();
+    }
+    store(&dir).save(&state).unwrap();
+    let size = dir.join(STATE).metadata().unwrap().len();
+    assert!((16 << 10..32 << 10).contains(&size), "{size}");
 }
 
 #[test]

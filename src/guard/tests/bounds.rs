@@ -370,6 +370,20 @@ fn an_end_that_cannot_be_cleaned_up_ends_after_three_tries() {
 }
 
 #[test]
+fn the_next_boot_does_not_try_what_somebody_has_replaced() {
+    let staged = in_mode(TrialMode::Reboot, TransactionPhase::Staged);
+    let other = GuardFacts {
+        profile: Some(THIRD.into()),
+        one_shot: Some(CAND.into()),
+        ..facts()
+    };
+    let cause = Some(Cause::OtherSystem);
+    let state = leads(staged, &other, TransactionPhase::TakenOver, cause);
+    let clean = [Effect::ClearOneShot, Effect::DropDeadline, Effect::Unroot];
+    does(state.transaction.unwrap(), &other, &clean);
+}
+
+#[test]
 fn the_time_of_a_try_is_that_of_its_boot() {
     let tries = at(2 * MINUTE, ordered(Order::Try, facts()));
     let armed = transaction(TransactionPhase::Armed);

@@ -39,16 +39,15 @@ async fn what_may_reboot_is_started_each_time_that_a_try_leaves_its_system_to_th
     let line = format!("staged {CAND} {BASE}\n");
     assert_eq!(machine.until_written("told").await, line);
     assert_eq!(tried(&staging).await, 2, "it is staged already");
-    assert_eq!(
-        tried(&format!("try {BASE} {on_staged}")).await,
-        2,
-        "it gives way"
-    );
-    assert_eq!(
-        tried(&format!("try {CAND} {on_staged}")).await,
-        2,
-        "it runs"
-    );
+    machine.build("third");
+    machine.touch("check-third", "it is Friday\n");
+    let refused = quick(&format!("try /nix/store/third {on_staged}"));
+    assert_eq!(machine.runs(&refused).await.0, 75);
+    assert_eq!(count(&machine), 3, "another one is refused");
+    for (system, why) in [(BASE, "it gives way"), (CAND, "it runs")] {
+        let live = format!("try {system} {on_staged}");
+        assert_eq!(tried(&live).await, 3, "{why}");
+    }
     machine.is_wholly(CAND);
 }
 

@@ -89,6 +89,10 @@ in
       in
       [
         (guarded "needs services.upgrade-gate.autoUpgrade.enable = true" { })
+        (guarded "runGarbageCollection = false" {
+          imports = [ gated ];
+          system.autoUpgrade.runGarbageCollection = true;
+        })
         (guarded "configurationLimit to 2 or more" {
           imports = [ gated ];
           boot.loader.systemd-boot.configurationLimit = 1;
@@ -96,6 +100,7 @@ in
       ]
     )
     [
+      true
       true
       true
     ]
