@@ -24,8 +24,12 @@ impl Context {
         let candidate = args.candidate.as_deref().unwrap_or(Path::new("result"));
         let candidate = self.system(candidate)?;
         let waiting = self.waiting()?;
-        let mode = self.mode(args.mode, &candidate).await?;
         let baseline = self.baseline().await?;
+        let mode = if baseline.system == candidate {
+            TrialMode::Live
+        } else {
+            self.mode(args.mode, &candidate).await?
+        };
         let is_waiting = waiting
             .as_ref()
             .is_some_and(|t| t.is_candidate(Some(&candidate)));

@@ -38,14 +38,13 @@ impl Context {
     /// next one.
     pub(super) async fn after_staging(&self, command: Option<&str>) -> Result<(), Refusal> {
         let command = words(command.unwrap_or_default());
-        let state = self.load()?;
-        let is_staged = |t: &&Transaction| t.phase == TransactionPhase::Staged;
-        let Some(t) = state.transaction.as_ref().filter(is_staged) else {
-            return Ok(());
-        };
         if command.is_empty() {
             return Ok(());
         }
+        let is_staged = |t: &Transaction| t.phase == TransactionPhase::Staged;
+        let Some(t) = self.load()?.transaction.filter(is_staged) else {
+            return Ok(());
+        };
         let shown = secret::text(&command.join(" "));
         let system = t.candidate.as_deref().unwrap_or(Path::new("")).display();
         tracing::info!("guard: {system} waits for its boot, so {shown} is started");
@@ -53,7 +52,7 @@ impl Context {
         let notice = Notice {
             command: &command,
             id: &id(),
-            ..Notice::of(t)
+            ..Notice::of(&t)
         };
         start(&notice).await.map_err(|why| {
             let why = format!("{system} waits for its boot, but {shown} cannot be started: {why}");

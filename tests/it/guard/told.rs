@@ -45,8 +45,8 @@ async fn what_may_reboot_is_started_each_time_that_a_try_leaves_its_system_to_th
     assert_eq!(machine.runs(&refused).await.0, 75);
     assert_eq!(count(&machine), 3, "another one is refused");
     for (system, why) in [(BASE, "it gives way"), (CAND, "it runs")] {
-        let live = format!("try {system} {on_staged}");
-        assert_eq!(tried(&live).await, 3, "{why}");
+        let words = format!("try {system} {on_staged}");
+        assert_eq!(tried(&words).await, 3, "{why}");
     }
     machine.is_wholly(CAND);
 }
