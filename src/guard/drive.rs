@@ -80,9 +80,14 @@ impl Driver {
         Ok((next, then))
     }
 
-    /// Says what is worse, or not known, and when nothing is any more, each once. Where nothing is compared nothing is said.
+    /// Whether this was not said last. Where nothing is compared nothing is said.
+    pub(super) fn is_news(&self, health: &Health) -> bool {
+        *health != self.said && *health != Health::default()
+    }
+
+    /// Says what is worse, or not known, and when nothing is any more, each once.
     fn tell(&mut self, health: &Health) {
-        if *health == self.said || *health == Health::default() {
+        if !self.is_news(health) {
             return;
         }
         match health {

@@ -8,7 +8,7 @@ if laptop.execute("test -e /etc/NIXOS")[0] == 0:
     skip("it puts stand-ins in the place of the running system")
 
 POINTS = 20
-TRY = "try {} --within 15s --settle-after 0s --allow denied,paused"
+TRY = "try {} --within 20s --settle-after 0s --allow denied,paused"
 
 boot_partition(laptop)
 runs_now = first_system(laptop, SYSTEMD_BOOT)

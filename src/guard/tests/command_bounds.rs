@@ -116,6 +116,15 @@ fn an_identity_that_cannot_be_had_does_not_keep_a_person_from_going_back() {
 }
 
 #[test]
+fn an_upgrade_is_watched_like_any_system() {
+    let verifying = || of_candidate(TransactionPhase::Verifying);
+    let runs = facts(CAND, None);
+    stays(verifying(), &runs, AfterTurn::Wait(10 * MINUTE));
+    let confirmed = ordered(Order::Confirm, runs);
+    leads(verifying(), &confirmed, TransactionPhase::Committing, None);
+}
+
+#[test]
 fn what_boots_next_must_be_the_baseline_where_that_is_known() {
     let undoing = || undoing(Cause::Unhealthy);
     let cause = Some(Cause::Unhealthy);

@@ -15,6 +15,7 @@ struct Asked {
     compared: Vec<bool>,
     done: Vec<Effect>,
     able: usize,
+    health: Health,
 }
 
 impl Machine for Asked {
@@ -23,7 +24,7 @@ impl Machine for Asked {
         GuardFacts {
             boot_id: "boot1".to_owned(),
             current: Some(BASE.into()),
-            health: Health::Good,
+            health: self.health.clone(),
             last: Last::Failed,
             order: Some(Order::Disarm),
             ..GuardFacts::default()
@@ -44,6 +45,7 @@ fn machine(able: usize) -> Asked {
         compared: Vec::new(),
         done: Vec::new(),
         able,
+        health: Health::Good,
     }
 }
 
@@ -81,12 +83,11 @@ async fn how_what_was_done_came_out_is_known_in_the_next_turn_of_the_phase_and_o
     for (able, came_out) in [(2, "Done"), (1, "Failed")] {
         let (_base, mut store) = begun(TransactionPhase::Arming);
         let (mut driver, mut machine) = (Driver::new(two_things), machine(able));
-        let mut word = String::new();
         for expected in ["Nothing", came_out] {
             machine.done.clear();
             let turn = driver.turn(&mut store, &mut machine, Some(Order::Try));
             let (state, next) = turn.await.unwrap();
-            word = state.transaction.clone().unwrap().boot_id;
+            let word = state.transaction.clone().unwrap().boot_id;
             assert_eq!(word, format!("{expected} Some(Try)"));
             assert_eq!(next, AfterTurn::Again);
             assert_eq!(machine.done, [Effect::Sync, Effect::Unroot][..able]);
@@ -97,7 +98,7 @@ async fn how_what_was_done_came_out_is_known_in_the_next_turn_of_the_phase_and_o
         store.save(&later).unwrap();
         let turn = driver.turn(&mut store, &mut machine, None);
         let (state, _) = turn.await.unwrap();
-        assert_ne!(state.transaction.unwrap().boot_id, word);
+        assert_eq!(state.transaction.unwrap().boot_id, "Nothing None");
     }
 }
 
@@ -129,6 +130,22 @@ async fn what_is_looked_at_is_compared_unless_somebody_has_decided() {
     for phase in [Arming, Armed, Trying, Staged, Committing, Undoing, Undone] {
         assert!(!compared(phase, None).await);
     }
+}
+
+#[tokio::test]
+async fn what_a_comparison_comes_to_is_said_when_it_changes() {
+    let worse = Health::Bad("worse".to_owned());
+    let mut driver = Driver::default();
+    assert!(driver.is_news(&worse));
+    for nothing in [Health::Good, Health::default()] {
+        assert!(!driver.is_news(&nothing));
+    }
+    let (_base, mut store) = begun(TransactionPhase::Verifying);
+    let mut sick = machine(0);
+    sick.health = worse.clone();
+    driver.turn(&mut store, &mut sick, None).await.unwrap();
+    assert!(!driver.is_news(&worse));
+    assert!(driver.is_news(&Health::Good));
 }
 
 #[tokio::test]
