@@ -5,7 +5,7 @@ use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState,
 use crate::guard::state::{Cause, Rules, Transaction, TransactionPhase, TrialMode};
 use crate::guard::step::{AfterTurn, STEP_LIMIT};
 
-fn tried(tries: u32, t: Transaction) -> Transaction {
+pub(super) fn tried(tries: u32, t: Transaction) -> Transaction {
     Transaction { tries, ..t }
 }
 
@@ -27,11 +27,11 @@ fn next_boot(facts: GuardFacts) -> GuardFacts {
     }
 }
 
-fn last(last: Last, facts: GuardFacts) -> GuardFacts {
+pub(super) fn last(last: Last, facts: GuardFacts) -> GuardFacts {
     GuardFacts { last, ..facts }
 }
 
-fn undo(t: Transaction, facts: &GuardFacts, cause: Cause) {
+pub(super) fn undo(t: Transaction, facts: &GuardFacts, cause: Cause) {
     leads(t, facts, TransactionPhase::Undoing, Some(cause));
 }
 
@@ -134,7 +134,8 @@ fn what_is_armed_becomes_what_was_wanted() {
     let armed = || transaction(TransactionPhase::Armed);
     let tries = ordered(Order::Try, facts());
     let by_a_boot = in_mode(TrialMode::Reboot, TransactionPhase::Armed);
-    leads(by_a_boot, &tries, TransactionPhase::Staging, None);
+    let state = leads(by_a_boot, &tries, TransactionPhase::Staging, None);
+    assert_eq!(state.transaction.unwrap().candidate, Some(CAND.into()));
     let back = ordered(Order::Rollback, facts());
     let abandoned = TransactionPhase::Abandoned;
     leads(armed(), &back, abandoned, Some(Cause::Asked));

@@ -1,22 +1,11 @@
 //! Where each decision about a system that is changed by commands turns.
 
+use super::bounds::{last, tried, undo};
 use super::by_commands::{facts, in_phase, next_boot, of_candidate, undoing, unknown};
 use super::table::{BASE, CAND, MINUTE, does, leads, ordered, stays};
 use crate::guard::facts::{Effect, GuardFacts, Last, Order, ProgramState, Side};
 use crate::guard::state::{Cause, Transaction, TransactionPhase};
 use crate::guard::step::AfterTurn;
-
-fn tried(tries: u32, t: Transaction) -> Transaction {
-    Transaction { tries, ..t }
-}
-
-fn last(last: Last, facts: GuardFacts) -> GuardFacts {
-    GuardFacts { last, ..facts }
-}
-
-fn undo(t: Transaction, facts: &GuardFacts, cause: Cause) {
-    leads(t, facts, TransactionPhase::Undoing, Some(cause));
-}
 
 #[test]
 fn only_the_baseline_is_made_sure_of_as_the_candidate_is_not_there_yet() {

@@ -117,11 +117,12 @@ pub(super) fn leads(
 
 /// It does this, in the same phase, and has counted it before.
 pub(super) fn does(transaction: Transaction, facts: &GuardFacts, effects: &[Effect]) {
-    let (phase, steps) = (transaction.phase, transaction.steps);
+    let before = transaction.clone();
     let turn = decided(transaction, facts);
     assert_eq!(turn.effects, effects);
     let now = turn.state.transaction.unwrap();
-    assert_eq!((now.phase, now.steps), (phase, steps + 1));
+    let counted = (before.phase, before.steps + 1, before.tries + 1);
+    assert_eq!((now.phase, now.steps, now.tries), counted);
 }
 
 pub(super) fn stays(transaction: Transaction, facts: &GuardFacts, next: AfterTurn) {
