@@ -14,6 +14,10 @@ use crate::guard::state::{Baseline, GuardState, Rules, Transaction, TransactionP
 use crate::report::status_file::unit;
 use crate::sys::clock;
 
+/// Why a boot can try nothing.
+pub(super) const NO_ONE_SHOT: &str =
+    "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
+
 impl Context {
     /// Begins a try of a system; none if it runs already.
     pub(super) async fn begin_try(&mut self, args: &Try) -> Result<Option<Transaction>, Refusal> {
@@ -87,8 +91,7 @@ impl Context {
     async fn mode(&self, how: How, candidate: &Path) -> Result<TrialMode, Refusal> {
         match how {
             How::Reboot if !self.machine.has_one_shot() => {
-                let why = "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
-                Err(Refusal::new(Exit::Unavailable, why))
+                Err(Refusal::new(Exit::Unavailable, NO_ONE_SHOT))
             }
             How::Reboot => Ok(TrialMode::Reboot),
             How::Auto if self.wants_a_boot(candidate).await => Ok(TrialMode::Reboot),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::begin::NO_ONE_SHOT;
 use super::{Context, usec};
 use crate::commands::prepare::Refusal;
 use crate::guard::nixos::Nixos;
@@ -64,6 +65,9 @@ impl Context {
             None => vec![idle(state)],
         };
         lines.push(self.power_line(state.transaction.as_ref()).await);
+        if self.machine.current_system().is_some() && !self.machine.has_one_shot() {
+            lines.push(format!("no boot tries a new kernel here: {NO_ONE_SHOT}"));
+        }
         lines.join("\n") + "\n"
     }
 

@@ -3,7 +3,7 @@
 use super::table::*;
 use super::verdicts::{ended, is_paused};
 use crate::guard::state::{
-    Cause, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode,
+    Cause, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode, label,
 };
 use crate::guard::step::step;
 
@@ -140,4 +140,10 @@ fn what_is_known_of_a_system_is_asked_for_by_its_name() {
     let denial = state.denial(CAND.as_ref()).unwrap();
     assert_eq!(denial.cause, Cause::DidNotBoot);
     assert_eq!(state.denial(THIRD.as_ref()), None);
+}
+
+#[test]
+fn phases_and_causes_have_the_words_of_the_file() {
+    assert_eq!(label(TransactionPhase::Staged), "staged");
+    assert_eq!(label(Cause::TooManySteps), "too_many_steps");
 }

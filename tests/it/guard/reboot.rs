@@ -192,6 +192,9 @@ async fn without_a_one_shot_entry_a_try_by_a_reboot_is_refused() {
     fs::remove_dir_all(machine.world.path("boot/loader")).unwrap();
     let (code, said) = machine.runs("try /nix/store/cand --mode reboot").await;
     assert_eq!((code, said.contains("one-shot")), (69, true), "{said}");
+    let (_, said) = machine.runs("status").await;
+    let uncovered = "no boot tries a new kernel here: no one-shot boot entry";
+    assert!(said.contains(uncovered), "{said}");
 }
 
 #[tokio::test]
