@@ -10,13 +10,10 @@ use crate::commands::prepare::Refusal;
 use crate::config::guard::OnDoubt;
 use crate::exit::Exit;
 use crate::guard::facts::Order;
+use crate::guard::nixos::NO_ONE_SHOT;
 use crate::guard::state::{Baseline, GuardState, Rules, Transaction, TransactionPhase, TrialMode};
 use crate::report::status_file::unit;
 use crate::sys::clock;
-
-/// Why a boot can try nothing.
-pub(super) const NO_ONE_SHOT: &str =
-    "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
 
 impl Context {
     /// Begins a try of a system; none if it runs already.

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::begin::NO_ONE_SHOT;
 use super::{Context, usec};
 use crate::commands::prepare::Refusal;
-use crate::guard::nixos::Nixos;
+use crate::guard::nixos::{NO_ONE_SHOT, Nixos};
 pub(super) use crate::guard::state::label;
 use crate::guard::state::{
     Cause, Denial, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode,

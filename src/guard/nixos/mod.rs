@@ -25,6 +25,10 @@ use super::systemd::SystemdClient;
 
 use super::units::{self, now_usec};
 
+/// Why a boot can try nothing.
+pub const NO_ONE_SHOT: &str =
+    "no one-shot boot entry: that takes systemd-boot, or GRUB with /boot on ext4 or FAT";
+
 /// The machine below a root, which is `/` but for tests.
 #[derive(Debug)]
 pub struct Nixos {
