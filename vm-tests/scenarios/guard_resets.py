@@ -1,6 +1,6 @@
 """Power is cut at twenty points of a try, from its arming to its commit: one whole system boots, and the guard says truly which."""
 # machine: laptop by systemd-boot
-# limit: 2400 s
+# limit: 3600 s
 
 import time
 
