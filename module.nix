@@ -235,8 +235,13 @@ in
       services.upgrade-gate.settings.profile.nixos-upgrade.guard = {
         enable = true;
         system = mkDefault "${builds}/result";
-        mode = mkIf (upgrade.operation == "boot" || upgrade.allowReboot) (
-          mkDefault (if upgrade.operation == "boot" then "reboot" else "auto")
+        mode = mkDefault (
+          if upgrade.operation == "boot" then
+            "reboot"
+          else if upgrade.allowReboot then
+            "auto"
+          else
+            null
         );
         on_staged = mkIf upgrade.allowReboot (mkDefault "${reboot}");
       };

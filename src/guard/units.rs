@@ -100,22 +100,22 @@ pub(super) async fn stop_activation(t: &Transaction) -> Result<(), String> {
 
 /// Starts the command that tells somebody, once in a boot. What systemd refuses to start is only said.
 pub async fn notify(notice: &Notice<'_>) -> Result<(), String> {
-    SystemdClient::patiently().await?;
-    if let Err(why) = start(notice).await {
+    if let Err(why) = start(notice).await? {
         tracing::error!("guard: {}: {why}", Effect::Notify.label());
     }
     Ok(())
 }
 
-/// Starts a command with what it is told in its environment, unless systemd knows its unit.
-pub async fn start(notice: &Notice<'_>) -> Result<(), String> {
+/// Starts a command with what it is told in its environment, unless systemd knows its unit: an error if systemd cannot be asked, and
+/// within that one if it refuses.
+pub async fn start(notice: &Notice<'_>) -> Result<Result<(), String>, String> {
     let systemd = SystemdClient::patiently().await?;
     let unit = plan::notice(notice);
     if systemd.run(&unit.name).await? != ProgramState::Absent {
-        return Ok(());
+        return Ok(Ok(()));
     }
     systemd.forget_ended(NOTICES).await?;
-    systemd.start(&unit, None).await
+    Ok(systemd.start(&unit, None).await)
 }
 
 /// What systemd knows of a transaction.

@@ -1,6 +1,9 @@
 //! The beginning of a try: what is refused, and the transaction that is written down.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::Flock;
 
 use super::refusals::{Systems, refuse_armed};
 use super::settings::{check, commands, words};
@@ -26,7 +29,8 @@ impl Context {
         let candidate = self.system(candidate)?;
         let waiting = self.waiting()?;
         let baseline = self.baseline().await?;
-        let mode = if baseline.system == candidate {
+        let runs = baseline.system == candidate;
+        let mode = if runs {
             TrialMode::Live
         } else {
             self.mode(args.mode, &candidate).await?
@@ -47,7 +51,7 @@ impl Context {
             let is_same_boot = waiting.boot_id == begun.boot_id;
             begun.waits_since_usec = Some(if is_same_boot { since } else { 0 });
         }
-        if begun.baseline.system == candidate {
+        if runs {
             tracing::info!("{} runs already", candidate.display());
             return Ok(None);
         }
@@ -98,22 +102,21 @@ impl Context {
 
     /// Whether only a boot can try it, and one can.
     async fn wants_a_boot(&self, candidate: &Path) -> bool {
-        let boots_once = self.machine.has_one_shot();
         let others = self.machine.boots_another(candidate);
-        if boots_once && let Some(why) = self.machine.refuses_switch(candidate).await {
+        if !self.machine.has_one_shot() {
+            if let Some(others) = others {
+                tracing::warn!("guard: the next boot starts its {others} untried: {NO_ONE_SHOT}");
+            }
+            return false;
+        }
+        if let Some(why) = self.machine.refuses_switch(candidate).await {
             tracing::info!("guard: only a reboot can activate it: {why}");
             return true;
         }
-        match &others {
-            Some(others) if boots_once => {
-                tracing::info!("guard: only a reboot tries its {others}");
-            }
-            Some(others) => tracing::warn!(
-                "guard: its {others} takes effect at the next boot, which cannot try it: there is no one-shot boot entry"
-            ),
-            None => {}
+        if let Some(others) = &others {
+            tracing::info!("guard: only a reboot tries its {others}");
         }
-        boots_once && others.is_some()
+        others.is_some()
     }
 
     /// Begins to wait for an activation by somebody else.
@@ -183,14 +186,23 @@ impl Context {
         mut begun: Transaction,
     ) -> Result<Transaction, Refusal> {
         let lock = self.lock()?;
-        let mut state = self.load()?;
+        let state = self.load()?;
         refuse_armed(&state)?;
         self.refuse(&state, watched, &begun).await?;
         let other = begun.candidate.as_deref();
         if begun.mode == TrialMode::Reboot && other.is_some_and(|system| state.was_outage(system)) {
             begun.rules.on_doubt = kept_after_an_outage(watched.on_doubt);
         }
-        // What refuses may have taken its time.
+        self.written(lock, state, begun)
+    }
+
+    /// The transaction, once it is on disk. What refuses may have taken its time, so its deadline counts from here.
+    pub(super) fn written(
+        &mut self,
+        lock: Flock<File>,
+        mut state: GuardState,
+        mut begun: Transaction,
+    ) -> Result<Transaction, Refusal> {
         let now = usec(clock::now().monotonic.0);
         begun.deadline_usec = now.saturating_add(begun.rules.grace_usec);
         (state.transaction, state.refused) = (Some(begun.clone()), None);
@@ -228,17 +240,14 @@ impl Context {
         baseline: Baseline,
         candidate: Option<PathBuf>,
     ) -> Transaction {
-        let grace = usec(watched.within);
-        let now = usec(clock::now().monotonic.0);
         Transaction {
             id: id(),
             phase: TransactionPhase::Arming,
             boot_id: self.machine.boot_id(),
             armed_at_usec_realtime: usec(clock::wall().0),
-            tried_at_usec: now,
-            deadline_usec: now.saturating_add(grace),
+            tried_at_usec: usec(clock::now().monotonic.0),
             rules: Rules {
-                grace_usec: grace,
+                grace_usec: usec(watched.within),
                 settle_usec: usec(watched.settle_after),
                 confirm: watched.confirm,
                 on_doubt: watched.on_doubt,

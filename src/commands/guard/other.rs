@@ -20,7 +20,7 @@ impl Context {
     ) -> Result<Transaction, Refusal> {
         let failed = |why: String| Refusal::new(Exit::Unavailable, &why);
         let lock = self.lock()?;
-        let mut state = self.load()?;
+        let state = self.load()?;
         refuse_armed(&state)?;
         self.refuse_place(&commands)?;
         let mut baseline = self.other.baseline(&commands).await.map_err(failed)?;
@@ -30,10 +30,7 @@ impl Context {
             commands: Some(commands),
             ..self.transaction(watched, TrialMode::Live, baseline, None)
         };
-        (state.transaction, state.refused) = (Some(begun.clone()), None);
-        self.save(&state)?;
-        self.arming = Some(lock);
-        Ok(begun)
+        self.written(lock, state, begun)
     }
 
     /// A way back that takes the state with it would try the same again each night.

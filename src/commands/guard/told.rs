@@ -54,7 +54,7 @@ impl Context {
             id: &id(),
             ..Notice::of(&t)
         };
-        start(&notice).await.map_err(|why| {
+        start(&notice).await.flatten().map_err(|why| {
             let why = format!("{system} waits for its boot, but {shown} cannot be started: {why}");
             Refusal::new(Exit::Unavailable, &why)
         })

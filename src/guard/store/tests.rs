@@ -148,14 +148,13 @@ fn a_state_that_another_user_planted_says_nothing() {
 
 #[test]
 fn what_is_not_there_is_not_made_durable() {
-    let (base, dir) = with(b"");
+    let (_base, dir) = with(b"");
     let mut files = StateDirectory::open(&dir).unwrap();
     files.sync(STATE).unwrap();
     files.sync_dir().unwrap();
     assert!(files.sync(TEMPORARY).is_err());
     fs::remove_dir_all(&dir).unwrap();
     assert!(files.sync_dir().is_err());
-    drop(base);
 }
 
 #[test]

@@ -20,19 +20,20 @@ fn at(now_usec: u64, facts: GuardFacts) -> GuardFacts {
     GuardFacts { now_usec, ..facts }
 }
 
-fn next_boot(facts: GuardFacts) -> GuardFacts {
-    GuardFacts {
-        boot_id: "boot2".to_owned(),
-        ..facts
-    }
-}
-
 pub(super) fn last(last: Last, facts: GuardFacts) -> GuardFacts {
     GuardFacts { last, ..facts }
 }
 
 pub(super) fn undo(t: Transaction, facts: &GuardFacts, cause: Cause) {
     leads(t, facts, TransactionPhase::Undoing, Some(cause));
+}
+
+/// On the way back from a try by a boot.
+pub(super) fn by_a_boot(cause: Cause) -> Transaction {
+    Transaction {
+        mode: TrialMode::Reboot,
+        ..undoing(cause)
+    }
 }
 
 const PIN: &[Effect] = &[
@@ -211,10 +212,7 @@ fn where_the_boot_loader_cannot_be_read_the_baseline_is_written_if_the_candidate
     let back = [Effect::Activate(Side::Baseline)];
     does(undoing(Cause::Unhealthy), &unread(), &back);
     does(undoing(Cause::CommitFailed), &unread(), PIN);
-    let by_a_boot = || Transaction {
-        mode: TrialMode::Reboot,
-        ..undoing(Cause::Unhealthy)
-    };
+    let by_a_boot = || by_a_boot(Cause::Unhealthy);
     does(by_a_boot(), &unread(), PIN);
     let written = last(Last::Done, unread());
     does(tried(1, undoing(Cause::CommitFailed)), &written, &back);
@@ -264,11 +262,7 @@ fn the_baseline_is_back_when_something_has_started_it_again() {
     };
     undone(tried(1, undoing(Cause::Unhealthy)), &activated);
     undone(undoing(Cause::Unhealthy), &next_boot(facts()));
-    let by_a_boot = Transaction {
-        mode: TrialMode::Reboot,
-        ..undoing(Cause::Unhealthy)
-    };
-    undone(by_a_boot, &facts());
+    undone(by_a_boot(Cause::Unhealthy), &facts());
     // One of an earlier undo, and one that is not there.
     let again = undoing(Cause::Unhealthy);
     does(again.clone(), &activated, &[Effect::Reboot]);
@@ -278,10 +272,7 @@ fn the_baseline_is_back_when_something_has_started_it_again() {
 
 #[test]
 fn the_way_back_from_a_boot_is_a_boot_if_that_is_allowed() {
-    let by_a_boot = Transaction {
-        mode: TrialMode::Reboot,
-        ..undoing(Cause::Unhealthy)
-    };
+    let by_a_boot = by_a_boot(Cause::Unhealthy);
     does(by_a_boot.clone(), &switched(), &[Effect::Reboot]);
     let rules = Rules {
         reboot: false,

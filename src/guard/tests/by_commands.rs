@@ -4,7 +4,8 @@ use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 
 use super::table::{
-    BASE, CAND, MINUTE, THIRD, decided, does, leads, ordered, phase_of, stays, transaction,
+    BASE, CAND, MINUTE, THIRD, decided, does, leads, next_boot, ordered, phase_of, stays,
+    transaction,
 };
 use crate::guard::facts::{Effect, GuardFacts, Health, Last, Order, ProgramState, Side};
 use crate::guard::state::{Cause, GuardState, SystemCommands, Transaction, TransactionPhase};
@@ -47,14 +48,6 @@ pub(super) fn facts(current: &str, next: Option<&str>) -> GuardFacts {
 fn ended(code: u8, facts: GuardFacts) -> GuardFacts {
     GuardFacts {
         activation: ProgramState::Exited(code),
-        ..facts
-    }
-}
-
-pub(super) fn next_boot(facts: GuardFacts) -> GuardFacts {
-    GuardFacts {
-        boot_id: "boot2".to_owned(),
-        deadline_set: false,
         ..facts
     }
 }

@@ -1,8 +1,8 @@
 //! Where each decision about a system that is changed by commands turns.
 
 use super::bounds::{last, tried, undo};
-use super::by_commands::{facts, in_phase, next_boot, of_candidate, undoing, unknown};
-use super::table::{BASE, CAND, MINUTE, does, leads, ordered, stays};
+use super::by_commands::{facts, in_phase, of_candidate, undoing, unknown};
+use super::table::{BASE, CAND, MINUTE, does, leads, next_boot, ordered, stays};
 use crate::guard::facts::{Effect, GuardFacts, Last, Order, ProgramState, Side};
 use crate::guard::state::{Cause, Transaction, TransactionPhase};
 use crate::guard::step::AfterTurn;

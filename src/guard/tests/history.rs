@@ -1,10 +1,9 @@
 //! What earlier tries say about the next one.
 
+use super::bounds::by_a_boot;
 use super::table::*;
 use super::verdicts::{ended, is_paused};
-use crate::guard::state::{
-    Cause, EndedTransaction, GuardState, Transaction, TransactionPhase, TrialMode, label,
-};
+use crate::guard::state::{Cause, EndedTransaction, GuardState, TransactionPhase, label};
 use crate::guard::step::step;
 
 fn after(history: Vec<EndedTransaction>) -> GuardState {
@@ -12,6 +11,12 @@ fn after(history: Vec<EndedTransaction>) -> GuardState {
         history,
         ..GuardState::idle("m")
     }
+}
+
+/// After a try that was undone for this.
+fn undone(mut state: GuardState, cause: Cause) -> GuardState {
+    state.transaction = Some(by_a_boot(cause));
+    step(&state, &facts()).state
 }
 
 /// Three tries like this one, each of another system.
@@ -26,31 +31,26 @@ fn three(like: &EndedTransaction) -> GuardState {
 
 #[test]
 fn only_what_was_undone_for_what_may_have_been_its_fault_pauses_the_next() {
-    let undone = |cause| ended("a", cause);
+    let tried = |cause| ended("a", cause);
     for cause in [Cause::Unhealthy, Cause::DidNotBoot, Cause::Lost] {
-        assert!(three(&undone(cause)).is_paused(), "{cause:?}");
+        assert!(three(&tried(cause)).is_paused(), "{cause:?}");
     }
     let kept = EndedTransaction {
         phase: TransactionPhase::TakenOver,
-        ..undone(Cause::Unhealthy)
+        ..tried(Cause::Unhealthy)
     };
     let unknown = EndedTransaction {
         cause: None,
-        ..undone(Cause::Unhealthy)
+        ..tried(Cause::Unhealthy)
     };
-    for other in [
-        undone(Cause::Asked),
-        undone(Cause::EntryGone),
-        kept,
-        unknown,
-    ] {
+    for other in [tried(Cause::Asked), tried(Cause::EntryGone), kept, unknown] {
         assert!(!three(&other).is_paused(), "{other:?}");
     }
     let drills = EndedTransaction {
         candidate: Some(BASE.into()),
-        ..undone(Cause::NotConfirmed)
+        ..tried(Cause::NotConfirmed)
     };
-    let mixed = [drills, undone(Cause::Lost), ended("b", Cause::Lost)];
+    let mixed = [drills, tried(Cause::Lost), ended("b", Cause::Lost)];
     assert!(!after(mixed.into()).is_paused());
 }
 
@@ -83,12 +83,7 @@ fn nameless_upgrades_and_known_ones_count_together() {
 #[test]
 fn a_second_suspicion_denies_and_nothing_else_that_has_happened_does() {
     let denies = |history: EndedTransaction, cause: Cause| {
-        let mut state = after(vec![history]);
-        state.transaction = Some(Transaction {
-            mode: TrialMode::Reboot,
-            ..undoing(cause)
-        });
-        let ended = step(&state, &facts()).state;
+        let ended = undone(after(vec![history]), cause);
         let phase = ended.transaction.as_ref().map(|t| t.phase);
         assert_eq!(phase, Some(cause.end()));
         ended.denial(CAND.as_ref()).is_some()
@@ -110,14 +105,8 @@ fn a_second_suspicion_denies_and_nothing_else_that_has_happened_does() {
 
 #[test]
 fn a_system_is_denied_once() {
-    let mut state = after(Vec::new());
-    state.transaction = Some(Transaction {
-        mode: TrialMode::Reboot,
-        ..undoing(Cause::Unhealthy)
-    });
-    let first = step(&state, &facts()).state;
-    state.denied.clone_from(&first.denied);
-    let again = step(&state, &facts()).state;
+    let first = undone(after(Vec::new()), Cause::Unhealthy);
+    let again = undone(first.clone(), Cause::Unhealthy);
     assert_eq!((first.denied.len(), again.denied.len()), (1, 1));
 }
 
@@ -131,12 +120,7 @@ fn an_outage_is_remembered_of_the_system_that_met_it() {
 
 #[test]
 fn what_is_known_of_a_system_is_asked_for_by_its_name() {
-    let mut state = after(Vec::new());
-    state.transaction = Some(Transaction {
-        mode: TrialMode::Reboot,
-        ..undoing(Cause::DidNotBoot)
-    });
-    let state = step(&state, &facts()).state;
+    let state = undone(after(Vec::new()), Cause::DidNotBoot);
     let denial = state.denial(CAND.as_ref()).unwrap();
     assert_eq!(denial.cause, Cause::DidNotBoot);
     assert_eq!(state.denial(THIRD.as_ref()), None);

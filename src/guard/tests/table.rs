@@ -61,12 +61,16 @@ pub(super) fn facts() -> GuardFacts {
 }
 
 /// The same in the next boot.
-fn rebooted() -> GuardFacts {
+pub(super) fn next_boot(facts: GuardFacts) -> GuardFacts {
     GuardFacts {
         boot_id: "boot2".to_owned(),
         deadline_set: false,
-        ..facts()
+        ..facts
     }
+}
+
+fn rebooted() -> GuardFacts {
+    next_boot(facts())
 }
 
 /// The candidate runs.
